@@ -1,0 +1,61 @@
+# What people and CI type. `make help` lists it.
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-url demo-down test lint docs lock models bench-deploy
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: python ## from nothing to live predictions on a virtual machine made here
+	@$(PYTHON) testbed/demo.py
+
+demo-url: ## print the demo's address and nothing else
+	@$(PYTHON) testbed/vm.py url demo
+
+demo-down: ## remove every trace of the demo
+	@$(PYTHON) testbed/vm.py down demo --inventory inventory/demo
+	@$(PYTHON) testbed/vm.py clean
+
+test: .venv ## prove everything (about 15 minutes; tests/README.md tells what each rung needs)
+	@$(BIN)/python tests/run.py
+
+lint: .venv ## ansible-lint, yamllint, ruff, mypy, shellcheck
+	@$(BIN)/python tests/run.py lint
+
+docs: .venv ## write each role's README anew from its specification
+	@$(BIN)/python docs/role_readmes.py
+
+bench-deploy: .venv ## time a first deployment against the same installs and builds in a plain shell script
+	@$(BIN)/python bench/deploy.py
+
+# What has to be there before anything else, or the words to get it.
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	  echo "Install one, or name one that is there: make PYTHON=/usr/bin/python3.12 $(MAKECMDGOALS)"; exit 1; }
+
+# Made anew when the lock file changes, and complete when the stamp is there.
+.venv: .venv/complete
+.venv/complete: requirements.lock | python
+	@echo "venv: installing Ansible and the test tools into .venv, from requirements.lock (about a minute)"
+	@$(PYTHON) testbed/venv.py .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
+	@touch $@
+
+# The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
+lock: .venv ## write the lock files anew with the newest versions allowed
+	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 app/pyproject.toml --output-file app/requirements.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 --constraints app/requirements.lock requirements.in app/pyproject.toml --output-file requirements.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 models/requirements.in --output-file models/requirements.lock
+
+models: ## train the example models anew and write their bundles
+	@$(PYTHON) -m venv .cache/train && .cache/train/bin/pip install --quiet --disable-pip-version-check \
+	  --require-hashes --requirement models/requirements.lock
+	@.cache/train/bin/python models/train.py

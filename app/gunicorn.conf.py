@@ -1,0 +1,78 @@
+"""Gunicorn's settings. What a deployment decides comes from MODELHOST_* (modelhost/settings.py)."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from modelhost.readiness import Readiness
+from modelhost.settings import Settings, SettingsError, derived_workers
+
+try:
+    settings = Settings.from_environment()
+except SettingsError as error:
+    raise SystemExit(f"refusing to start: {error}") from None
+
+# Workers tell the master that they live by touching a file: on a disk that stalls, a healthy
+# worker would be killed.
+worker_tmp_dir = "/dev/shm"
+readiness = Readiness(
+    Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), derived_workers(settings)
+)
+
+wsgi_app = "modelhost.wsgi:app"
+bind = settings.bind
+# Mode 0666: who may connect is decided by the socket's directory, which the host gives to this
+# user and nginx's group. Gunicorn puts its own group on the socket, whatever the directory's is,
+# so 0660 would keep nginx out.
+umask = 0o111
+
+# gthread keeps nginx's connections open between requests (sync closes each), and healthz answers
+# while a slow model computes.
+worker_class = "gthread"
+workers = derived_workers(settings)
+threads = settings.threads
+# Models load after the fork: the threads of a native library would not survive one.
+preload_app = False
+
+# A worker whose main loop stalls this long is killed and replaced. A single slow request is not:
+# it has a thread of its own. Loading all models must take less than this.
+timeout = settings.timeout_seconds
+# After SIGTERM, requests under way have this long. Shorter cuts them off, longer delays a deploy.
+graceful_timeout = settings.graceful_seconds
+# Must exceed nginx's keepalive_timeout to its upstream: if the server closes first, a request
+# that nginx is just sending is lost, and a POST is not tried again.
+keepalive = settings.keepalive_seconds
+
+# The control socket would be made in a home directory, which a read-only root does not have.
+control_socket_disable = True
+# Standard error goes to the container's log. nginx writes the access log, so there is none here.
+errorlog = "-"
+accesslog = None
+
+raw_env = [
+    # One thread for each call: requests already run in parallel, and a pool of threads in each
+    # worker would have them wait for one another.
+    "OMP_NUM_THREADS=1",
+    "OPENBLAS_NUM_THREADS=1",
+    f"MODELHOST_READY_DIR={readiness.directory}",
+]
+
+
+def on_starting(_server: Any) -> None:
+    """In the master, before any worker."""
+    readiness.begin()
+
+
+def post_worker_init(worker: Any) -> None:
+    """In a worker whose application, and so every model, has loaded."""
+    readiness.add(worker.pid)
+
+
+def child_exit(_server: Any, worker: Any) -> None:
+    """In the master, after a worker ended for whatever reason."""
+    readiness.remove(worker.pid)
+
+
+def on_exit(_server: Any) -> None:
+    """In the master, at its end."""
+    readiness.end()

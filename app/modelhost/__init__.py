@@ -1,0 +1,4 @@
+"""Serves machine-learning models over HTTP.
+
+This file imports nothing: the control machine imports `modelhost.bundle` without numpy or Flask.
+"""

@@ -1,0 +1,136 @@
+"""A bundle: one version of one model, in a directory models/<name>/<version>/.
+
+Imports only the standard library, yaml and msgspec, since the control machine reads bundles too.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from modelhost.manifest import MANIFEST, BundleError, label, read_manifest, wrong
+from modelhost.rules import contradictions
+from modelhost.schema import Example, Manifest
+
+__all__ = ["MANIFEST", "Bundle", "BundleError", "find_bundles", "read_bundle"]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle whose files have been checked against their digests."""
+
+    directory: Path
+    manifest: Manifest
+    examples: tuple[Example, ...]
+    digest: str  # of model.yaml and every file, hex sha256
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    @property
+    def version(self) -> int:
+        """The model's version, from 1."""
+        return self.manifest.version
+
+    def refuse(self, field: str, problem: str) -> BundleError:
+        """The error to raise when `field` of this bundle's model.yaml turns out wrong."""
+        return BundleError(f"{label(self.directory)}: {field} {problem}")
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Tell of what the system will not let us read as of any other wrong bundle."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+        where, why = getattr(error, "filename", None), getattr(error, "strerror", None) or error
+        raise BundleError(
+            f"{where or 'a bundle'} cannot be read ({why}): let the user {os.geteuid()} read it"
+        ) from error
+
+
+@_reading()
+def find_bundles(models_dir: Path) -> list[Path]:
+    """The bundle directories <models_dir>/<name>/<version>/, sorted; other files are ignored."""
+    if not models_dir.is_dir():
+        raise BundleError(
+            f"{models_dir} is not a directory: put bundles at <name>/<version>/ in it"
+        )
+    models = [path for path in sorted(models_dir.iterdir()) if _is_visible_directory(path)]
+    found = [path for model in models for path in sorted(model.iterdir())]
+    bundles = [path for path in found if _is_visible_directory(path)]
+    if not bundles:
+        raise BundleError(f"{models_dir} holds no bundle: put one at <name>/<version>/{MANIFEST}")
+    return bundles
+
+
+@_reading()
+def read_bundle(directory: Path) -> Bundle:
+    """The bundle in `directory`, every file checked; raises BundleError saying what to change."""
+    directory = Path(os.path.abspath(directory))
+    manifest, source = read_manifest(directory)
+    _check_place(directory, manifest)
+    for field, value, instead in contradictions(manifest):
+        raise wrong(directory, field, value, instead)
+    _check_files(directory, manifest)
+    examples = _read_examples(directory, manifest)
+    listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(manifest.files.items()))
+    digest = hashlib.sha256(listed.encode() + source).hexdigest()
+    return Bundle(directory, manifest, examples, digest)
+
+
+def _check_place(directory: Path, manifest: Manifest) -> None:
+    version, name = directory.name, directory.parent.name
+    if version != str(manifest.version):
+        instead = f"{version}, as the directory is called, or rename the directory"
+        raise wrong(directory, "version", manifest.version, instead)
+    if name != manifest.name:
+        instead = f"{name}, as the directory is called, or rename the directory"
+        raise wrong(directory, "name", manifest.name, instead)
+
+
+def _check_files(directory: Path, manifest: Manifest) -> None:
+    root = directory.resolve()
+    for file, digest in manifest.files.items():
+        path = directory / file
+        if Path(file).is_absolute() or ".." in Path(file).parts:
+            raise wrong(directory, "files", file, "a path below the bundle's directory")
+        if not path.resolve().is_relative_to(root):
+            raise wrong(directory, "files", file, "a file inside the bundle, not a link out of it")
+        if not path.is_file():
+            raise wrong(directory, "files", file, "only files that are there (this one is missing)")
+        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+        if actual != digest:
+            raise wrong(directory, f"files[{file}]", digest, f"{actual}, or restore the file")
+    present = {str(path.relative_to(directory)) for path in directory.rglob("*") if _is_leaf(path)}
+    for extra in sorted(present - {MANIFEST, *manifest.files}):
+        problem = f"files does not list {extra}: add it with its sha256, or remove it"
+        raise BundleError(f"{label(directory)}: {problem}")
+
+
+def _read_examples(directory: Path, manifest: Manifest) -> tuple[Example, ...]:
+    try:
+        source = (directory / manifest.golden).read_bytes()
+        examples = msgspec.json.decode(source, type=tuple[Example, ...])
+    except msgspec.DecodeError as error:
+        raise wrong(
+            directory, "golden", manifest.golden,
+            f'a JSON list of {{"inputs": {{...}}, "outputs": {{...}}}} ({error})',
+        ) from error  # fmt: skip
+    if not examples:
+        raise wrong(directory, "golden", manifest.golden, "a file with at least one example")
+    return examples
+
+
+def _is_visible_directory(path: Path) -> bool:
+    return path.is_dir() and path.name[0] not in "._"
+
+
+def _is_leaf(path: Path) -> bool:
+    return path.is_symlink() or not path.is_dir()

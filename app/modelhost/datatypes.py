@@ -1,0 +1,46 @@
+"""The datatypes of the Open Inference Protocol v2 (its "Tensor Data Types"), as numpy sees them."""
+
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Arrays = dict[str, Array]
+
+DTYPES: dict[str, np.dtype[Any]] = {
+    "BOOL": np.dtype(np.bool_),
+    "UINT8": np.dtype(np.uint8),
+    "UINT16": np.dtype(np.uint16),
+    "UINT32": np.dtype(np.uint32),
+    "UINT64": np.dtype(np.uint64),
+    "INT8": np.dtype(np.int8),
+    "INT16": np.dtype(np.int16),
+    "INT32": np.dtype(np.int32),
+    "INT64": np.dtype(np.int64),
+    "FP16": np.dtype(np.float16),
+    "FP32": np.dtype(np.float32),
+    "FP64": np.dtype(np.float64),
+    "BYTES": np.dtype(np.object_),  # of str
+}
+
+# The Python types that JSON values of a datatype may have. bool is not among the numbers although
+# Python counts it as an int; 2.0 is an integer, as in JSON Schema, since many clients write it so.
+JSON_TYPES: dict[str, frozenset[type]] = {
+    datatype: frozenset(
+        {bool} if dtype.kind == "b" else {str} if dtype.kind == "O" else {int, float}
+    )
+    for datatype, dtype in DTYPES.items()
+}
+
+
+def limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+    """The smallest and largest finite value of a numeric `dtype`, as Python numbers."""
+    if dtype.kind == "f":
+        largest = float(np.finfo(dtype).max)
+        return -largest, largest
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def stack(batches: list[Arrays]) -> Arrays:
+    """Several batches of the same inputs as one, in order."""
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -1,0 +1,124 @@
+"""Rows of one input, from parsed JSON to a checked array. Knows nothing of HTTP or records."""
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from modelhost.datatypes import DTYPES, JSON_TYPES, Array, limits
+from modelhost.errors import ClientError
+from modelhost.schema import Input
+from modelhost.wording import brief, expected, expected_row, told
+
+
+class InputReader:
+    """Turns rows into an array of (rows, *shape), or refuses them naming the first wrong element.
+
+    All elements are checked at once, by type and as an array; only after a refusal are they gone
+    through one by one, with the same checks, to say which it was.
+    """
+
+    def __init__(self, schema: Input) -> None:
+        self.schema = schema
+        self.name = schema.name
+        self.dtype = DTYPES[schema.datatype]
+        self.types = JSON_TYPES[schema.datatype]
+        self.categories = frozenset(schema.categories)
+        self.low, self.high = _bounds(schema, self.dtype)
+
+    def to_array(self, rows: list[Any], by_feature: bool = False) -> Array:
+        """`rows` (at least one, each of the input's shape) as an array of the input's dtype.
+
+        Raises ClientError naming the first element at fault, by its position or, if `by_feature`,
+        by its feature's name; with several rows also the row, counted from 0.
+        """
+        elements = _flatten(rows, self.schema.shape)
+        array = None if elements is None else self._cast(elements)
+        if array is not None:
+            array = array.reshape((len(rows), *self.schema.shape))
+            if self.in_range(array):
+                return array
+        raise self._refusal(rows, by_feature)
+
+    def in_range(self, array: Array) -> bool:
+        """Whether every element of (rows, *shape) is finite, within bounds and a category."""
+        return self._within(array, self.low, self.high)
+
+    def _cast(self, elements: list[Any]) -> Array | None:
+        """The elements as a flat array, or None where one has a wrong type or does not fit."""
+        types = set(map(type, elements))
+        if not types <= self.types:
+            return None
+        if float in types and self.dtype.kind in "iu":
+            if not all(float(element).is_integer() for element in elements):
+                return None
+            elements = [int(element) for element in elements]
+        try:
+            # What is too large for the dtype becomes infinite, which `in_range` refuses.
+            with np.errstate(over="ignore"):
+                return np.array(elements, dtype=self.dtype)
+        except OverflowError:
+            return None
+
+    def _refusal(self, rows: list[Any], by_feature: bool) -> ClientError:
+        for number, row in enumerate(rows):
+            if (found := self._first_wrong(row, ())) is not None:
+                index, received, wanted = found
+                field = self.name + "".join(f"[{place}]" for place in index)
+                if by_feature and index:
+                    field = self.schema.features[index[0]].name
+                where = f" in row {number}" if len(rows) > 1 else ""
+                message = f"{field}{where} must be {wanted}, not {told(received)}."
+                return ClientError(message, field, brief(received), wanted)
+        raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
+
+    def _first_wrong(self, value: Any, index: tuple[int, ...]) -> tuple[Any, ...] | None:
+        rank = len(index)
+        if rank < len(self.schema.shape):
+            if type(value) is not list or len(value) != self.schema.shape[rank]:
+                whole = expected_row(self.schema) if not index else None
+                return index, value, whole or f"a list of {self.schema.shape[rank]}"
+            places = (self._first_wrong(item, (*index, i)) for i, item in enumerate(value))
+            return next((found for found in places if found is not None), None)
+        low, high = self.low, self.high
+        if low is not None and high is not None:
+            low = np.broadcast_to(low, self.schema.shape)[index]
+            high = np.broadcast_to(high, self.schema.shape)[index]
+        array = self._cast([value])
+        if array is not None and self._within(array, low, high):
+            return None
+        return index, value, expected(self.schema, index)
+
+    def _within(self, array: Array, low: Array | None, high: Array | None) -> bool:
+        if self.categories and not self.categories.issuperset(array.ravel().tolist()):
+            return False
+        if low is None or high is None:
+            return True
+        # `all` of what must hold, not `any` of what must not: NaN compares false and is refused.
+        return bool(((array >= low) & (array <= high)).all())
+
+
+def _flatten(rows: list[Any], shape: tuple[int, ...]) -> list[Any] | None:
+    """The elements of `rows` in order, or None where a list is missing or of a wrong length."""
+    level = rows
+    for size in shape:
+        if set(map(type, level)) != {list} or set(map(len, level)) != {size}:
+            return None
+        level = list(chain.from_iterable(level))
+    return level
+
+
+def _bounds(schema: Input, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
+    """Arrays that broadcast over a row, or None for what has no order.
+
+    They are cast to the dtype as the values are: 0.1 as a float32 is at most 0.1 as a float32.
+    """
+    if dtype.kind in "bO":
+        return None, None
+    smallest, largest = limits(dtype)
+    bounded = schema.features or (schema,)
+    low = [max(b.minimum if b.minimum is not None else smallest, smallest) for b in bounded]
+    high = [min(b.maximum if b.maximum is not None else largest, largest) for b in bounded]
+    if not schema.features:
+        return np.array(low[0], dtype), np.array(high[0], dtype)
+    return np.array(low, dtype), np.array(high, dtype)

@@ -1,0 +1,102 @@
+"""model.yaml: read into types, or refused with a sentence that says what to write instead."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from modelhost.schema import Datatype, Manifest
+
+MANIFEST = "model.yaml"
+
+# What to write in each field; refusals quote it.
+WRITE = {
+    "name": "a name such as iris (a model's: lower-case letters, digits, - and _)",
+    "version": "a positive integer such as 1",
+    "description": "one sentence such as Species of an iris from four measurements",
+    "format": "onnx or python",
+    "entry": "the file the format loads, such as model.onnx",
+    "files": "each file but model.yaml with its sha256, such as model.onnx: <64 hex digits>",
+    "inputs": "a list of inputs, each with name, datatype and shape",
+    "outputs": "a list of outputs, each with name, datatype and shape",
+    "golden": "the file of example rows, such as golden.json",
+    "tolerance": "a small number such as 1.0e-5",
+    "tensor": "the tensor's name inside the model file, such as X",
+    "datatype": "one of " + ", ".join(Datatype.__args__),  # type: ignore[attr-defined]
+    "shape": "the shape of one row, such as [4], or [] for a scalar",
+    "features": "a list of columns, each with a name",
+    "minimum": "a number such as 0",
+    "maximum": "a number such as 10",
+    "unit": "a unit such as cm",
+    "categories": "a list of the allowed values, such as [red, green]",
+    "labels": "a list of names such as [setosa, versicolor]",
+}
+
+
+class BundleError(Exception):
+    """A bundle that must not be served; its text is a sentence that says what to change."""
+
+
+def read_manifest(directory: Path) -> tuple[Manifest, bytes]:
+    """What model.yaml in `directory` says, and its bytes; raises BundleError."""
+    raw, source = _load(directory)
+    return _convert(directory, raw), source
+
+
+def wrong(directory: Path, field: str, value: object, instead: str) -> BundleError:
+    """The error for a `field` of the bundle in `directory` that must be another."""
+    return BundleError(f"{label(directory)}: {field} is {value!r}: write {instead}")
+
+
+def label(directory: Path) -> str:
+    """How errors name the manifest in `directory`, such as iris/1/model.yaml."""
+    return "/".join([*directory.parts[-2:], MANIFEST])
+
+
+def _load(directory: Path) -> tuple[object, bytes]:
+    try:
+        source = (directory / MANIFEST).read_bytes()
+        return yaml.safe_load(source), source
+    except OSError as error:
+        raise BundleError(
+            f"{label(directory)} cannot be read ({error.strerror}): each bundle needs one"
+        ) from error
+    except (yaml.YAMLError, ValueError) as error:
+        problem = " ".join(str(error).split())
+        raise BundleError(f"{label(directory)} is not YAML: {problem}") from error
+
+
+def _convert(directory: Path, raw: object) -> Manifest:
+    try:
+        return msgspec.convert(raw, Manifest)
+    except msgspec.ValidationError as error:
+        problem, _, path = str(error).partition(" - at `$")
+    path = path.strip("`.")
+    if missing := re.search("missing required field `(.+)`", problem):
+        field, problem = missing[1], "is missing"
+    elif unknown := re.search("unknown field `(.+)`", problem):
+        field, near = unknown[1], difflib.get_close_matches(unknown[1], WRITE, n=1)
+        suggestion = f"did you mean {near[0]}?" if near else "remove it"
+        raise BundleError(f"{label(directory)}: {_join(path, field)} is unknown: {suggestion}")
+    else:
+        field, problem = "", f"is {_told_at(raw, path)} ({problem[0].lower()}{problem[1:]})"
+    where = _join(path, field)
+    leaf = re.sub(r"\[.*?\]", "", where).rpartition(".")[2]
+    instead = WRITE.get(leaf, "a mapping with " + ", ".join(Manifest.__struct_fields__))
+    raise BundleError(f"{label(directory)}: {where or 'the file'} {problem}: write {instead}")
+
+
+def _join(path: str, field: str) -> str:
+    return ".".join(part for part in (path, field) if part)
+
+
+def _told_at(raw: Any, path: str) -> str:
+    try:
+        for key in re.findall(r"[^.\[\]]+", path):
+            raw = raw[int(key) if isinstance(raw, list) else key]
+    except (LookupError, TypeError, ValueError):  # msgspec writes [...] for a mapping's key
+        return "wrong in one of its entries"
+    return f"a {type(raw).__name__}" if isinstance(raw, dict | list) else repr(raw)

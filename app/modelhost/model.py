@@ -1,0 +1,112 @@
+"""A loaded model: the core between every protocol and every runtime, arrays in and arrays out."""
+
+import logging
+import math
+import time
+from typing import Any, Self
+
+import orjson
+
+from modelhost.bundle import Bundle
+from modelhost.datatypes import Arrays, stack
+from modelhost.errors import ClientError, ModelError
+from modelhost.inputs import InputReader
+from modelhost.outputs import OutputWriter
+from modelhost.records import read_record
+from modelhost.runtimes import Runtime, open_runtime
+
+log = logging.getLogger(__name__)
+
+
+class Model:
+    """One version of one model, warm and known to answer its golden examples."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime) -> None:
+        self.manifest = bundle.manifest
+        self.name = bundle.name
+        self.version = bundle.version
+        self.digest = bundle.digest
+        self.example = bundle.examples[0].inputs
+        self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
+        self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
+        self._runtime = runtime
+        self._tensors = {i.name: i.schema.tensor or i.name for i in self.inputs}
+
+    @classmethod
+    def load(cls, bundle: Bundle) -> Self:
+        """The bundle's model, warmed up; raises BundleError where it must not be served."""
+        start = time.perf_counter()
+        model = cls(bundle, open_runtime(bundle))
+        loaded = time.perf_counter()
+        model.check_examples(bundle)
+        log.info(
+            "model %s version %d (%s): loaded in %.1f ms, warmed up in %.1f ms",
+            bundle.name, bundle.version, bundle.manifest.format,
+            (loaded - start) * 1e3, (time.perf_counter() - loaded) * 1e3,
+        )  # fmt: skip
+        return model
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """Outputs by name, each (rows, *shape), for `inputs` by name, each (rows, *shape).
+
+        Raises ModelError where the model raises, or returns what the schema does not say.
+        """
+        rows = len(next(iter(inputs.values())))
+        fed = {self._tensors[name]: array for name, array in inputs.items()}
+        try:
+            returned = self._runtime.predict(fed)
+        except Exception as error:
+            raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
+        if not isinstance(returned, dict):
+            raise ModelError(f"predict returned {type(returned).__name__}, not a dict of arrays")
+        return {output.name: output.take(returned, rows) for output in self.outputs}
+
+    def rows(self, outputs: Arrays) -> list[dict[str, Any]]:
+        """What `predict` gave, as one object for each row, for orjson to write."""
+        names = [output.name for output in self.outputs]
+        columns = [output.rows(outputs[output.name]) for output in self.outputs]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def check_examples(self, bundle: Bundle) -> None:
+        """Answer each golden example, alone and in one batch; BundleError where that differs."""
+        examples = bundle.examples
+        for number, example in enumerate(examples):
+            unknown = set(example.outputs) ^ {output.name for output in self.outputs}
+            if unknown:
+                problem = f"example {number} and outputs disagree about {sorted(unknown)}"
+                raise bundle.refuse("golden", problem)
+        try:
+            read = [read_record(self.inputs, example.inputs) for example in examples]
+            answers = [self._as_client_sees(arrays)[0] for arrays in read]
+            together = self._as_client_sees(stack(read))
+        except ClientError as error:
+            problem = f"has an example that the schema refuses: {error.message}"
+            raise bundle.refuse("golden", problem) from error
+        except ModelError as error:
+            raise bundle.refuse("golden", f"cannot be answered: {error}") from error
+        for way, answered in (("", answers), (" in a batch", together)):
+            for number, (example, answer) in enumerate(zip(examples, answered, strict=True)):
+                for name, wanted in example.outputs.items():
+                    if not close(answer[name], wanted, bundle.manifest.tolerance):
+                        raise bundle.refuse(
+                            "golden",
+                            f"example {number} expects {name} {wanted!r}, but the model "
+                            f"answers {answer[name]!r}{way}: record the example anew if the "
+                            "model is right",
+                        )
+
+    def _as_client_sees(self, arrays: Arrays) -> list[dict[str, Any]]:
+        written = orjson.dumps(self.rows(self.predict(arrays)), option=orjson.OPT_SERIALIZE_NUMPY)
+        rows: list[dict[str, Any]] = orjson.loads(written)
+        return rows
+
+
+def close(answer: Any, wanted: Any, tolerance: float) -> bool:
+    """Whether two JSON values are alike, floats within `tolerance` (absolute or relative)."""
+    if isinstance(answer, list) and isinstance(wanted, list):
+        pairs = zip(answer, wanted, strict=False)
+        return len(answer) == len(wanted) and all(close(a, w, tolerance) for a, w in pairs)
+    numbers = {type(answer), type(wanted)} <= {int, float}
+    if numbers and float in (type(answer), type(wanted)):
+        return math.isclose(answer, wanted, rel_tol=tolerance, abs_tol=tolerance)
+    return type(answer) is type(wanted) and bool(answer == wanted)

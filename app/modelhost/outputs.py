@@ -1,0 +1,67 @@
+"""A model's answer: checked against the schema, and turned into what JSON can carry."""
+
+from typing import Any
+
+import numpy as np
+
+from modelhost.datatypes import DTYPES, Array, Arrays
+from modelhost.errors import ModelError
+from modelhost.schema import Output
+
+
+class OutputWriter:
+    """Takes one output from what the model returned, and gives it back as rows for JSON."""
+
+    def __init__(self, schema: Output) -> None:
+        self.schema = schema
+        self.name = schema.name
+        self.dtype = DTYPES[schema.datatype]
+        self.labels = np.array(schema.labels, dtype=object) if schema.labels else None
+
+    def take(self, returned: Arrays, rows: int) -> Array:
+        """This output as a C-contiguous array (rows, *shape) of the schema's dtype.
+
+        Text is an object array of str, and labels are in place of the model's integers.
+        Raises ModelError naming the output, what the model returned and what the schema says.
+        """
+        tensor = self.schema.tensor or self.name
+        if tensor not in returned:
+            raise self._refusal("tensor", f"is not among the model's outputs {sorted(returned)}")
+        try:
+            array = np.asarray(returned[tensor], order="C")
+        except ValueError as error:
+            raise self._refusal(
+                "shape", f"cannot be told of what the model returned: {error}"
+            ) from error
+        if array.shape != (rows, *self.schema.shape):
+            told = f"is {list(self.schema.shape)}, but for {rows} rows the model returned "
+            raise self._refusal("shape", told + f"{list(array.shape)}")
+        if self.labels is not None:
+            return self._labelled(array, self.labels)
+        if self.dtype.kind == "O" and array.dtype.kind in "UO":
+            array = array.astype(object)
+            if not all(type(item) is str for item in array.flat):
+                raise self._refusal("datatype", "is BYTES, but the model returned other than str")
+            return array
+        if array.dtype != self.dtype:
+            told = f"is {self.schema.datatype}, but the model returned {array.dtype}"
+            raise self._refusal("datatype", told)
+        return array
+
+    def rows(self, array: Array) -> list[Any]:
+        """One item for each row of what `take` gave.
+
+        Floats stay numpy's: orjson writes 0.97 for a float32, Python 0.9700000286102295.
+        """
+        return list(array) if self.dtype.kind == "f" else array.tolist()
+
+    def _labelled(self, array: Array, labels: Array) -> Array:
+        if array.dtype.kind not in "iu":
+            raise self._refusal("labels", f"need integers, but the model returned {array.dtype}")
+        if array.size and not 0 <= array.min() <= array.max() < len(labels):
+            told = f"has {len(labels)} names, but the model returned the integer "
+            raise self._refusal("labels", told + str(max(array.max(), -array.min())))
+        return labels[array]
+
+    def _refusal(self, field: str, problem: str) -> ModelError:
+        return ModelError(f"outputs[{self.name}].{field} {problem}")

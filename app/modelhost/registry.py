@@ -1,0 +1,59 @@
+"""Every model of the models directory, loaded; and which one answers a URL."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from modelhost.bundle import BundleError, find_bundles, read_bundle
+from modelhost.errors import ClientError
+from modelhost.model import Model
+from modelhost.wording import brief
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Loaded models by name and version, and the name of the one that answers at /."""
+
+    models: dict[str, dict[int, Model]]
+    default: str
+
+    @classmethod
+    def load(cls, models_dir: Path, default: str) -> Self:
+        """All models below `models_dir`; raises BundleError where one must not be served.
+
+        `default` names the model that answers at /; empty takes the only one there is.
+        """
+        bundles = [read_bundle(directory) for directory in find_bundles(models_dir)]
+        names = sorted({bundle.name for bundle in bundles})
+        chosen = default or (names[0] if len(names) == 1 else "")
+        if chosen not in names:
+            found = (
+                f"{chosen!r} is not" if chosen else "none is named, though there is more than one"
+            )
+            raise BundleError(
+                f"MODELHOST_DEFAULT_MODEL must be one of the models in {models_dir} ({found}): "
+                f"write one of {', '.join(names)}"
+            )
+        models: dict[str, dict[int, Model]] = {name: {} for name in names}
+        for bundle in bundles:
+            models[bundle.name][bundle.version] = Model.load(bundle)
+        return cls(models, chosen)
+
+    def find(self, name: str | None = None, version: str | None = None) -> Model:
+        """The model called `name` (None: the default) of `version` (None: the highest).
+
+        Raises ClientError (404) that lists what there is.
+        """
+        versions = self.models.get(name or self.default)
+        if versions is None:
+            known = ", ".join(self.models)
+            message = f"There is no model {brief(name)}: use one of {known}."
+            raise ClientError(message, "model", brief(name), f"one of {known}", status=404)
+        if version is None:
+            return versions[max(versions)]
+        found = next((model for number, model in versions.items() if str(number) == version), None)
+        if found is None:
+            known = ", ".join(map(str, sorted(versions)))
+            message = f"{name} has no version {brief(version)}: use one of {known}."
+            raise ClientError(message, "version", brief(version), f"one of {known}", status=404)
+        return found

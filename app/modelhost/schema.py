@@ -1,0 +1,72 @@
+"""What a bundle's model.yaml may say, as types. Imports only msgspec: no numpy here."""
+
+from typing import Annotated, Any, Literal
+
+from msgspec import Meta, Struct
+
+Datatype = Literal[
+    "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
+    "FP16", "FP32", "FP64", "BYTES",
+]  # fmt: skip
+Number = int | float
+Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+Field = Annotated[str, Meta(min_length=1)]
+Shape = tuple[Annotated[int, Meta(ge=1)], ...]
+Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Feature(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One column of an input of shape [n], which a client may send by its name."""
+
+    name: Field
+    description: str = ""
+    unit: str = ""
+    minimum: Number | None = None
+    maximum: Number | None = None
+
+
+class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One input. `shape` is that of one row; the batch dimension comes before it."""
+
+    name: Field
+    datatype: Datatype
+    shape: Shape
+    tensor: str = ""  # its name inside the model file, where it differs
+    description: str = ""
+    features: tuple[Feature, ...] = ()
+    minimum: Number | None = None
+    maximum: Number | None = None
+    categories: tuple[str | int, ...] = ()
+
+
+class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One output. With `labels`, the model's integer i is answered as labels[i]."""
+
+    name: Field
+    datatype: Datatype
+    shape: Shape
+    tensor: str = ""
+    description: str = ""
+    labels: tuple[str, ...] = ()
+
+
+class Example(Struct, frozen=True, forbid_unknown_fields=True):
+    """A row as a client sends it, and the outputs it must be answered with."""
+
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+
+
+class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The whole of model.yaml."""
+
+    name: Name
+    version: Annotated[int, Meta(ge=1)]
+    description: str
+    format: Literal["onnx", "python"]
+    entry: str
+    files: dict[str, Digest]
+    inputs: Annotated[tuple[Input, ...], Meta(min_length=1)]
+    outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
+    golden: str
+    tolerance: Annotated[float, Meta(ge=0)] = 1e-5

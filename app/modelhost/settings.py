@@ -1,0 +1,121 @@
+"""The one settings object, read from MODELHOST_* environment variables at start."""
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, Self
+
+PREFIX = "MODELHOST_"
+DEFAULT_BIND = "unix:/run/modelhost/server.sock"
+# Each worker holds every model in its own memory, so a large machine does not get one per core
+# unless it asks.
+MOST_DERIVED_WORKERS = 8
+
+
+class SettingsError(ValueError):
+    """A variable that cannot be used; its text names the variable, the value and an example."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a deployment decides. Each field is the variable MODELHOST_<FIELD>."""
+
+    models_dir: Path = Path("/models")
+    default_model: str = "colours"  # answers at /; empty: the only model there is
+    bind: str = DEFAULT_BIND
+    workers: int = 0  # 0: one per usable core
+    threads: int = 8
+    body_limit_mb: float = 1.0
+    timeout_seconds: int = 30
+    graceful_seconds: int = 30
+    keepalive_seconds: int = 75
+    release: str = ""
+    ready_dir: Path | None = None  # set by gunicorn.conf.py, not by a deployment
+
+    @property
+    def body_limit_bytes(self) -> int:
+        """The largest request body accepted, in bytes."""
+        return int(self.body_limit_mb * 1024 * 1024)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
+        """Settings from `environ`; raises SettingsError for a bad or unknown MODELHOST_* name."""
+        known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
+        values: dict[str, Any] = {}
+        for variable, text in environ.items():
+            if not variable.startswith(PREFIX):
+                continue
+            if variable not in known:
+                near = difflib.get_close_matches(variable, known, n=1)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}."
+                raise SettingsError(f"{variable}={text} is not a setting: {hint}")
+            name = known[variable]
+            accept, example = RULES[name]
+            try:
+                values[name] = accept(text.strip())
+            except ValueError:
+                raise SettingsError(
+                    f"{variable} cannot be {text!r}: write for example {variable}={example}"
+                ) from None
+        return cls(**values)
+
+
+def usable_cores() -> int:
+    """The cores this process may use: its affinity, or the container's CPU limit if smaller."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # no cgroup v2, or a quota of "max"
+        return cores
+
+
+def derived_workers(settings: Settings) -> int:
+    """How many workers to start."""
+    return settings.workers or min(usable_cores(), MOST_DERIVED_WORKERS)
+
+
+def _number(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
+    def accept(text: str) -> float:
+        value = kind(text)
+        if not least <= value < 1e9:  # also refuses NaN
+            raise ValueError
+        return value
+
+    return accept
+
+
+def _bind(text: str) -> str:
+    host, _, port = text.rpartition(":")
+    if text.startswith("unix:/") or (host and port.isascii() and port.isdigit()):
+        return text
+    raise ValueError
+
+
+def _directory(text: str) -> Path:
+    if not text:
+        raise ValueError
+    return Path(text)
+
+
+def _header(text: str) -> str:
+    if not text.isascii() or not text.isprintable():
+        raise ValueError
+    return text
+
+
+RULES: dict[str, tuple[Callable[[str], Any], str]] = {
+    "models_dir": (_directory, "/models"),
+    "default_model": (str, "colours"),
+    "bind": (_bind, DEFAULT_BIND),
+    "workers": (_number(int, 0), "2"),
+    "threads": (_number(int, 1), "8"),
+    "body_limit_mb": (_number(float, 0.001), "1"),
+    "timeout_seconds": (_number(int, 1), "30"),
+    "graceful_seconds": (_number(int, 1), "30"),
+    "keepalive_seconds": (_number(int, 1), "75"),
+    "release": (_header, "2025-01-31-a1b2c3"),
+    "ready_dir": (_directory, "/dev/shm/modelhost-ready"),
+}

@@ -1,0 +1,50 @@
+"""The endpoint comes back by itself after whatever it stands on is restarted."""
+
+import json
+import os
+import subprocess
+import time
+import urllib.request
+
+NAME = "modelhost-" + os.environ["MOLECULE_SCENARIO_NAME"]
+SECONDS = 60
+
+
+def answers() -> bool:
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = subprocess.check_output(["docker", "inspect", "--format", form, NAME], text=True).strip()
+    request = urllib.request.Request(f"http://{address}/", b'{"index": 2}')
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            return json.load(answer)["prediction"] == {"colour": "blue"}
+    except (OSError, ValueError):
+        return False
+
+
+def seconds_until_it_answers() -> float:
+    begun = time.monotonic()
+    while not answers():
+        assert time.monotonic() - begun < SECONDS, subprocess.getoutput(
+            f"docker exec {NAME} sh -c 'docker ps --all; docker logs --tail 20 modelhost-app; docker logs --tail 20 modelhost-proxy'"
+        )
+        time.sleep(0.2)
+    return time.monotonic() - begun
+
+
+def test_it_answers_after_its_containers_are_restarted(host):
+    for container in ("modelhost-app", "modelhost-proxy"):
+        host.check_output("docker restart %s", container)
+        seconds_until_it_answers()
+
+
+def test_it_goes_on_answering_while_the_engine_is_restarted(host):
+    before = host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-app modelhost-proxy")
+    host.check_output("systemctl restart docker")
+    assert answers()
+    # live-restore: the containers were not even restarted.
+    assert host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-app modelhost-proxy") == before
+
+
+def test_it_answers_after_the_machine_is_restarted():
+    subprocess.run(["docker", "restart", "--time", "60", NAME], check=True, capture_output=True)
+    seconds_until_it_answers()

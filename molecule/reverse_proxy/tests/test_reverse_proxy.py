@@ -1,0 +1,85 @@
+"""nginx answers for itself where the app cannot, in the app's one shape of an error, and takes new settings by a reload."""
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+SHAPE = {"error", "field", "received", "expected", "example"}
+SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
+TESTBED = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "testbed"
+
+
+def curl(host, *options: str) -> tuple[int, dict]:
+    answer = host.check_output("curl -s -w '\\n%{http_code}' " + " ".join(options) + " http://127.0.0.1/")
+    body, status = answer.rsplit("\n", 1)
+    return int(status), json.loads(body)
+
+
+def converge(**variables: object) -> subprocess.CompletedProcess[str]:
+    """Run the role again with other values."""
+    command = ["ansible-playbook", "-i", str(TESTBED), "-e", json.dumps(variables), str(SCENARIO / "converge.yml")]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def started_at(host) -> str:
+    return host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-proxy")
+
+
+def test_without_an_app_the_answer_is_502_and_says_what_to_do(host):
+    status, answer = curl(host)
+    assert status == 502
+    assert set(answer) == SHAPE
+    assert "send the request again" in answer["error"]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ("--data-binary @/tmp/large", 413),
+        ("-H X-Long:$(head -c 40000 /dev/zero | tr '\\0' x)", 431),
+        ("--request-target /$(head -c 40000 /dev/zero | tr '\\0' x)", 414),
+        ("-H Content-Length:twelve", 400),
+    ],
+)
+def test_what_nginx_refuses_itself_has_the_apps_shape(host, options, expected):
+    host.check_output("head -c 4300000 /dev/zero > /tmp/large")
+    status, answer = curl(host, options)
+    assert status == expected
+    assert set(answer) == SHAPE
+
+
+def test_the_health_address_is_for_the_machine_itself(host):
+    assert host.check_output("curl -s http://127.0.0.1/nginx-healthz") == '{"status":"ok"}'
+    address = host.check_output("hostname -I").split()[0]
+    assert host.check_output("curl -s -o /dev/null -w '%%{http_code}' http://%s/nginx-healthz", address) == "403"
+
+
+def test_the_version_of_nginx_is_not_told(host):
+    headers = host.check_output("curl -si http://127.0.0.1/").splitlines()
+    assert "Server: nginx" in [line.strip() for line in headers]
+
+
+def test_a_new_setting_is_taken_by_a_reload_and_not_by_a_restart(host):
+    before = started_at(host)
+    body = "--data-binary @/usr/bin/perl"  # between 1 and 4 MB
+    assert curl(host, body)[0] == 502
+    assert converge(reverse_proxy_body_limit_mb=1).returncode == 0
+    deadline = time.monotonic() + 10
+    while curl(host, body)[0] != 413:
+        assert time.monotonic() < deadline, "the reload did not take"
+        time.sleep(0.2)
+    assert converge().returncode == 0
+    assert started_at(host) == before
+
+
+def test_a_configuration_that_nginx_refuses_never_replaces_the_one_that_works(host):
+    before = host.check_output("sha256sum /srv/modelhost/proxy/conf/nginx.conf")
+    run = converge(__reverse_proxy_errors={"502": "it's a quote that ends nginx's string"})
+    assert run.returncode != 0
+    assert "failed to validate" in run.stdout
+    assert host.check_output("sha256sum /srv/modelhost/proxy/conf/nginx.conf") == before
+    assert curl(host)[0] == 502

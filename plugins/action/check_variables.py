@@ -1,0 +1,119 @@
+"""Check every variable of a deployment against the roles' argument specs, before any host is touched."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.errors import AnsibleError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+DOCUMENTATION = """
+module: check_variables
+short_description: Compare a host's variables with the argument specs of roles
+description:
+  - Reports wrong types, values outside the choices, missing values, and names that look like a misspelt one of ours.
+  - Each finding names the variable, the value received, the file to edit and a right example.
+options:
+  roles:
+    description: Paths of the roles whose C(meta/argument_specs.yml) hold the truth.
+    required: true
+    type: list
+    elements: path
+"""
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Fail with one line for each wrong variable; change nothing."""
+        task_vars = task_vars or {}
+        roles = [Path(path) for path in self._task.args["roles"]]
+        known = {name: option for role in roles for name, option in load_options(role).items()}
+        prefixes = tuple(f"{role.name}_" for role in roles)
+
+        findings = []
+        for name, option in sorted(known.items()):
+            problem, received = self._problem(name, option, task_vars)
+            if problem:
+                findings.append(self._tell(name, received, problem, example_of(name, option), task_vars))
+        for name in sorted(task_vars):
+            problem, meant = unknown_name(name, set(known), prefixes)
+            if problem:
+                example = example_of(meant, known[meant]) if meant else None
+                findings.append(self._tell(name, repr(task_vars[name]), problem, example, task_vars))
+
+        result = super().run(tmp, task_vars) | {"changed": False}
+        if findings:
+            result |= {"failed": True, "msg": "\n".join(["The inventory needs a correction:", *findings])}
+        return result
+
+    def _problem(self, name: str, option: dict[str, Any], task_vars: dict[str, Any]) -> tuple[str | None, str]:
+        if name not in task_vars:
+            return ("it is required" if option.get("required") else None), "nothing"
+        try:
+            value = self._templar.template(task_vars[name])
+        except AnsibleError as error:
+            return f"its template cannot be rendered ({error})", str(task_vars[name])
+        # A value of a wrong kind that happens to convert (true for a number, 80 for a text) is still a mistake.
+        spec = {name: {key: option[key] for key in ("type", "elements", "choices", "options") if key in option}}
+        validated = ArgumentSpecValidator(spec).validate({name: value})
+        wrong_kind = option.get("type") in {"int", "float"} and isinstance(value, bool)
+        if not validated.error_messages and not wrong_kind:
+            return None, ""
+        return f"it must be {kind_of(option)}", json.dumps(value, default=str)
+
+    def _tell(
+        self, name: str, received: str, problem: str, example: str | None, task_vars: dict[str, Any]
+    ) -> str:
+        where = lookup_loader.get("where_defined").run([name], task_vars)[0]
+        example = f", for example: {example}" if example else ""
+        return f"- {name}: got {received}, but {problem}. Edit {where}{example}"
+
+
+def load_options(role: Path) -> dict[str, Any]:
+    """Read the options of a role's main entry point: variable name to its specification."""
+    specs = yaml.safe_load((role / "meta" / "argument_specs.yml").read_text())
+    options: dict[str, Any] = specs["argument_specs"]["main"].get("options", {})
+    return options
+
+
+def kind_of(option: dict[str, Any]) -> str:
+    """Describe in words what values an option takes."""
+    if "choices" in option:
+        return "one of " + ", ".join(str(choice) for choice in option["choices"])
+    names = {"int": "a whole number", "str": "a text", "bool": "true or false", "path": "a path", "dict": "a mapping"}
+    if option.get("type") == "list":
+        if option.get("elements") == "dict" and "options" in option:
+            return f"a list of mappings with {', '.join(option['options'])}"
+        return f"a list of {'paths' if option.get('elements') == 'path' else 'texts'}"
+    return names.get(option.get("type", "str"), f"a {option.get('type')}")
+
+
+def example_of(name: str, option: dict[str, Any]) -> str:
+    """Give a right line of YAML: the example in the option's description, otherwise its default."""
+    description = option["description"]
+    lines = description if isinstance(description, list) else [description]
+    for line in lines:
+        if line.startswith("Example: "):
+            return f"{name}: {line.removeprefix('Example: ')}"
+    return f"{name}: {json.dumps(option.get('default'))}"
+
+
+def unknown_name(name: str, known: set[str], prefixes: tuple[str, ...]) -> tuple[str | None, str | None]:
+    """Judge a variable's name: (what is wrong with it, the known name that was probably meant)."""
+    if name in known or name.startswith(("ansible_", "_")):
+        return None, None
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+    if near:
+        return f"no role reads that name; did you mean {near[0]}?", near[0]
+    if name.startswith(prefixes) and not name.startswith("docker_"):
+        return "no role reads that name; the roles' READMEs list those that exist", None
+    return None, None

@@ -1,0 +1,110 @@
+"""Find the account through which a host answers over SSH, and read what the host is before anything is changed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from ansible import constants as C
+from ansible.plugins.action import ActionBase
+from ansible.plugins.loader import lookup_loader
+
+PROBE = Path(__file__).with_name("find_account_probe.sh")
+SECONDS_TO_ANSWER = 15
+
+DOCUMENTATION = """
+module: find_account
+short_description: Log in as the first account that the host accepts, and describe the host
+description:
+  - A new host lets root in; a deployed one only the deploy user. Both answer to the same command.
+  - Uses the SSH options of the inventory and of ansible.cfg, and never asks for a password.
+options:
+  users:
+    description: Accounts to try, in this order.
+    required: true
+    type: list
+    elements: str
+  port:
+    description: A TCP port to look at; what holds it is told unless that is a container.
+    type: int
+"""
+
+
+class ActionModule(ActionBase):
+    _requires_connection = False
+    TRANSFERS_FILES = False
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return C(user), the account that answered, and C(host), what the probe read there (all values are text)."""
+        task_vars = task_vars or {}
+        result = super().run(tmp, task_vars) | {"changed": False}
+        users = list(dict.fromkeys(self._task.args["users"]))
+        variables = {name: self._templar.template(task_vars[name]) for name in task_vars if name in SSH_VARIABLES}
+        address = str(variables.get("ansible_host", task_vars["inventory_hostname"]))
+        port = str(variables.get("ansible_port", variables.get("ansible_ssh_port", 22)))
+
+        for user in users:
+            answer = subprocess.run(
+                [*ssh_command(address, port, variables), "-l", user, address, "sh", "-s", str(self._task.args.get("port", 0))],
+                input=PROBE.read_text(), capture_output=True, text=True, timeout=4 * SECONDS_TO_ANSWER, check=False,
+            )  # fmt: skip
+            if answer.returncode == 0:
+                host = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
+                return result | {"user": user, "host": host}
+            if "Permission denied" not in answer.stderr:
+                break
+        where = lookup_loader.get("where_defined").run(["ansible_host"], task_vars)[0]
+        return result | {"failed": True, "msg": explain(answer.stderr, address, port, users, where)}
+
+
+SSH_VARIABLES = {
+    "ansible_host", "ansible_port", "ansible_ssh_port", "ansible_private_key_file", "ansible_ssh_private_key_file",
+    "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args",
+}  # fmt: skip
+
+
+def ssh_command(address: str, port: str, variables: dict[str, Any]) -> list[str]:
+    """Build the ssh command line with the options that Ansible itself would use."""
+
+    def option(name: str) -> str:
+        value = C.config.get_config_value(name, plugin_type="connection", plugin_name="ssh", variables=variables)
+        return str(value or "")
+
+    command = ["ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SECONDS_TO_ANSWER}", "-p", port]
+    for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
+        command += shlex.split(option(name))
+    # The probe decides which account is used, so it must not ride on a connection opened for another one.
+    command += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+    if key := option("private_key_file"):
+        command += ["-o", "IdentitiesOnly=yes", "-i", str(Path(key).expanduser())]
+    return command
+
+
+def explain(stderr: str, address: str, port: str, users: list[str], where: str) -> str:
+    """Turn what ssh said into what happened and what to do about it."""
+    said = stderr.strip()
+    if "REMOTE HOST IDENTIFICATION HAS CHANGED" in said:
+        target = address if port == "22" else f"[{address}]:{port}"
+        file = re.search(r"Offending \S+ key in (.+):\d+", said)
+        known_hosts = file[1] if file else "~/.ssh/known_hosts"
+        return (
+            f"{address} shows another host key than the one it had before. If you rebuilt or replaced this machine, "
+            f"forget its old key and start again:\n  ssh-keygen -f {shlex.quote(known_hosts)} -R {shlex.quote(target)}\n"
+            "If you did not, somebody may stand between you and the machine: compare the key's fingerprint in your "
+            "provider's console before you go on."
+        )
+    if "Permission denied" in said:
+        return (
+            f"{address} lets none of these accounts in with your key: {', '.join(users)}. Put your public key into the "
+            f"account's ~/.ssh/authorized_keys on the machine, or name the right private key in {where.split(':')[0]}, "
+            "for example: ansible_ssh_private_key_file: ~/.ssh/id_ed25519"
+        )
+    if "Host key verification failed" in said:
+        return f"{address} is not in your known_hosts, and ssh is set to refuse unknown hosts. ssh said: {said}"
+    return (
+        f"{address} does not answer SSH on port {port}. Is the machine on, is ansible_host right (see {where}), and does "
+        f"its firewall let you in? ssh said: {said.splitlines()[-1] if said else 'nothing'}"
+    )

@@ -1,0 +1,26 @@
+# Run on the host by find_account, over SSH, before Python is known to be there. $1: the port nginx will take.
+# Prints name=value lines and changes nothing.
+if [ -r /etc/os-release ]; then . /etc/os-release; fi
+echo "distribution=${ID:-unknown}"
+echo "version=${VERSION_ID:-}"
+echo "name=${PRETTY_NAME:-an unknown system}"
+echo "architecture=$(uname -m)"
+echo "python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
+echo "memory_mb=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)"
+# The tighter of the two file systems that a deployment fills; one that is not there yet is its parent's.
+free_mb() { df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}'; }
+for place in /var/lib/docker /var/lib /srv; do
+  if [ -d "$place" ]; then free_mb "$place"; fi
+done | sort -n | sed -n '1s/^/disk_free_mb=/p'
+if command -v docker >/dev/null; then echo "engine=yes"; else echo "engine=no"; fi
+if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo -n"; fi
+if $as_root true 2>/dev/null; then echo "root=yes"; else echo "root=no"; fi
+# A listener in the host's own mount namespace is not our proxy, which lives in a container.
+if command -v ss >/dev/null; then
+  $as_root ss -Hltnp "sport = :$1" | sed -n 's/.*"\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | sort -u |
+    while read -r name pid; do
+      if [ "$($as_root readlink "/proc/$pid/ns/mnt")" = "$($as_root readlink /proc/1/ns/mnt)" ]; then
+        echo "port_holder=$name (process $pid)"
+      fi
+    done
+fi

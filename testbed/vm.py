@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+"""Bare virtual machines to deploy to, made of containers that boot systemd and sshd.
+
+Nothing about such a machine is special but its address: it is reached over SSH, as root, with a key, like a rented one.
+Needs Python 3.11 and nothing else; what is missing (a Docker engine, mmdebstrap) is installed by engine.sh and image/.
+"""
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import zlib
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+LABEL = "modelhost.testbed"
+APT_CACHE = "modelhost-testbed-apt"
+SECONDS_TO_BOOT = 60
+
+HOSTS = """\
+# Made by testbed/vm.py: a container that behaves like a rented machine.
+modelhost:
+  hosts:
+    {name}:
+      ansible_host: 127.0.0.1
+      ansible_port: {ssh_port}
+      ansible_user: root
+      ansible_ssh_private_key_file: {folder}/.ssh/id_ed25519
+      ansible_ssh_common_args: -o UserKnownHostsFile={folder}/.ssh/known_hosts
+"""
+
+VARIABLES = """\
+# What this deployment wants; the roles' READMEs list what else can be set.
+model_server_models:
+  - models/colours/1
+  - models/iris/1
+  - models/digits/1
+model_server_memory_limit_mb: 512
+{build}"""
+
+SSH_CONFIG = """\
+Host {name}
+  HostName 127.0.0.1
+  Port {ssh_port}
+  User root
+  IdentityFile {folder}/.ssh/id_ed25519
+  IdentitiesOnly yes
+  UserKnownHostsFile {folder}/.ssh/known_hosts
+  StrictHostKeyChecking accept-new
+  LogLevel ERROR
+"""
+
+
+def main() -> int:
+    """Run the command line; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start a machine (or find it running) and write an inventory for it")
+    up.add_argument("name", help="its name, for example demo")
+    up.add_argument("--inventory", type=Path, required=True, metavar="DIR", help="folder for hosts.yml, key and so on")
+    up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="Debian release (default trixie)")
+    up.add_argument("--memory", metavar="SIZE", help="limit its memory, for example 1g")
+    down = commands.add_parser("down", help="remove a machine with its network and disk")
+    down.add_argument("name")
+    down.add_argument("--inventory", type=Path, metavar="DIR", help="remove this folder too")
+    url = commands.add_parser("url", help="print the address at which its port 80 answers, and nothing else")
+    url.add_argument("name")
+    commands.add_parser("clean", help="remove all machines, their images and their package cache")
+    arguments = parser.parse_args()
+    try:
+        match arguments.command:
+            case "up":
+                start(arguments.name, arguments.inventory.resolve(), arguments.suite, arguments.memory)
+            case "down":
+                remove(arguments.name, arguments.inventory)
+            case "url":
+                print(address(arguments.name))
+            case "clean":
+                clean()
+    except subprocess.CalledProcessError as error:
+        words = " ".join(str(part) for part in error.cmd)
+        print(f"vm: `{words}` failed: {(error.stderr or '').strip()}", file=sys.stderr)
+        return 1
+    except VMError as error:
+        print(f"vm: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+class VMError(Exception):
+    """What stands in the way, as a sentence."""
+
+
+def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = None) -> None:
+    """Start a machine and write its inventory into a folder; one that runs already is left as it is."""
+    run(HERE / "engine.sh", show=True)
+    image = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
+    # A hidden folder, because Ansible would read its files as inventory.
+    (folder / ".ssh").mkdir(parents=True, exist_ok=True)
+    key = folder / ".ssh" / "id_ed25519"
+    if not key.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"modelhost-{name}", "-f", key)
+    container = f"modelhost-{name}"
+    if state(container) is None:
+        ssh_port, web_port = free_port(), free_port()
+        (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)
+        create(name, container, image, ssh_port, web_port, memory)
+        public_key = key.with_suffix(".pub").read_text()
+        run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
+    elif state(container) != "running":
+        run("docker", "start", container)
+    write_inventory(name, folder, published_port(container, 22))
+    wait_for_ssh(name, folder)
+    say(f"{name} is up: ssh on 127.0.0.1:{published_port(container, 22)}, its port 80 on {address(name)}")
+
+
+def create(name: str, container: str, image: str, ssh_port: int, web_port: int, memory: str | None) -> None:
+    """Create and start the container, on a network of its own with IPv4 and IPv6."""
+    number = zlib.crc32(name.encode()) % 250
+    say(f"starting {name}: ports {ssh_port} (SSH) and {web_port} (HTTP) of this machine are free and will be used")
+    run("docker", "network", "create", "--label", f"{LABEL}={name}", "--ipv6",
+        # Away from 172.16.0.0/12, which the engine inside takes for itself.
+        "--subnet", f"10.213.{number}.0/24", "--subnet", f"fd6d:6f64:{number:x}::/64", container)  # fmt: skip
+    run("docker", "run", "--detach", "--name", container, "--hostname", name, "--label", f"{LABEL}={name}",
+        "--network", container, "--publish", f"127.0.0.1:{ssh_port}:22", "--publish", f"127.0.0.1:{web_port}:80",
+        # All that systemd and an engine inside need; --privileged asks for more than some machines can give.
+        "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
+        "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
+        "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec",
+        # The engine inside needs a file system that overlays can stand on.
+        "--volume", f"{container}-docker:/var/lib/docker", "--volume", f"{container}-containerd:/var/lib/containerd",
+        # All machines share what apt has downloaded.
+        "--volume", f"{APT_CACHE}:/var/cache/apt/archives",
+        *(["--memory", memory] if memory else []), image)  # fmt: skip
+
+
+def write_inventory(name: str, folder: Path, ssh_port: int) -> None:
+    """Write hosts.yml and .ssh/config, and group_vars/modelhost.yml unless somebody has changed it already."""
+    values = {"name": name, "ssh_port": ssh_port, "folder": folder}
+    (folder / "hosts.yml").write_text(HOSTS.format(**values))
+    (folder / ".ssh" / "config").write_text(SSH_CONFIG.format(**values))
+    variables = folder / "group_vars" / "modelhost.yml"
+    if not variables.exists():
+        # Behind a proxy that opens TLS, pip needs its certificates inside the build as well.
+        certificates = next((os.environ[name] for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if os.environ.get(name)), "")
+        build = f"model_server_build_ca_file: {certificates}\n" if certificates else ""
+        variables.parent.mkdir(exist_ok=True)
+        variables.write_text(VARIABLES.format(build=build))
+
+
+def wait_for_ssh(name: str, folder: Path) -> None:
+    """Wait until sshd speaks; any account's greeting will do, because a deployed machine refuses root."""
+    port = published_port(f"modelhost-{name}", 22)
+    deadline = time.monotonic() + SECONDS_TO_BOOT
+    while time.monotonic() < deadline:
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
+                if connection.recv(4) == b"SSH-":
+                    return
+        except OSError:
+            pass
+        time.sleep(0.2)
+    raise VMError(f"{name} did not answer SSH within {SECONDS_TO_BOOT} s; `docker logs modelhost-{name}` says more")
+
+
+def remove(name: str, folder: Path | None) -> None:
+    """Remove a machine's container, disk and network, and the folder if one is given."""
+    container = f"modelhost-{name}"
+    run("docker", "rm", "--force", "--volumes", container, check=False)
+    run("docker", "volume", "rm", f"{container}-docker", f"{container}-containerd", check=False)
+    run("docker", "network", "rm", container, check=False)
+    if folder:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def clean() -> None:
+    """Remove every machine, image and cache that this file has made."""
+    machines = run("docker", "ps", "--all", "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}')
+    for name in machines.splitlines():
+        remove(name, None)
+    for image in ("modelhost-vm", "modelhost-vm-base"):
+        found = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image).split()
+        if found:
+            run("docker", "image", "rm", "--force", *found)
+    run("docker", "volume", "rm", APT_CACHE, check=False)
+
+
+def address(name: str) -> str:
+    """Return the URL at which a machine's port 80 answers on this machine."""
+    return f"http://127.0.0.1:{published_port(f'modelhost-{name}', 80)}"
+
+
+def published_port(container: str, port: int) -> int:
+    """Return the port of this machine that leads to a port of the container."""
+    if state(container) is None:
+        raise VMError(f"there is no machine {container.removeprefix('modelhost-')}; `make demo` makes one")
+    return int(run("docker", "port", container, f"{port}/tcp").splitlines()[0].rsplit(":", 1)[1])
+
+
+def state(container: str) -> str | None:
+    """Return a container's state, such as running or exited; None where there is no such container."""
+    answer = run("docker", "inspect", "--format", "{{.State.Status}}", container, check=False)
+    return answer.strip() or None
+
+
+def free_port() -> int:
+    """Find a TCP port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def run(*command: object, text: str | None = None, check: bool = True, show: bool = False) -> str:
+    """Run a command and return what it printed; with show, its lines go to the screen as they come, too."""
+    words = [str(part) for part in command]
+    if not show:
+        answer = subprocess.run(words, input=text, capture_output=True, text=True, check=check)
+        return answer.stdout if answer.returncode == 0 else ""
+    lines = []
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            lines.append(line)
+            print(line, end="", flush=True)
+    if process.returncode:
+        raise VMError(f"{words[0]} failed; its last lines above say why")
+    return "".join(lines)
+
+
+def say(sentence: str) -> None:
+    """Tell about progress."""
+    print(f"vm: {sentence}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,161 @@
+"""What the tests work with: bundles to break, and the real server on a socket."""
+
+import contextlib
+import hashlib
+import http.client
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[2]
+MODELS = ROOT / "models"
+SHAPE = {"error", "field", "received", "expected", "example"}
+RELEASE = "test-release"
+
+
+def assert_error_shape(body: bytes) -> dict[str, Any]:
+    """The one shape that every error has; returns it parsed."""
+    error: dict[str, Any] = json.loads(body)
+    assert set(error) == SHAPE, error
+    assert isinstance(error["error"], str)
+    assert error["error"].endswith((".", "?")), error
+    assert isinstance(error["field"], str | None)
+    assert isinstance(error["expected"], str | None)
+    assert len(json.dumps(error["received"])) < 5000, "received is not cut short"
+    assert "Traceback" not in error["error"]
+    return error
+
+
+class Bundles:
+    """A models directory in which a test writes and breaks bundles."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    def copy(self, name: str, to: str | None = None) -> Path:
+        """A copy of an example bundle such as iris/1, as a test may change it."""
+        target = self.directory / (to or f"{name}/1")
+        shutil.copytree(MODELS / name / "1", target)
+        return target
+
+    def edit(self, bundle: Path, change: Callable[[dict[str, Any]], None]) -> Path:
+        """Change model.yaml as parsed, in place."""
+        manifest = yaml.safe_load((bundle / "model.yaml").read_text())
+        change(manifest)
+        (bundle / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
+        return bundle
+
+    def write(self, bundle: Path, file: str, text: str) -> Path:
+        """Write a file of the bundle and its right digest."""
+        (bundle / file).write_text(text)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        return self.edit(bundle, lambda manifest: manifest["files"].update({file: digest}))
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self.path))
+
+
+class Server:
+    """The real Gunicorn, with the real gunicorn.conf.py, on a unix socket."""
+
+    def __init__(self, directory: Path, **variables: str) -> None:
+        self.socket = directory / "server.sock"
+        self.log = directory / "server.log"
+        self.environment = {
+            **os.environ,
+            "PYTHONPATH": str(ROOT / "app"),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "MODELHOST_MODELS_DIR": str(MODELS),
+            "MODELHOST_BIND": f"unix:{self.socket}",
+            "MODELHOST_WORKERS": "2",
+            "MODELHOST_BODY_LIMIT_MB": "0.1",
+            "MODELHOST_RELEASE": RELEASE,
+            **variables,
+        }
+        command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log
+            )
+
+    def request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
+        """The answer (status, headers and body read) on a connection of its own."""
+        connection = UnixConnection(self.socket)
+        try:
+            # The server may answer and close before it has read all of a body; so reads curl.
+            with contextlib.suppress(BrokenPipeError):
+                connection.request(method, path, body, **options)
+            answer = connection.getresponse()
+            answer.body = answer.read()  # type: ignore[attr-defined]
+            return answer
+        finally:
+            connection.close()
+
+    def send(self, raw: bytes) -> bytes:
+        """What the server answers to bytes that need not be HTTP, until it closes."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.socket))
+            connection.sendall(raw)
+            connection.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    def wait_until_ready(self) -> None:
+        """Return when /readyz says 200; fail with the log otherwise."""
+
+        def ready() -> bool:
+            assert self.process.poll() is None, self.log.read_text()
+            try:
+                return bool(self.request("GET", "/readyz").status == 200)
+            except OSError:
+                return False
+
+        assert eventually(ready), self.log.read_text()
+
+    def worker_pids(self) -> list[int]:
+        """The workers, as the kernel knows them."""
+        pid = self.process.pid
+        found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return sorted(int(worker) for worker in found)
+
+    @property
+    def ready_dir(self) -> Path:
+        """Where workers tell that they are ready (gunicorn.conf.py)."""
+        return Path(f"/dev/shm/modelhost-ready-{self.process.pid}")
+
+    def ready_pids(self) -> list[int]:
+        """The workers that told they are ready."""
+        return sorted(int(path.name) for path in self.ready_dir.iterdir())
+
+    def stop(self) -> int:
+        """End it as a container engine does; its exit status."""
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(20)
+
+
+def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+    """Whether `condition` comes true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not (held := condition()) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return held

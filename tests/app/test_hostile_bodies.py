@@ -1,0 +1,95 @@
+"""Generated bodies: whatever is sent, the answer is a prediction or a 4xx in the one shape."""
+
+import json
+from typing import Any
+
+import numpy as np
+import orjson
+from flask import Flask
+from harness import assert_error_shape
+from hypothesis import HealthCheck, given, reject, settings
+from hypothesis import strategies as st
+from modelhost.errors import ClientError
+from modelhost.inputs import InputReader
+from modelhost.schema import Input
+
+URLS = ["/", "/models/iris/predict", "/models/digits/predict"]
+NAMES = ["index", "measurements", "petal_width", "image", "petal_widht", "", "\x00", "x" * 500]
+
+numbers = st.one_of(
+    st.integers(),
+    st.floats(),
+    st.sampled_from([0, 2, 4, 5, -0.0, 2.0, 2**53, 2**63, 2**64, 10**400, 1e308, 1e39, 5e-324]),
+)
+scalars = st.one_of(numbers, st.booleans(), st.none(), st.text(max_size=8))
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=3), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
+records = st.dictionaries(st.sampled_from(NAMES), values, max_size=4)
+bodies = st.one_of(
+    st.one_of(records, values).map(lambda value: json.dumps(value).encode()),
+    records.map(lambda value: json.dumps(value)[:-1].encode()),
+    st.binary(max_size=50),
+    st.integers(0, 3000).map(lambda depth: b'{"index":' + b"[" * depth + b"]" * depth + b"}"),
+    st.text(max_size=20).map(lambda text: text.encode("utf-16", "surrogatepass")),
+)
+settings.register_profile(
+    "modelhost",
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+settings.load_profile("modelhost")
+
+
+@settings(max_examples=3000)
+@given(body=bodies, url=st.sampled_from(URLS))
+def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> None:
+    answer = app.test_client().post(url, data=body)
+    if answer.status_code != 200:
+        assert 400 <= answer.status_code < 500, (body, answer.data)
+        assert_error_shape(answer.data)
+
+
+tensors = st.builds(
+    Input,
+    name=st.just("x"),
+    datatype=st.sampled_from(["BOOL", "INT8", "UINT64", "INT64", "FP16", "FP32", "FP64", "BYTES"]),
+    shape=st.sampled_from([(), (1,), (2,), (2, 1)]),
+)
+
+
+@settings(max_examples=2000)
+@given(tensor=tensors, leaves=st.lists(scalars, min_size=1, max_size=4), rank=st.integers(0, 2))
+def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
+    tensor: Input, leaves: list[Any], rank: int
+) -> None:
+    try:
+        leaves = orjson.loads(json.dumps(leaves))  # what arrives has been parsed
+    except orjson.JSONDecodeError:
+        reject()
+    row: Any = leaves[0] if rank == 0 else leaves if rank == 1 else [[leaf] for leaf in leaves]
+    try:
+        array = InputReader(tensor).to_array([row, row])
+    except ClientError as error:
+        # For an input without bounds, the only refusals are by type, shape and datatype.
+        refused = (error.field or "", error.expected)
+        array = None
+    if array is None:
+        assert refused[0].startswith("x")
+        assert refused[1]
+        return
+    assert array.shape == (2, *tensor.shape)
+    assert array.dtype.kind == "O" or np.isfinite(array).all()
+    flat = leaves[:1] if rank == 0 else leaves
+    for sent, kept in zip(flat * 2, array.ravel().tolist(), strict=True):
+        assert type(sent) is type(kept) or {type(sent), type(kept)} == {int, float}
+        if array.dtype.kind == "f":
+            assert kept == float(array.dtype.type(sent))
+        else:
+            assert kept == sent

@@ -1,0 +1,273 @@
+"""What a client sends and gets, through the application in process."""
+
+import base64
+import hashlib
+import json
+import logging
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from harness import MODELS, RELEASE, Bundles, assert_error_shape
+from modelhost.app import create_app
+from modelhost.settings import Settings
+
+IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+
+
+COLOURS = ["red", "green", "blue", "yellow", "black"]
+
+
+@pytest.mark.parametrize(("index", "colour"), list(enumerate(COLOURS)))
+def test_colours_answers_the_colour_at_an_index(
+    client: FlaskClient, index: int, colour: str
+) -> None:
+    answer = client.post("/", json={"index": index})
+    assert answer.status_code == 200
+    assert answer.json == {"model": "colours", "version": 1, "prediction": {"colour": colour}}
+
+
+def test_get_says_that_the_model_is_up_and_to_send_a_post_request(client: FlaskClient) -> None:
+    answer = client.get("/").json
+    assert answer is not None
+    assert "colours is up" in answer["message"]
+    assert "POST request" in answer["message"]
+    assert client.post("/", json=answer["example"]).status_code == 200
+    assert sorted(answer["models"]) == ["colours", "digits", "iris"]
+    for url in answer["models"].values():
+        assert client.post(url, data="{}").status_code == 400
+
+
+def test_body_is_read_as_json_whatever_its_content_type(client: FlaskClient) -> None:
+    for content_type in (None, "application/x-www-form-urlencoded", "text/plain", "multipart/x"):
+        answer = client.post("/", data='{"index": 2}', content_type=content_type)
+        assert answer.json
+        assert answer.json["prediction"] == {"colour": "blue"}
+
+
+def test_features_may_be_sent_by_name_or_as_a_list(client: FlaskClient) -> None:
+    by_name = client.post("/models/iris/predict", json=IRIS)
+    as_list = client.post("/models/iris/predict", json={"measurements": list(IRIS.values())})
+    assert by_name.json == as_list.json
+    assert by_name.json
+    assert by_name.json["prediction"]["species"] == "setosa"
+
+
+def test_an_integer_may_be_written_with_a_zero_fraction(client: FlaskClient) -> None:
+    assert client.post("/", data='{"index": 2.0}').status_code == 200
+
+
+def test_probabilities_are_written_with_the_digits_of_a_float32(client: FlaskClient) -> None:
+    answer = client.post("/models/iris/predict", json=IRIS)
+    texts = answer.text.partition('"probabilities":[')[2].partition("]")[0].split(",")
+    assert max(map(len, texts)) < 14, texts
+
+
+def test_each_model_shows_its_schema_and_an_example_that_works(client: FlaskClient) -> None:
+    models = client.get("/models").json
+    assert models
+    assert [model["name"] for model in models] == ["colours", "digits", "iris"]
+    for model in models:
+        shown = client.get(f"/models/{model['name']}").json
+        assert shown
+        assert shown["versions"] == [1]
+        assert shown["inputs"][0]["datatype"]
+        assert client.post(shown["predict"], json=shown["example"]).status_code == 200
+    assert client.get("/models/").status_code == 200
+
+
+def test_the_highest_version_answers_and_others_by_their_url(bundles: Bundles) -> None:
+    bundles.copy("colours")
+    for version in (2, 10):
+        newer = bundles.copy("colours", f"colours/{version}")
+        bundles.edit(newer, lambda manifest, v=version: manifest.update(version=v))
+    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    urls = {"/": 10, "/models/colours/predict": 10, "/models/colours/versions/2/predict": 2}
+    for url, version in urls.items():
+        answer = client.post(url, json={"index": 0}).json
+        assert answer
+        assert answer["version"] == version
+    assert client.post("/models/colours/versions/3/predict", data="{}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected"),
+    [
+        ('{"index": "x"}', "index", "an integer from 0 to 4"),
+        ('{"index": 99}', "index", "an integer from 0 to 4"),
+        ('{"index": -1}', "index", "an integer from 0 to 4"),
+        ('{"index": true}', "index", "an integer from 0 to 4"),
+        ('{"index": 2.5}', "index", "an integer from 0 to 4"),
+        ('{"index": null}', "index", "an integer from 0 to 4"),
+        ('{"index": [2]}', "index", "an integer from 0 to 4"),
+        ('{"index": {"index": 2}}', "index", "an integer from 0 to 4"),
+        ('{"index": 18446744073709551616}', "index", "an integer from 0 to 4"),
+        ('{"index": 9223372036854775808}', "index", "an integer from 0 to 4"),
+        ("{}", "index", "an integer from 0 to 4"),
+        ('{"index": 1, "colour": "red"}', "colour", "index"),
+        ("[]", None, "an object with index"),
+        ('"index"', None, "an object with index"),
+        ("null", None, "an object with index"),
+        ("2", None, "an object with index"),
+        ("not json", None, "JSON"),
+        ("", None, "JSON"),
+        ('{"index": 2', None, "JSON"),
+        ('{"index": NaN}', None, "JSON"),
+        ('{"index": Infinity}', None, "JSON"),
+        ('{"index": 1e400}', None, "JSON"),
+        ('{"index": "\\ud800"}', None, "JSON"),
+        (b'{"index": "\xff"}', None, "JSON"),
+        ("[" * 5000, None, "JSON"),
+        ('{"index": ' + "[" * 900 + "]" * 900 + "}", "index", "an integer from 0 to 4"),
+        ("index=2", None, "JSON"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_wrong_body_is_told_what_to_send_instead(
+    client: FlaskClient, body: str | bytes, field: str | None, expected: str
+) -> None:
+    answer = client.post("/", data=body)
+    error = assert_error_shape(answer.data)
+    assert answer.status_code == 400
+    assert (error["field"], error["expected"]) == (field, expected)
+    assert field is None or field in error["error"]
+    assert client.post("/", json=error["example"]).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "said"),
+    [
+        ({"petal_width": 4.1}, "petal_width", "a number from 0 to 4 (cm), not 4.1"),
+        ({"petal_width": "0.2"}, "petal_width", 'not "0.2"'),
+        ({"petal_width": True}, "petal_width", "not true"),
+        ({"petal_widht": 1}, "petal_widht", "did you mean petal_width?"),
+        ({"measurements": [1, 2, 3, 4]}, "sepal_length", "either measurements or sepal_length"),
+    ],
+)
+def test_an_error_names_the_feature(
+    client: FlaskClient, changed: dict[str, object], field: str, said: str
+) -> None:
+    error = assert_error_shape(client.post("/models/iris/predict", json=IRIS | changed).data)
+    assert error["field"] == field
+    assert said in error["error"]
+
+
+def test_an_error_lists_every_missing_feature(client: FlaskClient) -> None:
+    error = assert_error_shape(client.post("/models/iris/predict", json={"sepal_width": 3}).data)
+    assert error["field"] == "sepal_length"
+    assert "petal_length and petal_width" in error["error"]
+
+
+@pytest.mark.parametrize(
+    ("image", "field", "expected"),
+    [
+        ([[0] * 8] * 7, "image", "a list of 8 lists of 8 numbers"),
+        ([0] * 64, "image", "a list of 8 lists of 8 numbers"),
+        ([0] * 8, "image[0]", "a list of 8"),
+        ([[0] * 8] * 7 + [[0] * 7], "image[7]", "a list of 8"),
+        ([[0] * 8] * 7 + [[0] * 7 + [17]], "image[7][7]", "a number from 0 to 16"),
+        ([[0] * 8] * 7 + [[0] * 7 + [[1]]], "image[7][7]", "a number from 0 to 16"),
+    ],
+)
+def test_a_wrong_shape_is_placed(
+    client: FlaskClient, image: list[object], field: str, expected: str
+) -> None:
+    error = assert_error_shape(client.post("/models/digits/predict", json={"image": image}).data)
+    assert (error["field"], error["expected"]) == (field, expected)
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "status", "said"),
+    [
+        ("GET", "/nope", 404, "GET /models lists"),
+        ("GET", "/models//iris", 404, "GET /models lists"),
+        ("POST", "/models/nope/predict", 404, "colours, digits, iris"),
+        ("GET", "/models/nope", 404, "colours, digits, iris"),
+        ("GET", "/models/%ff%00", 404, "colours, digits, iris"),
+        ("GET", "/models/" + "x" * 3000, 404, "colours, digits, iris"),
+        ("POST", "/models/iris/versions/2/predict", 404, "use one of 1"),
+        ("POST", "/models/iris/versions/01/predict", 404, "use one of 1"),
+        ("GET", "/models/iris/predict", 405, "use POST"),
+        ("DELETE", "/", 405, "use GET, POST"),
+        ("POST", "/healthz", 405, "use GET"),
+    ],
+)
+def test_wrong_urls_and_methods_get_the_same_shape(
+    client: FlaskClient, method: str, url: str, status: int, said: str
+) -> None:
+    answer = client.open(url, method=method)
+    assert answer.status_code == status
+    assert said in assert_error_shape(answer.data)["error"]
+    assert (status == 405) == ("Allow" in answer.headers)
+
+
+def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: FlaskClient) -> None:
+    limit = int(0.1 * 1024 * 1024)
+    body = b'{"index": 2}'
+    assert client.post("/", data=body.ljust(limit)).status_code == 200
+    answer = client.post("/", data=body.ljust(limit + 1))
+    assert answer.status_code == 413
+    assert f"{limit} bytes" in assert_error_shape(answer.data)["error"]
+
+
+def test_a_compressed_body_is_refused_in_words(client: FlaskClient) -> None:
+    answer = client.post("/", data=b"\x1f\x8b", headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 415
+    assert "without Content-Encoding" in assert_error_shape(answer.data)["error"]
+
+
+def test_every_answer_carries_the_release(client: FlaskClient) -> None:
+    for answer in (client.get("/"), client.get("/nope"), client.post("/"), client.put("/")):
+        assert answer.headers["X-Release"] == RELEASE
+
+
+def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(
+    bundles: Bundles, caplog: pytest.LogCaptureFixture
+) -> None:
+    bundle = bundles.copy("colours")
+    source = (MODELS / "colours/1/model.py").read_text()
+    trap = "        if 3 in inputs['index']:\n            raise KeyError('secret')\n        return"
+    bundles.write(bundle, "model.py", source.replace("        return", trap))
+    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    with caplog.at_level(logging.ERROR):
+        answer = client.post("/", json={"index": 3})
+    assert answer.status_code == 500
+    assert "secret" not in assert_error_shape(answer.data)["error"]
+    assert [record.name for record in caplog.records] == ["modelhost.errors"]
+    assert "secret" in caplog.text
+    assert client.post("/", json={"index": 2}).status_code == 200
+
+
+def test_health_touches_no_model_but_readiness_names_them(app: Flask) -> None:
+    client = app.test_client()
+    assert client.get("/healthz").json == {"alive": True}
+    ready = client.get("/readyz")
+    assert ready.status_code == 200
+    assert ready.json
+    assert [m["name"] for m in ready.json["models"]] == ["colours", "digits", "iris"]
+
+
+def test_a_browser_gets_a_page_that_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
+    browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
+    page = client.get("/", headers={"Accept": browser})
+    assert page.mimetype == "text/html"
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; style-src 'sha")
+    for forbidden in ("<script", "src=", "<link", "@import", "url("):
+        assert forbidden not in page.text
+    for said in ("curl http://localhost/models/iris/predict", "petal_width", "from 0 to 4 (cm)"):
+        assert said in page.text
+    for accept in ("*/*", "application/json", "", "nonsense;;q=x"):
+        assert client.get("/", headers={"Accept": accept}).mimetype == "application/json"
+
+
+def test_the_page_applies_its_own_style_under_its_policy(client: FlaskClient) -> None:
+    page = client.get("/", headers={"Accept": "text/html"})
+    style = page.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"'sha256-{digest}'" in page.headers["Content-Security-Policy"]
+
+
+def test_golden_examples_are_in_the_form_a_client_sends(client: FlaskClient) -> None:
+    for name in ("colours", "digits", "iris"):
+        for example in json.loads((MODELS / name / "1/golden.json").read_text()):
+            assert client.post(f"/models/{name}/predict", json=example["inputs"]).status_code == 200

@@ -1,0 +1,173 @@
+"""The real Gunicorn with gunicorn.conf.py, over a unix socket."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from harness import MODELS, RELEASE, ROOT, Bundles, Server, assert_error_shape, eventually
+from modelhost.model import close
+
+Start = Callable[..., Server]
+
+
+@pytest.mark.parametrize("name", ["colours", "digits", "iris"])
+def test_golden_examples_are_answered_over_the_socket(server: Server, name: str) -> None:
+    for example in json.loads((MODELS / name / "1/golden.json").read_text()):
+        answer = server.request("POST", f"/models/{name}/predict", json.dumps(example["inputs"]))
+        assert answer.status == 200
+        assert answer.headers["X-Release"] == RELEASE
+        prediction = json.loads(answer.body)["prediction"]
+        assert close(prediction, example["outputs"], 1e-4) or all(
+            close(prediction[key], wanted, 1e-4) for key, wanted in example["outputs"].items()
+        )
+
+
+def test_health_and_readiness_answer_and_readiness_counts_every_worker(server: Server) -> None:
+    assert server.request("GET", "/healthz").status == 200
+    ready = json.loads(server.request("GET", "/readyz").body)
+    assert (ready["ready"], ready["workers"], ready["workers_ready"]) == (True, 2, 2)
+
+
+def test_the_socket_leaves_the_choice_of_clients_to_its_directory(server: Server) -> None:
+    assert stat.S_IMODE(server.socket.stat().st_mode) == 0o666
+
+
+def test_a_chunked_body_is_read(server: Server) -> None:
+    chunks = iter([b'{"ind', b'ex": ', b"2}"])
+    answer = server.request("POST", "/", chunks, encode_chunked=True)
+    assert json.loads(answer.body)["prediction"] == {"colour": "blue"}
+
+
+def test_a_chunked_body_over_the_limit_is_refused_though_it_starts_like_a_good_one(
+    server: Server,
+) -> None:
+    def chunks() -> Iterator[bytes]:
+        yield b'{"index": 2}'
+        for _ in range(200):
+            yield b" " * 1024
+
+    answer = server.request("POST", "/", chunks(), encode_chunked=True)
+    assert answer.status == 413
+    assert_error_shape(answer.body)
+
+
+def test_a_body_over_the_limit_is_refused(server: Server) -> None:
+    answer = server.request("POST", "/", b" " * 3_000_000)
+    assert answer.status == 413
+    assert_error_shape(answer.body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"zz\r\nnot a chunk\r\n0\r\n\r\n", b"5\r\n{}\r\n", b"ffffffffff\r\n{}"],
+    ids=["bad size", "cut off", "promises too much"],
+)
+def test_a_broken_chunked_body_is_a_client_error(server: Server, body: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    answer = server.send(head + body)
+    assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert answer.count(b"HTTP/1.1 ") == 1, "what follows a broken body is no request"
+
+
+def test_requests_on_one_connection_keep_it_open(server: Server) -> None:
+    request = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{"index": 2}'
+    assert server.send(request * 3).count(b'"blue"') == 3
+
+
+def test_healthcheck_says_nothing_of_a_healthy_server_and_why_of_another(
+    server: Server, tmp_path: Path
+) -> None:
+    def healthcheck(bind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "modelhost.healthcheck", *arguments]
+        environment = {**server.environment, "MODELHOST_BIND": bind}
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    for path in ([], ["/readyz"]):
+        well = healthcheck(f"unix:{server.socket}", *path)
+        assert (well.returncode, well.stdout, well.stderr) == (0, "", "")
+    wrong = healthcheck(f"unix:{server.socket}", "/nope")
+    assert wrong.returncode == 1
+    assert "404" in wrong.stderr
+    gone = healthcheck(f"unix:{tmp_path}/no.sock")
+    assert gone.returncode == 1
+    assert "no answer at unix:" in gone.stderr
+    assert "Traceback" not in gone.stderr
+
+
+def test_a_killed_worker_comes_back_and_is_counted_once(start_server: Start) -> None:
+    server = start_server()
+    server.wait_until_ready()
+    killed = server.worker_pids()[0]
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(lambda: killed not in server.worker_pids()), server.log.read_text()
+    assert eventually(lambda: len(server.worker_pids()) == 2), server.log.read_text()
+    assert eventually(lambda: server.ready_pids() == server.worker_pids()), server.log.read_text()
+    assert server.request("POST", "/", '{"index": 2}').status == 200
+
+
+def test_a_server_with_a_worker_missing_is_alive_but_not_ready(start_server: Start) -> None:
+    server = start_server()
+    server.wait_until_ready()
+    Path(server.ready_dir, str(server.worker_pids()[0])).unlink()
+    assert server.request("GET", "/healthz").status == 200
+    not_ready = server.request("GET", "/readyz")
+    assert not_ready.status == 503
+    assert json.loads(not_ready.body)["workers_ready"] == 1
+
+
+def test_sigterm_ends_the_server_cleanly_and_leaves_nothing(start_server: Start) -> None:
+    server = start_server()
+    server.wait_until_ready()
+    assert server.stop() == 0
+    assert not server.socket.exists()
+    assert not server.ready_dir.exists()
+    assert "Traceback" not in server.log.read_text()
+
+
+def test_a_bad_bundle_ends_the_server_with_one_line_that_names_the_field(
+    start_server: Start, bundles: Bundles
+) -> None:
+    bundles.copy("iris")
+    bad = bundles.copy("colours")
+    bundles.write(bad, "golden.json", '[{"inputs": {"index": 2}, "outputs": {"colour": "red"}}]')
+    server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory))
+    assert server.process.wait(20) != 0
+    log = server.log.read_text()
+    assert "Traceback" not in log
+    reasons = [line for line in log.splitlines() if "refusing to start" in line]
+    assert len(reasons) == 1, log
+    assert "colours/1/model.yaml: golden example 0 expects colour 'red'" in reasons[0]
+
+
+def test_a_wrong_setting_ends_the_server_naming_the_variable(start_server: Start) -> None:
+    server = start_server(MODELHOST_THREADS="many")
+    assert server.process.wait(20) != 0
+    log = server.log.read_text()
+    assert "MODELHOST_THREADS cannot be 'many'" in log
+    assert "MODELHOST_THREADS=8" in log
+    assert "Traceback" not in log
+
+
+def test_the_log_tells_of_each_model_once_per_worker(server: Server) -> None:
+    log = server.log.read_text()
+    for name in ("colours version 1 (python)", "digits version 1 (onnx)", "iris version 1 (onnx)"):
+        assert log.count(f"model {name}: loaded in") == 2, log
+
+
+def test_reading_a_bundle_needs_neither_numpy_nor_flask(server: Server) -> None:
+    code = (
+        "import sys, modelhost.bundle as b, pathlib\n"
+        "b.read_bundle(pathlib.Path('models/iris/1'))\n"
+        "print(*sorted({'numpy', 'flask', 'orjson', 'onnxruntime'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(
+        command, cwd=ROOT, env=server.environment, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""

@@ -1,0 +1,54 @@
+"""Settings come from MODELHOST_* variables, and a wrong one is named with a valid example."""
+
+from pathlib import Path
+
+import pytest
+from modelhost.settings import RULES, Settings, SettingsError, derived_workers, usable_cores
+
+
+def test_settings_are_read_from_variables() -> None:
+    settings = Settings.from_environment(
+        {"MODELHOST_MODELS_DIR": "/srv/models", "MODELHOST_BODY_LIMIT_MB": "2.5", "HOME": "/"}
+    )
+    assert settings.models_dir == Path("/srv/models")
+    assert settings.body_limit_bytes == 2_621_440
+    assert settings.default_model == "colours"
+
+
+def test_every_setting_has_a_rule_whose_example_is_valid() -> None:
+    for name, (accept, example) in RULES.items():
+        variable = f"MODELHOST_{name.upper()}"
+        assert getattr(Settings.from_environment({variable: example}), name) == accept(example)
+    assert set(RULES) == set(Settings.__dataclass_fields__)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("MODELHOST_MODELS_DIR", ""),
+        ("MODELHOST_BIND", "8000"),
+        ("MODELHOST_BIND", "unix:relative.sock"),
+        ("MODELHOST_WORKERS", "-1"),
+        ("MODELHOST_WORKERS", "two"),
+        ("MODELHOST_THREADS", "0"),
+        ("MODELHOST_BODY_LIMIT_MB", "0"),
+        ("MODELHOST_BODY_LIMIT_MB", "nan"),
+        ("MODELHOST_BODY_LIMIT_MB", "inf"),
+        ("MODELHOST_TIMEOUT_SECONDS", "1.5"),
+        ("MODELHOST_RELEASE", "a\nb"),
+    ],
+)
+def test_a_wrong_value_is_named_with_an_example(variable: str, value: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        Settings.from_environment({variable: value})
+    assert f"{variable} cannot be {value!r}: write for example {variable}=" in str(caught.value)
+
+
+def test_a_misspelt_variable_is_not_ignored() -> None:
+    with pytest.raises(SettingsError, match="did you mean MODELHOST_WORKERS"):
+        Settings.from_environment({"MODELHOST_WORKER": "2"})
+
+
+def test_workers_follow_the_cores_unless_set() -> None:
+    assert derived_workers(Settings(workers=3)) == 3
+    assert derived_workers(Settings()) == min(usable_cores(), 8)
