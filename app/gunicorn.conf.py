@@ -15,9 +15,7 @@ except SettingsError as error:
 # Workers tell the master that they live by touching a file: on a disk that stalls, a healthy
 # worker would be killed.
 worker_tmp_dir = "/dev/shm"
-readiness = Readiness(
-    Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), derived_workers(settings)
-)
+readiness = Readiness(Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), derived_workers(settings))
 
 wsgi_app = "modelhost.wsgi:app"
 bind = settings.bind

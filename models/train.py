@@ -44,9 +44,7 @@ def train_iris() -> Trained:
     """Logistic regression on four measurements in centimetres."""
     data = load_iris()
     seen, held_out, labels, held_out_labels = split(data.data, data.target)
-    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(
-        seen, labels
-    )
+    classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(seen, labels)
     model = to_onnx(classifier, seen[:1], options={"zipmap": False}, target_opset=OPSET)
     ranges = {"sepal_length": 10, "sepal_width": 6, "petal_length": 10, "petal_width": 4}
     schema = {
@@ -112,9 +110,7 @@ def train_digits() -> Trained:
 
 def split(data: np.ndarray, target: np.ndarray) -> list[np.ndarray]:
     """Rows to learn from, rows held out, and the labels of each."""
-    parts = train_test_split(
-        data.astype(np.float32), target, test_size=0.25, random_state=SEED, stratify=target
-    )
+    parts = train_test_split(data.astype(np.float32), target, test_size=0.25, random_state=SEED, stratify=target)
     return list(parts)
 
 
@@ -149,8 +145,7 @@ def write_bundle(directory: Path, trained: Trained) -> float:
         "format": "onnx",
         "entry": "model.onnx",
         "files": {
-            file: hashlib.sha256((directory / file).read_bytes()).hexdigest()
-            for file in ("golden.json", "model.onnx")
+            file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in ("golden.json", "model.onnx")
         },
         "inputs": trained.schema["inputs"],
         "outputs": trained.schema["outputs"],

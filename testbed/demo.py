@@ -93,7 +93,8 @@ def show(example: dict[str, Any], prediction: dict[str, Any]) -> bool:
     inputs = {name: value for name, value in example["inputs"].items() if name != "image"}
     for row in example["inputs"].get("image", []):
         print("    " + "".join(" ░▒▓█"[min(4, int(pixel) // 4)] * 2 for pixel in row))
-    print(f"  {json.dumps(inputs) if inputs else 'the image'} -> {json.dumps(prediction)}  {'right' if right else 'WRONG'}")
+    asked = json.dumps(inputs) if inputs else "the image"
+    print(f"  {asked} -> {json.dumps(prediction)}  {'right' if right else 'WRONG'}")
     return right
 
 
@@ -102,7 +103,7 @@ def nearly_equal(got: Any, expected: Any) -> bool:
     if isinstance(expected, list):
         return len(got) == len(expected) and all(map(nearly_equal, got, expected))
     if isinstance(expected, float):
-        return abs(got - expected) < 1e-4
+        return bool(abs(got - expected) < 1e-4)
     return bool(got == expected)
 
 

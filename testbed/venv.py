@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make a virtual environment; where this Python cannot (Debian packs venv apart), install what is missing or say what to type."""
+"""Make a virtual environment. Where this Python cannot (Debian packs venv apart), install what is missing or say so."""
 
 import os
 import shutil
@@ -19,14 +19,18 @@ def main(folder: str) -> int:
             for words in (["apt-get", "-qq", "update"], install)
         )
         if not done:
-            print(f"venv: that did not work. Type it yourself, then start again:\n  sudo apt-get update && sudo apt-get install {package}")
+            print("venv: that did not work. Type it yourself, then start again:")
+            print(f"  sudo apt-get update && sudo apt-get install {package}")
             return 1
     return subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=False).returncode
 
 
 def can_make_environments() -> bool:
     """Tell whether both halves of venv are installed; Debian's minimal Python has only the first."""
-    return subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode == 0
+    return (
+        subprocess.run([sys.executable, "-c", "import venv, ensurepip"], capture_output=True, check=False).returncode
+        == 0
+    )
 
 
 if __name__ == "__main__":

@@ -145,7 +145,9 @@ def write_inventory(name: str, folder: Path, ssh_port: int) -> None:
     variables = folder / "group_vars" / "modelhost.yml"
     if not variables.exists():
         # Behind a proxy that opens TLS, pip needs its certificates inside the build as well.
-        certificates = next((os.environ[name] for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if os.environ.get(name)), "")
+        certificates = next(
+            (os.environ[name] for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if os.environ.get(name)), ""
+        )
         build = f"model_server_build_ca_file: {certificates}\n" if certificates else ""
         variables.parent.mkdir(exist_ok=True)
         variables.write_text(VARIABLES.format(build=build))

@@ -59,9 +59,7 @@ def _reading() -> Iterator[None]:
 def find_bundles(models_dir: Path) -> list[Path]:
     """The bundle directories <models_dir>/<name>/<version>/, sorted; other files are ignored."""
     if not models_dir.is_dir():
-        raise BundleError(
-            f"{models_dir} is not a directory: put bundles at <name>/<version>/ in it"
-        )
+        raise BundleError(f"{models_dir} is not a directory: put bundles at <name>/<version>/ in it")
     models = [path for path in sorted(models_dir.iterdir()) if _is_visible_directory(path)]
     found = [path for model in models for path in sorted(model.iterdir())]
     bundles = [path for path in found if _is_visible_directory(path)]

@@ -26,9 +26,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
 # The Python types that JSON values of a datatype may have. bool is not among the numbers although
 # Python counts it as an int; 2.0 is an integer, as in JSON Schema, since many clients write it so.
 JSON_TYPES: dict[str, frozenset[type]] = {
-    datatype: frozenset(
-        {bool} if dtype.kind == "b" else {str} if dtype.kind == "O" else {int, float}
-    )
+    datatype: frozenset({bool} if dtype.kind == "b" else {str} if dtype.kind == "O" else {int, float})
     for datatype, dtype in DTYPES.items()
 }
 

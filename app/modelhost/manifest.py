@@ -61,9 +61,7 @@ def _load(directory: Path) -> tuple[object, bytes]:
         source = (directory / MANIFEST).read_bytes()
         return yaml.safe_load(source), source
     except OSError as error:
-        raise BundleError(
-            f"{label(directory)} cannot be read ({error.strerror}): each bundle needs one"
-        ) from error
+        raise BundleError(f"{label(directory)} cannot be read ({error.strerror}): each bundle needs one") from error
     except (yaml.YAMLError, ValueError) as error:
         problem = " ".join(str(error).split())
         raise BundleError(f"{label(directory)} is not YAML: {problem}") from error

@@ -30,9 +30,7 @@ class OutputWriter:
         try:
             array = np.asarray(returned[tensor], order="C")
         except ValueError as error:
-            raise self._refusal(
-                "shape", f"cannot be told of what the model returned: {error}"
-            ) from error
+            raise self._refusal("shape", f"cannot be told of what the model returned: {error}") from error
         if array.shape != (rows, *self.schema.shape):
             told = f"is {list(self.schema.shape)}, but for {rows} rows the model returned "
             raise self._refusal("shape", told + f"{list(array.shape)}")

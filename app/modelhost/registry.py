@@ -27,9 +27,7 @@ class Registry:
         names = sorted({bundle.name for bundle in bundles})
         chosen = default or (names[0] if len(names) == 1 else "")
         if chosen not in names:
-            found = (
-                f"{chosen!r} is not" if chosen else "none is named, though there is more than one"
-            )
+            found = f"{chosen!r} is not" if chosen else "none is named, though there is more than one"
             raise BundleError(
                 f"MODELHOST_DEFAULT_MODEL must be one of the models in {models_dir} ({found}): "
                 f"write one of {', '.join(names)}"

@@ -56,9 +56,7 @@ class Settings:
             try:
                 values[name] = accept(text.strip())
             except ValueError:
-                raise SettingsError(
-                    f"{variable} cannot be {text!r}: write for example {variable}={example}"
-                ) from None
+                raise SettingsError(f"{variable} cannot be {text!r}: write for example {variable}={example}") from None
         return cls(**values)
 
 

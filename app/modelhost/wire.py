@@ -42,9 +42,7 @@ def _read_body(request: Request) -> bytes:
     try:
         body: bytes = request.environ["wsgi.input"].read(limit + 1)
     except Exception as error:  # whatever the server raises, the client's stream is at fault
-        message = (
-            f"The body cannot be read ({type(error).__name__}): send it whole, as in HTTP/1.1."
-        )
+        message = f"The body cannot be read ({type(error).__name__}): send it whole, as in HTTP/1.1."
         raise ClientError(message, expected="a complete body") from error
     if len(body) > limit:
         raise RequestEntityTooLarge

@@ -70,9 +70,7 @@ class ActionModule(ActionBase):
             return None, ""
         return f"it must be {kind_of(option)}", json.dumps(value, default=str)
 
-    def _tell(
-        self, name: str, received: str, problem: str, example: str | None, task_vars: dict[str, Any]
-    ) -> str:
+    def _tell(self, name: str, received: str, problem: str, example: str | None, task_vars: dict[str, Any]) -> str:
         where = lookup_loader.get("where_defined").run([name], task_vars)[0]
         example = f", for example: {example}" if example else ""
         return f"- {name}: got {received}, but {problem}. Edit {where}{example}"

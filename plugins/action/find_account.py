@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from ansible import constants as C
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import lookup_loader
 
@@ -46,9 +46,10 @@ class ActionModule(ActionBase):
         address = str(variables.get("ansible_host", task_vars["inventory_hostname"]))
         port = str(variables.get("ansible_port", variables.get("ansible_ssh_port", 22)))
 
+        ssh = ssh_command(address, port, variables)
         for user in users:
             answer = subprocess.run(
-                [*ssh_command(address, port, variables), "-l", user, address, "sh", "-s", str(self._task.args.get("port", 0))],
+                [*ssh, "-l", user, address, "sh", "-s", str(self._task.args.get("port", 0))],
                 input=PROBE.read_text(), capture_output=True, text=True, timeout=4 * SECONDS_TO_ANSWER, check=False,
             )  # fmt: skip
             if answer.returncode == 0:
@@ -70,7 +71,9 @@ def ssh_command(address: str, port: str, variables: dict[str, Any]) -> list[str]
     """Build the ssh command line with the options that Ansible itself would use."""
 
     def option(name: str) -> str:
-        value = C.config.get_config_value(name, plugin_type="connection", plugin_name="ssh", variables=variables)
+        value = constants.config.get_config_value(
+            name, plugin_type="connection", plugin_name="ssh", variables=variables
+        )
         return str(value or "")
 
     command = ["ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SECONDS_TO_ANSWER}", "-p", port]
@@ -92,7 +95,8 @@ def explain(stderr: str, address: str, port: str, users: list[str], where: str) 
         known_hosts = file[1] if file else "~/.ssh/known_hosts"
         return (
             f"{address} shows another host key than the one it had before. If you rebuilt or replaced this machine, "
-            f"forget its old key and start again:\n  ssh-keygen -f {shlex.quote(known_hosts)} -R {shlex.quote(target)}\n"
+            f"forget its old key and start again:\n"
+            f"  ssh-keygen -f {shlex.quote(known_hosts)} -R {shlex.quote(target)}\n"
             "If you did not, somebody may stand between you and the machine: compare the key's fingerprint in your "
             "provider's console before you go on."
         )
@@ -105,6 +109,6 @@ def explain(stderr: str, address: str, port: str, users: list[str], where: str) 
     if "Host key verification failed" in said:
         return f"{address} is not in your known_hosts, and ssh is set to refuse unknown hosts. ssh said: {said}"
     return (
-        f"{address} does not answer SSH on port {port}. Is the machine on, is ansible_host right (see {where}), and does "
-        f"its firewall let you in? ssh said: {said.splitlines()[-1] if said else 'nothing'}"
+        f"{address} does not answer SSH on port {port}. Is the machine on, is ansible_host right (see {where}), and "
+        f"does its firewall let you in? ssh said: {said.splitlines()[-1] if said else 'nothing'}"
     )

@@ -53,9 +53,7 @@ class ActionModule(ActionBase):
             except BundleError as error:
                 findings.append(f"- {error}")
                 continue
-            bundles.append(
-                {"name": bundle.name, "version": bundle.version, "digest": bundle.digest, "path": str(path)}
-            )
+            bundles.append({"name": bundle.name, "version": bundle.version, "digest": bundle.digest, "path": str(path)})
         if findings:
             where = lookup_loader.get("where_defined").run([self._task.args["variable"]], task_vars)[0]
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."

@@ -9,7 +9,7 @@ from typing import Any
 from ansible.plugins.lookup import LookupBase
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from folder import hash_of  # noqa: E402 - the project's own module, beside the plugin folders
+from folder import hash_of
 
 DOCUMENTATION = """
 name: content_hash

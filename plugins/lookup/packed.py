@@ -10,7 +10,7 @@ from typing import Any
 from ansible.plugins.lookup import LookupBase
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from folder import files_in, hash_of  # noqa: E402 - the project's own module, beside the plugin folders
+from folder import files_in, hash_of
 
 PROJECT = Path(__file__).resolve().parents[2]
 

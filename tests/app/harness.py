@@ -94,9 +94,7 @@ class Server:
         }
         command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(
-                command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log
-            )
+            self.process = subprocess.Popen(command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log)
 
     def request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """The answer (status, headers and body read) on a connection of its own."""

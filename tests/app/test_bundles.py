@@ -164,9 +164,7 @@ def test_a_directory_that_is_no_version_is_refused(bundles: Bundles) -> None:
         ('[{"inputs": {"index": 0}, "outputs": {"colour": "blue"}}]', "expects colour 'blue'"),
     ],
 )
-def test_golden_examples_that_the_model_does_not_answer_refuse_it(
-    bundles: Bundles, golden: str, said: str
-) -> None:
+def test_golden_examples_that_the_model_does_not_answer_refuse_it(bundles: Bundles, golden: str, said: str) -> None:
     bundles.write(bundles.copy("colours"), "golden.json", golden)
     sentence = refusal(bundles, "colours")
     assert "golden" in sentence
@@ -198,8 +196,7 @@ def test_golden_examples_that_the_model_does_not_answer_refuse_it(
             "outputs[colour].datatype is BYTES, but the model returned int64",
         ),
         (
-            "class Model:\n    def predict(self, i):\n"
-            "        return {'colour': i['index'].astype(object)}",
+            "class Model:\n    def predict(self, i):\n        return {'colour': i['index'].astype(object)}",
             "outputs[colour].datatype is BYTES, but the model returned other than str",
         ),
         (
@@ -208,9 +205,7 @@ def test_golden_examples_that_the_model_does_not_answer_refuse_it(
         ),
     ],
 )
-def test_a_python_model_that_breaks_the_contract_is_refused(
-    bundles: Bundles, source: str, said: str
-) -> None:
+def test_a_python_model_that_breaks_the_contract_is_refused(bundles: Bundles, source: str, said: str) -> None:
     bundles.write(bundles.copy("colours"), "model.py", source)
     assert said in refusal(bundles, "colours")
 

@@ -24,9 +24,7 @@ numbers = st.one_of(
 scalars = st.one_of(numbers, st.booleans(), st.none(), st.text(max_size=8))
 values = st.recursive(
     scalars,
-    lambda inner: st.one_of(
-        st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=3), inner, max_size=3)
-    ),
+    lambda inner: st.one_of(st.lists(inner, max_size=5), st.dictionaries(st.text(max_size=3), inner, max_size=3)),
     max_leaves=12,
 )
 records = st.dictionaries(st.sampled_from(NAMES), values, max_size=4)

@@ -19,9 +19,7 @@ COLOURS = ["red", "green", "blue", "yellow", "black"]
 
 
 @pytest.mark.parametrize(("index", "colour"), list(enumerate(COLOURS)))
-def test_colours_answers_the_colour_at_an_index(
-    client: FlaskClient, index: int, colour: str
-) -> None:
+def test_colours_answers_the_colour_at_an_index(client: FlaskClient, index: int, colour: str) -> None:
     answer = client.post("/", json={"index": index})
     assert answer.status_code == 200
     assert answer.json == {"model": "colours", "version": 1, "prediction": {"colour": colour}}
@@ -144,9 +142,7 @@ def test_a_wrong_body_is_told_what_to_send_instead(
         ({"measurements": [1, 2, 3, 4]}, "sepal_length", "either measurements or sepal_length"),
     ],
 )
-def test_an_error_names_the_feature(
-    client: FlaskClient, changed: dict[str, object], field: str, said: str
-) -> None:
+def test_an_error_names_the_feature(client: FlaskClient, changed: dict[str, object], field: str, said: str) -> None:
     error = assert_error_shape(client.post("/models/iris/predict", json=IRIS | changed).data)
     assert error["field"] == field
     assert said in error["error"]
@@ -169,9 +165,7 @@ def test_an_error_lists_every_missing_feature(client: FlaskClient) -> None:
         ([[0] * 8] * 7 + [[0] * 7 + [[1]]], "image[7][7]", "a number from 0 to 16"),
     ],
 )
-def test_a_wrong_shape_is_placed(
-    client: FlaskClient, image: list[object], field: str, expected: str
-) -> None:
+def test_a_wrong_shape_is_placed(client: FlaskClient, image: list[object], field: str, expected: str) -> None:
     error = assert_error_shape(client.post("/models/digits/predict", json={"image": image}).data)
     assert (error["field"], error["expected"]) == (field, expected)
 

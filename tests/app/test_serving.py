@@ -80,9 +80,7 @@ def test_requests_on_one_connection_keep_it_open(server: Server) -> None:
     assert server.send(request * 3).count(b'"blue"') == 3
 
 
-def test_healthcheck_says_nothing_of_a_healthy_server_and_why_of_another(
-    server: Server, tmp_path: Path
-) -> None:
+def test_healthcheck_says_nothing_of_a_healthy_server_and_why_of_another(server: Server, tmp_path: Path) -> None:
     def healthcheck(bind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "modelhost.healthcheck", *arguments]
         environment = {**server.environment, "MODELHOST_BIND": bind}
@@ -130,9 +128,7 @@ def test_sigterm_ends_the_server_cleanly_and_leaves_nothing(start_server: Start)
     assert "Traceback" not in server.log.read_text()
 
 
-def test_a_bad_bundle_ends_the_server_with_one_line_that_names_the_field(
-    start_server: Start, bundles: Bundles
-) -> None:
+def test_a_bad_bundle_ends_the_server_with_one_line_that_names_the_field(start_server: Start, bundles: Bundles) -> None:
     bundles.copy("iris")
     bad = bundles.copy("colours")
     bundles.write(bad, "golden.json", '[{"inputs": {"index": 2}, "outputs": {"colour": "red"}}]')
@@ -167,7 +163,5 @@ def test_reading_a_bundle_needs_neither_numpy_nor_flask(server: Server) -> None:
         "print(*sorted({'numpy', 'flask', 'orjson', 'onnxruntime'} & set(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
-    found = subprocess.run(
-        command, cwd=ROOT, env=server.environment, capture_output=True, text=True, check=True
-    )
+    found = subprocess.run(command, cwd=ROOT, env=server.environment, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""

@@ -18,6 +18,7 @@ def test_the_image_is_small(host):
 
 
 def test_packages_are_verified_by_signature(host):
-    sources = host.check_output("docker run --rm modelhost-base:trixie-1 sh -c 'cat /etc/apt/sources.list /etc/apt/sources.list.d/* 2>/dev/null; true'")
+    files = "/etc/apt/sources.list /etc/apt/sources.list.d/*"
+    sources = host.check_output(f"docker run --rm modelhost-base:trixie-1 sh -c 'cat {files} 2>/dev/null; true'")
     assert "trixie" in sources
     assert "trusted=yes" not in sources

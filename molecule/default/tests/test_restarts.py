@@ -8,6 +8,7 @@ import urllib.request
 
 NAME = "modelhost-" + os.environ["MOLECULE_SCENARIO_NAME"]
 SECONDS = 60
+LOGS = "docker ps --all; docker logs --tail 20 modelhost-app; docker logs --tail 20 modelhost-proxy"
 
 
 def answers() -> bool:
@@ -24,9 +25,7 @@ def answers() -> bool:
 def seconds_until_it_answers() -> float:
     begun = time.monotonic()
     while not answers():
-        assert time.monotonic() - begun < SECONDS, subprocess.getoutput(
-            f"docker exec {NAME} sh -c 'docker ps --all; docker logs --tail 20 modelhost-app; docker logs --tail 20 modelhost-proxy'"
-        )
+        assert time.monotonic() - begun < SECONDS, subprocess.getoutput(f"docker exec {NAME} sh -c '{LOGS}'")
         time.sleep(0.2)
     return time.monotonic() - begun
 

@@ -108,7 +108,10 @@ def test_nobody_but_nginx_may_open_the_apps_socket(host):
     folder = host.file("/srv/modelhost/run")
     assert (folder.uid, folder.gid, oct(folder.mode)) == (10001, 10002, "0o750")
     ask = "import socket; socket.socket(socket.AF_UNIX).connect('/srv/modelhost/run/server.sock')"
-    attempts = {user: host.run(f'setpriv --reuid {user} --regid {user} --clear-groups python3 -c "{ask}"') for user in (10002, 65534)}
+    attempts = {
+        user: host.run(f'setpriv --reuid {user} --regid {user} --clear-groups python3 -c "{ask}"')
+        for user in (10002, 65534)
+    }
     assert attempts[10002].rc == 0
     assert "Permission denied" in attempts[65534].stderr
 
@@ -132,7 +135,9 @@ def test_the_root_file_system_is_read_only(host, container):
     assert "Read-only file system" in write.stderr
 
 
-@pytest.mark.parametrize(("container", "megabytes", "pids"), [("modelhost-app", 512, 256), ("modelhost-proxy", 128, 64)])
+@pytest.mark.parametrize(
+    ("container", "megabytes", "pids"), [("modelhost-app", 512, 256), ("modelhost-proxy", 128, 64)]
+)
 def test_memory_and_processes_are_limited_where_the_kernel_counts_them(host, container, megabytes, pids):
     pid = str(inspect(host, container)["State"]["Pid"])
     groups = dict(line.split(":")[1:] for line in host.check_output("cat /proc/%s/cgroup", pid).splitlines())

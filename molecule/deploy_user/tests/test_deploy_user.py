@@ -11,7 +11,18 @@ TESTBED = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "testbed"
 
 
 def ssh(user: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["ssh", "-F", str(TESTBED / ".ssh" / "config"), "-o", "BatchMode=yes", *options, "-l", user, NAME, "id -un"]
+    command = [
+        "ssh",
+        "-F",
+        str(TESTBED / ".ssh" / "config"),
+        "-o",
+        "BatchMode=yes",
+        *options,
+        "-l",
+        user,
+        NAME,
+        "id -un",
+    ]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -38,7 +49,9 @@ def test_the_account_becomes_root_without_a_password(host):
     assert host.check_output("sudo -u deploy sudo -n id -un") == "root"
 
 
-@pytest.mark.parametrize("setting", ["permitrootlogin no", "passwordauthentication no", "kbdinteractiveauthentication no"])
+@pytest.mark.parametrize(
+    "setting", ["permitrootlogin no", "passwordauthentication no", "kbdinteractiveauthentication no"]
+)
 def test_the_running_server_has_the_setting(host, setting):
     assert setting in host.check_output("sshd -T").splitlines()
 

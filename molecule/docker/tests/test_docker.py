@@ -33,7 +33,9 @@ def info(host) -> dict:
 
 
 def started(host, container: str) -> str:
-    return host.check_output("docker inspect --format '{{.State.Pid}} {{.State.StartedAt}} {{.State.Running}}' %s", container)
+    return host.check_output(
+        "docker inspect --format '{{.State.Pid}} {{.State.StartedAt}} {{.State.Running}}' %s", container
+    )
 
 
 def version(host, command: str) -> tuple[int, ...]:

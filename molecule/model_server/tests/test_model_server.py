@@ -5,7 +5,9 @@ import json
 
 def ask(host, path: str, body: str | None = None) -> dict:
     data = f"--data '{body}'" if body else ""
-    return json.loads(host.check_output(f"curl -s --unix-socket /srv/modelhost/run/server.sock {data} http://app{path}"))
+    return json.loads(
+        host.check_output(f"curl -s --unix-socket /srv/modelhost/run/server.sock {data} http://app{path}")
+    )
 
 
 def test_every_model_is_ready(host):
@@ -28,18 +30,24 @@ def test_the_bundles_cannot_be_written_by_the_app(host):
 
 
 def test_the_certificates_for_the_build_are_not_in_the_image(host):
-    found = host.check_output("docker run --rm --network none --entrypoint sh %s -c 'ls /run/secrets 2>/dev/null; true'", image(host))
+    found = host.check_output(
+        "docker run --rm --network none --entrypoint sh %s -c 'ls /run/secrets 2>/dev/null; true'", image(host)
+    )
     assert found == ""
 
 
 def test_pip_and_compilers_are_not_in_the_image(host):
     for program in ("pip", "pip3", "gcc", "curl"):
-        assert host.run("docker run --rm --network none --entrypoint sh %s -c 'command -v %s'", image(host), program).rc != 0
+        assert (
+            host.run("docker run --rm --network none --entrypoint sh %s -c 'command -v %s'", image(host), program).rc
+            != 0
+        )
 
 
 def test_a_container_that_dies_comes_back_and_answers(host):
-    host.check_output("docker exec --user 0 modelhost-app kill -KILL 1; kill -KILL $(docker inspect --format '{{.State.Pid}}' modelhost-app)")
-    host.check_output("timeout 30 sh -c 'until curl -sf --unix-socket /srv/modelhost/run/server.sock http://app/readyz; do sleep 0.2; done'")
+    host.check_output("kill -KILL %s", host.check_output("docker inspect --format '{{.State.Pid}}' modelhost-app"))
+    ready = "curl -sf --unix-socket /srv/modelhost/run/server.sock http://app/readyz"
+    host.check_output(f"timeout 30 sh -c 'until {ready}; do sleep 0.2; done'")
     assert ask(host, "/", '{"index": 2}')["prediction"] == {"colour": "blue"}
 
 

@@ -1,4 +1,4 @@
-"""nginx answers for itself where the app cannot, in the app's one shape of an error, and takes new settings by a reload."""
+"""nginx answers for itself where the app cannot, in the app's one shape of an error; a reload is enough for it."""
 
 import json
 import os
