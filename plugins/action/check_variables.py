@@ -62,10 +62,10 @@ class ActionModule(ActionBase):
             value = self._templar.template(task_vars[name])
         except AnsibleError as error:
             return f"its template cannot be rendered ({error})", str(task_vars[name])
-        # A value of a wrong kind that happens to convert (true for a number, 80 for a text) is still a mistake.
+        # Ansible takes an empty value for one that is not set, and true for the number 1; both are mistakes here.
         spec = {name: {key: option[key] for key in ("type", "elements", "choices", "options") if key in option}}
         validated = ArgumentSpecValidator(spec).validate({name: value})
-        wrong_kind = option.get("type") in {"int", "float"} and isinstance(value, bool)
+        wrong_kind = value is None or (option.get("type") in {"int", "float"} and isinstance(value, bool))
         if not validated.error_messages and not wrong_kind:
             return None, ""
         return f"it must be {kind_of(option)}", json.dumps(value, default=str)

@@ -3,14 +3,16 @@
 #   DIR/docker           signed by the key that it serves
 #   DIR/other_key        the same with another key
 #   DIR/wrong_signature  serves the first key, and is signed by the other
+#   DIR/company          another repository of the same host, unsigned
 #   DIR/fingerprint      the first key's
+#   DIR/answers          link to the one that answers the role
 # The packages are stubs: their services only sleep.
 set -eu
 
 root=$1
 export GNUPGHOME="$root/.gnupg"
 arch=$(dpkg --print-architecture)
-mkdir -p -m 0700 "$GNUPGHOME"
+mkdir -m 0700 "$GNUPGHOME"
 
 # stub FOLDER NAME VERSION [SERVICE [DEPENDS]]
 stub() {
@@ -92,5 +94,10 @@ sign wrong_signature other_key@localhost
 for distribution in debian ubuntu; do
   cp "$root/docker/$distribution/gpg" "$root/wrong_signature/$distribution/gpg"
 done
+mkdir "$root/company"
+cd "$root/company"
+stub . company-tool 1-1
+apt-ftparchive packages . >Packages
+ln -s docker "$root/answers"
 mv "$root/docker.fingerprint" "$root/fingerprint"
 rm -r "$GNUPGHOME" "$root/other_key.fingerprint"

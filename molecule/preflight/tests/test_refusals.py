@@ -1,0 +1,162 @@
+"""site.yml refuses what cannot work before it touches the host: the variable, the value, the file, a right example."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
+TESTBED = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "testbed"
+MODELS = ["models/colours/1", "models/iris/1"]
+
+
+@pytest.fixture
+def inventory(tmp_path: Path) -> Path:
+    """A copy of the machine's inventory, to be spoilt."""
+    return Path(shutil.copytree(TESTBED, tmp_path / "inventory"))
+
+
+def site(inventory: Path | None, *options: str) -> str:
+    """Run site.yml, which has to fail, and return what it said, without its line breaks."""
+    where = ["-i", str(inventory)] if inventory else []
+    run = subprocess.run(
+        ["ansible-playbook", "site.yml", *where, *options], cwd=PROJECT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode != 0, run.stdout
+    assert "changed=0" in run.stdout or "PLAY RECAP" not in run.stdout
+    return " ".join((run.stdout + run.stderr).split())
+
+
+def set_variables(inventory: Path, **variables: object) -> None:
+    file = inventory / "group_vars" / "modelhost.yml"
+    file.write_text(yaml.safe_dump({"model_server_models": MODELS} | variables))
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"reverse_proxy_http_port": "eighty"}, ['reverse_proxy_http_port: got "eighty"', "must be a whole number"]),
+        ({"reverse_proxy_http_port": 99999}, ["reverse_proxy_http_port: got 99999", "a port from 1 to 65535"]),
+        ({"reverse_proxy_http_port": 22}, ["reverse_proxy_http_port: got 22", "other than SSH's"]),
+        ({"docker_engine_source": "snap"}, ['got "snap"', "one of auto, distribution, upstream"]),
+        ({"model_server_worker": 2}, ["model_server_worker: got 2", "did you mean model_server_workers?"]),
+        ({"revers_proxy_http_port": 81}, ["did you mean reverse_proxy_http_port?"]),
+        ({"model_server_models": None}, ["model_server_models", "a list"]),
+        ({"model_server_models": []}, ["model_server_models: got []", "at least one bundle"]),
+        ({"model_server_workers": -1}, ["model_server_workers: got -1", "from 0"]),
+        ({"model_server_memory_limit_mb": 16}, ["model_server_memory_limit_mb: got 16", "at least 128 MB"]),
+        ({"model_server_default_model": "churn"}, ['got "churn"', "colours, iris"]),
+        ({"deploy_user_name": "root"}, ['deploy_user_name: got "root"', "other than root"]),
+        ({"base_image_reference": "debian:latest"}, ['got "debian:latest"', "with its digest"]),
+        ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),
+        ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than model_server"]),
+        ({"deploy_user_close_root_login": "{{ nothing }}"}, ["deploy_user_close_root_login", "cannot be rendered"]),
+    ],
+)
+def test_a_wrong_variable_is_refused_with_the_file_to_edit_and_an_example(inventory, variables, said):
+    set_variables(inventory, **variables)
+    output = site(inventory)
+    for words in said:
+        assert words in output
+    assert "group_vars/modelhost.yml:" in output
+    assert "for example: " in output
+
+
+def test_a_missing_required_variable_is_refused(inventory):
+    (inventory / "group_vars" / "modelhost.yml").write_text("{}")
+    output = site(inventory)
+    assert "model_server_models: got nothing, but it is required" in output
+    assert "for example: model_server_models: [models/colours/1, models/iris/1]" in output
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda bundle: (bundle / "model.yaml").unlink(), "model.yaml"),
+        (lambda bundle: (bundle / "model.onnx").write_bytes(b"not what it was"), "model.onnx"),
+        (lambda bundle: (bundle / "model.onnx").unlink(), "model.onnx"),
+    ],
+)
+def test_a_bundle_that_could_not_be_served_is_refused(inventory, tmp_path, spoil, said):
+    bundle = Path(shutil.copytree(PROJECT / "models" / "iris" / "1", tmp_path / "iris" / "1"))
+    spoil(bundle)
+    set_variables(inventory, model_server_models=[str(bundle)])
+    output = site(inventory)
+    assert "These bundles cannot be served" in output
+    assert said in output
+    assert "group_vars/modelhost.yml" in output
+
+
+def test_a_missing_deployment_is_explained():
+    output = site(Path("/nonexistent"))
+    assert "cp -r inventory/example inventory/production" in output
+
+
+def test_a_host_that_does_not_answer_is_told_from_one_that_refuses(inventory):
+    hosts = inventory / "hosts.yml"
+    hosts.write_text(hosts.read_text().replace("ansible_port: ", "ansible_port: 1 #"))
+    assert "does not answer SSH on port 1" in site(inventory)
+
+
+def test_a_key_that_nobody_accepts_is_explained(inventory, tmp_path):
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / "other"], check=True)
+    output = site(inventory, "-e", f"ansible_ssh_private_key_file={tmp_path}/other")
+    assert "lets none of these accounts in with your key: deploy, root" in output
+
+
+@contextmanager
+def instead(host, path: str, content: str) -> Iterator[None]:
+    """Lay a file over another one of the machine for a while."""
+    host.check_output("sh -c %s", f"printf '%b' '{content}' > /run/instead && mount --bind /run/instead {path}")
+    try:
+        yield
+    finally:
+        host.check_output("umount %s", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "said"),
+    [
+        (
+            "/usr/lib/os-release",
+            'ID=fedora\\nVERSION_ID=43\\nPRETTY_NAME="Fedora 43"\\n',
+            "runs Fedora 43, which is not",
+        ),
+        ("/proc/meminfo", "MemTotal: 261120 kB\\n", "has 255 MB of memory, and at least 512 MB are needed"),
+        ("/usr/bin/python3.13", "#!/bin/sh\\nexit 1\\n", "has no Python"),
+    ],
+)
+def test_a_host_that_cannot_carry_it_is_refused_with_the_figure(host, inventory, path, content, said):
+    with instead(host, path, content):
+        assert said in site(inventory)
+
+
+def test_a_full_disk_is_refused_with_the_figure(host, inventory):
+    host.check_output("mount -t tmpfs -o size=300m tmpfs /srv")
+    try:
+        assert "300 MB of disk are free, and at least 1024 MB are needed" in site(inventory)
+    finally:
+        host.check_output("umount /srv")
+
+
+def test_a_port_in_use_is_refused_with_the_program_that_holds_it(host, inventory):
+    host.check_output("systemd-run --quiet --unit squatter python3 -m http.server 80")
+    try:
+        host.check_output("timeout 10 sh -c 'until ss -Hltn sport = :80 | grep -q .; do sleep 0.1; done'")
+        output = site(inventory)
+    finally:
+        host.check_output("systemctl stop squatter")
+    assert "port 80 is in use by python3" in output
+    assert "reverse_proxy_http_port: 8080" in output
+
+
+def test_all_of_this_has_left_the_host_untouched(host):
+    assert not host.user("deploy").exists
+    assert not host.file("/srv/modelhost").exists
+    assert not host.file("/etc/docker").exists
+    assert host.file("/srv").listdir() == []

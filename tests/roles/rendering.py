@@ -1,0 +1,78 @@
+"""Render a role's templates as Ansible does: its own templar, the role's defaults and vars, undefined names fail."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.plugins.loader import init_plugin_loader, lookup_loader
+from ansible.template import Templar, trust_as_template
+
+# Hands a text to a command of the container with the real readers (conftest.py).
+Read = Callable[[str, str], subprocess.CompletedProcess[str]]
+
+PROJECT = Path(__file__).resolve().parents[2]
+ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
+
+# What preflight gathers on a host, and what a first task of a role registers there.
+HOST = {
+    "inventory_hostname": "vm1",
+    "inventory_dir": str(PROJECT / "inventory" / "example"),
+    "ansible_managed": "Ansible managed",
+    "ansible_check_mode": False,
+    "ansible_facts": {
+        "distribution": "Debian",
+        "distribution_release": "trixie",
+        "distribution_version": "13.1",
+        "architecture": "x86_64",
+        "memtotal_mb": 1024,
+        "all_ipv6_addresses": ["fd00::2"],
+    },
+    "model_server_models": ["models/colours/1", "models/iris/1"],
+    "model_server_image": "modelhost-app:0123456789ab",
+    "model_server_read": {
+        "bundles": [
+            {"name": "colours", "version": 1, "digest": "a" * 64, "path": "models/colours/1"},
+            {"name": "iris", "version": 1, "digest": "b" * 64, "path": "models/iris/1"},
+        ]
+    },
+}
+
+
+def load(role: str, file: str) -> dict[str, Any]:
+    """Read a YAML file of a role; an absent one is empty."""
+    path = PROJECT / "roles" / role / file
+    return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+
+
+def render(role: str, template: str, **overrides: Any) -> str:
+    """Render a template of a role with its defaults, a host's facts, and values that replace them."""
+    _load_plugins()
+    variables = (
+        trusted(load(role, "defaults/main.yml")) | HOST | trusted(load(role, "vars/main.yml")) | trusted(overrides)
+    )
+    variables["role_path"] = str(PROJECT / "roles" / role)
+    text = (PROJECT / "roles" / role / "templates" / template).read_text()
+    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
+
+
+@cache
+def _load_plugins() -> None:
+    init_plugin_loader()
+    lookup_loader.add_directory(str(PROJECT / "plugins" / "lookup"))
+    sys.path.insert(0, str(PROJECT / "plugins"))
+
+
+def trusted(value: Any) -> Any:
+    """Mark every text of a structure as a template, as Ansible does with what it reads from a role's files."""
+    if isinstance(value, str):
+        return trust_as_template(value)
+    if isinstance(value, dict):
+        return {key: trusted(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [trusted(item) for item in value]
+    return value

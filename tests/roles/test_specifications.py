@@ -1,0 +1,57 @@
+"""A role's defaults, its specification and its README say the same."""
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from rendering import PROJECT, ROLES, load
+
+
+def options(role: str) -> dict:
+    return load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_specification_name_the_same_variables(role):
+    optional = {name for name, option in options(role).items() if not option.get("required")}
+    assert set(load(role, "defaults/main.yml")) == optional
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_defaults_and_specification_give_the_same_values(role):
+    defaults = load(role, "defaults/main.yml")
+    assert {name: options(role)[name]["default"] for name in defaults} == defaults
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_required_variable_is_shown_commented_out_in_the_defaults(role):
+    text = (PROJECT / "roles" / role / "defaults" / "main.yml").read_text()
+    for name, option in options(role).items():
+        if option.get("required"):
+            assert f"# {name}:" in text
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_public_variables_carry_the_roles_name_and_internal_ones_are_marked(role):
+    assert all(name.startswith(f"{role}_") for name in options(role))
+    assert all(name.startswith(f"__{role}_") or name.startswith("__") for name in load(role, "vars/main.yml"))
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_every_variable_is_described(role):
+    assert all(option["description"] for option in options(role).values())
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_main_is_a_table_of_contents(role):
+    for task in yaml.safe_load((PROJECT / "roles" / role / "tasks" / "main.yml").read_text()):
+        assert {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"} & set(task), task["name"]
+
+
+def test_the_readmes_are_what_the_specifications_make_of_them():
+    before = {role: (PROJECT / "roles" / role / "README.md").read_text() for role in ROLES}
+    made = subprocess.run(
+        [sys.executable, PROJECT / "docs" / "role_readmes.py", "--print"], capture_output=True, text=True, check=True
+    )
+    assert made.stdout == "".join(before[role] for role in ROLES), "run `make docs`"

@@ -1,0 +1,125 @@
+"""What the roles' templates become, judged by the programs that will read it."""
+
+import json
+from typing import Any
+
+import pytest
+import yaml
+from ansible.errors import AnsibleError
+from rendering import PROJECT, ROLES, Read, render
+
+TEMPLATES = [
+    (role, str(path.relative_to(PROJECT / "roles" / role / "templates")))
+    for role in ROLES
+    for path in sorted((PROJECT / "roles" / role / "templates").rglob("*.j2"))
+]
+COMPOSE_FILES = [(role, template) for role, template in TEMPLATES if template.endswith("compose.yml.j2")]
+
+
+@pytest.mark.parametrize(("role", "template"), TEMPLATES)
+def test_every_template_renders_from_the_defaults(role, template):
+    assert render(role, template).strip()
+
+
+@pytest.mark.parametrize(("role", "template"), [pair for pair in TEMPLATES if not pair[1].endswith(".json.j2")])
+def test_every_template_says_who_wrote_it(role, template):
+    assert "Ansible managed" in "".join(render(role, template).splitlines()[:3])
+
+
+def test_an_undefined_variable_fails_and_is_named():
+    with pytest.raises(AnsibleError, match="no_such_variable"):
+        render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_server_names="{{ no_such_variable }}")
+
+
+NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        {},
+        {"reverse_proxy_http_port": 8080, "reverse_proxy_server_names": ["models.example.org", "*.example.org"]},
+        {"ansible_facts": {"all_ipv6_addresses": []}},
+        {"reverse_proxy_body_limit_mb": 1024, "reverse_proxy_timeout_seconds": 3605},
+    ],
+)
+def test_nginx_accepts_its_configuration(overrides, read):
+    result = read(render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides), NGINX)
+    assert result.returncode == 0, result.stderr
+
+
+def test_nginx_would_refuse_a_wrong_one(read):
+    wrong = render("reverse_proxy", "etc/nginx/nginx.conf.j2").replace("keepalive 32", "keepalive many")
+    assert "invalid" in read(wrong, NGINX).stderr
+
+
+def test_nginx_listens_on_ipv6_only_where_the_host_has_it():
+    assert "listen [::]:80" in render("reverse_proxy", "etc/nginx/nginx.conf.j2")
+    without = render("reverse_proxy", "etc/nginx/nginx.conf.j2", ansible_facts={"all_ipv6_addresses": []})
+    assert "listen [::]" not in without
+
+
+def compose(read: Read, role: str, template: str, **overrides: Any) -> dict[str, Any]:
+    """Let the real compose read a file, and return the one service it finds."""
+    result = read(render(role, template, **overrides), "docker compose --file - config --format json")
+    assert result.returncode == 0, result.stderr
+    (service,) = json.loads(result.stdout)["services"].values()
+    return service
+
+
+@pytest.mark.parametrize(("role", "template"), COMPOSE_FILES)
+def test_no_container_publishes_a_port_or_has_more_rights_than_it_needs(role, template, read):
+    service = compose(read, role, template)
+    assert "ports" not in service
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert "cap_add" not in service
+    assert "privileged" not in service
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert int(str(service["user"]).split(":")[0]) >= 10000
+    assert service["pids_limit"] > 0
+    assert service["mem_limit"]
+    assert service["healthcheck"]["test"]
+    assert service["logging"]["options"]["max-size"]
+    assert service["restart"] == "unless-stopped"
+
+
+def test_the_app_has_no_network_and_reads_its_bundles_only(read):
+    service = compose(read, "model_server", "srv/modelhost/app/compose.yml.j2")
+    assert service["network_mode"] == "none"
+    text = render("model_server", "srv/modelhost/app/compose.yml.j2")
+    assert "/srv/modelhost/bundles/iris/1-bbbbbbbbbbbb:/models/iris/1:ro" in text
+
+
+def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
+    app = yaml.safe_load(render("model_server", "srv/modelhost/app/compose.yml.j2"))["services"]["app"]
+    nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_timeout_seconds=30)
+    gunicorn = int(app["environment"]["MODELHOST_TIMEOUT_SECONDS"])
+    assert 30 < gunicorn < 35 < int(app["stop_grace_period"].rstrip("s"))
+    assert "proxy_read_timeout 35s;" in nginx
+
+
+def test_the_limits_of_a_host_of_one_gigabyte_leave_room_for_the_engine():
+    text = render("model_server", "srv/modelhost/app/compose.yml.j2")
+    assert "mem_limit: 614m" in text
+
+
+@pytest.mark.parametrize(
+    ("template", "reader"),
+    [
+        ("etc/sudoers.d/modelhost.j2", "visudo -cf /dev/stdin"),
+        ("etc/ssh/sshd_config.d/00-modelhost.conf.j2", "ssh-keygen -qA && cat > /tmp/sshd && sshd -t -f /tmp/sshd"),
+    ],
+)
+def test_sshd_and_sudo_accept_their_files(template, reader, read):
+    result = read(render("deploy_user", template), reader)
+    assert result.returncode == 0, result.stderr
+
+
+def test_sudo_would_refuse_a_wrong_one(read):
+    wrong = render("deploy_user", "etc/sudoers.d/modelhost.j2", deploy_user_name="two words")
+    assert read(wrong, "visudo -cf /dev/stdin").returncode == 1
+
+
+def test_docker_can_read_its_settings():
+    assert json.loads(render("docker", "etc/docker/daemon.json.j2"))["live-restore"] is True
