@@ -1,25 +1,33 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down test lint docs lock models bench-deploy
+.PHONY: help demo demo-url demo-down test test-app test-roles lint docs lock models bench-deploy
 
 PYTHON ?= python3
+DEMO ?= demo
 BIN := .venv/bin
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: python ## from nothing to live predictions on a virtual machine made here
-	@$(PYTHON) testbed/demo.py
+	@$(PYTHON) testbed/demo.py $(DEMO)
 
 demo-url: ## print the demo's address and nothing else
-	@$(PYTHON) testbed/vm.py url demo
+	@$(PYTHON) testbed/vm.py url $(DEMO)
 
 demo-down: ## remove every trace of the demo
-	@$(PYTHON) testbed/vm.py down demo --inventory inventory/demo
+	@$(PYTHON) testbed/vm.py down $(DEMO) --inventory inventory/$(DEMO)
 	@$(PYTHON) testbed/vm.py clean
+	@testbed/engine.sh stop
 
-test: .venv ## prove everything (about 15 minutes; tests/README.md tells what each rung needs)
+test: .venv ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
+
+test-app: .venv ## the app alone: no engine is needed
+	@$(BIN)/python tests/run.py app
+
+test-roles: .venv ## the roles' templates, as the programs read them that they are for
+	@$(BIN)/python tests/run.py roles
 
 lint: .venv ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	@$(BIN)/python tests/run.py lint

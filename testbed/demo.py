@@ -17,8 +17,9 @@ from typing import Any
 import vm
 
 PROJECT = Path(__file__).resolve().parents[1]
-INVENTORY = PROJECT / "inventory" / "demo"
-NAME = "demo"
+# Another name lets a second demo live beside the first; the tests use that.
+NAME = sys.argv[1] if len(sys.argv) > 1 else "demo"
+INVENTORY = PROJECT / "inventory" / NAME
 stages: list[tuple[str, float]] = []
 
 
@@ -29,8 +30,8 @@ def main() -> int:
             command("make", "--no-print-directory", ".venv")
         with stage("a bare virtual machine"):
             vm.start(NAME, INVENTORY)
-        with stage("ansible-playbook site.yml -i inventory/demo"):
-            command(PROJECT / ".venv/bin/ansible-playbook", "site.yml", "-i", "inventory/demo")
+        with stage(f"ansible-playbook site.yml -i inventory/{NAME}"):
+            command(PROJECT / ".venv/bin/ansible-playbook", "site.yml", "-i", f"inventory/{NAME}")
         with stage("predictions"):
             right = all(post(model) for model in ("colours", "iris", "digits"))
     except subprocess.CalledProcessError as error:
@@ -94,8 +95,17 @@ def show(example: dict[str, Any], prediction: dict[str, Any]) -> bool:
     for row in example["inputs"].get("image", []):
         print("    " + "".join(" ░▒▓█"[min(4, int(pixel) // 4)] * 2 for pixel in row))
     asked = json.dumps(inputs) if inputs else "the image"
-    print(f"  {asked} -> {json.dumps(prediction)}  {'right' if right else 'WRONG'}")
+    print(f"  {asked} -> {json.dumps(shortened(prediction))}  {'right' if right else 'WRONG'}")
     return right
+
+
+def shortened(value: Any) -> Any:
+    """Round the numbers of a prediction, for the screen."""
+    if isinstance(value, dict):
+        return {name: shortened(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [shortened(item) for item in value]
+    return round(value, 4) if isinstance(value, float) else value
 
 
 def nearly_equal(got: Any, expected: Any) -> bool:

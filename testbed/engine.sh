@@ -1,7 +1,11 @@
 #!/bin/sh
 # Make sure that a Docker engine answers: the one that is there, or else Debian's own, installed and started.
 # Exit code 0 means that `docker info` works; 1 that it does not, with the commands to type.
+# engine.sh stop: end a daemon that this script has started without an init system, unless containers need it.
 set -eu
+
+# Where a daemon of our own is remembered.
+mark=/var/run/modelhost-dockerd
 
 say() { printf 'engine: %s\n' "$*"; }
 answers() { docker info >/dev/null 2>&1; }
@@ -44,8 +48,26 @@ start() {
   fi
   # No init system: the daemon becomes a process of its own, which outlives this script.
   say "starting dockerd (its log: /var/log/modelhost-dockerd.log)"
-  root sh -c 'setsid dockerd >>/var/log/modelhost-dockerd.log 2>&1 </dev/null &'
+  root sh -c "setsid dockerd >>/var/log/modelhost-dockerd.log 2>&1 </dev/null & echo \$! >$mark"
 }
+
+stop() {
+  [ -s "$mark" ] && answers || return 0
+  if [ -n "$(docker ps --quiet)" ]; then
+    say "leaving the engine on: containers are running"
+    return 0
+  fi
+  daemon=$(cat "$mark")
+  root kill "$daemon"
+  while root kill -0 "$daemon" 2>/dev/null; do sleep 0.2; done
+  root rm -f "$mark"
+  say "stopped the Docker engine that was started for this"
+}
+
+if [ "${1:-}" = stop ]; then
+  stop
+  exit 0
+fi
 
 missing=""
 has ssh || missing="$missing openssh-client"

@@ -68,7 +68,8 @@ def main() -> int:
     down.add_argument("--inventory", type=Path, metavar="DIR", help="remove this folder too")
     url = commands.add_parser("url", help="print the address at which its port 80 answers, and nothing else")
     url.add_argument("name")
-    commands.add_parser("clean", help="remove all machines, their images and their package cache")
+    clean = commands.add_parser("clean", help="remove the images and caches that machines need, if there is no machine")
+    clean.add_argument("--keep-images", action="store_true", help="remove the caches only")
     arguments = parser.parse_args()
     try:
         match arguments.command:
@@ -79,7 +80,7 @@ def main() -> int:
             case "url":
                 print(address(arguments.name))
             case "clean":
-                clean()
+                remove_leftovers(arguments.keep_images)
     except subprocess.CalledProcessError as error:
         words = " ".join(str(part) for part in error.cmd)
         print(f"vm: `{words}` failed: {(error.stderr or '').strip()}", file=sys.stderr)
@@ -178,16 +179,19 @@ def remove(name: str, folder: Path | None) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def clean() -> None:
-    """Remove every machine, image and cache that this file has made."""
-    machines = run("docker", "ps", "--all", "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}')
-    for name in machines.splitlines():
-        remove(name, None)
-    for image in ("modelhost-vm", "modelhost-vm-base"):
+def remove_leftovers(keep_images: bool) -> None:
+    """Remove what machines share, unless one of them still needs it."""
+    machines = run(
+        "docker", "ps", "--all", "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}'
+    ).split()
+    if machines:
+        say(f"keeping the images and the package cache for {', '.join(machines)}")
+        return
+    run("docker", "volume", "rm", APT_CACHE, check=False)
+    for image in [] if keep_images else ["modelhost-vm", "modelhost-vm-base", "modelhost-readers"]:
         found = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image).split()
         if found:
             run("docker", "image", "rm", "--force", *found)
-    run("docker", "volume", "rm", APT_CACHE, check=False)
 
 
 def address(name: str) -> str:

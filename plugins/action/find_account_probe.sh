@@ -1,5 +1,6 @@
 # Run on the host by find_account, over SSH, before Python is known to be there. $1: the port nginx will take.
 # Prints name=value lines and changes nothing.
+# shellcheck source=/dev/null
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 echo "distribution=${ID:-unknown}"
 echo "version=${VERSION_ID:-}"

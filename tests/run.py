@@ -1,0 +1,184 @@
+#!/usr/bin/env python3
+"""Run every proof that this project has, two at a time, and tell how long each took.
+
+Without arguments everything; otherwise the parts named. A part's whole output is in .cache/test/<part>.log, and on the
+screen if it failed.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+PROJECT = Path(__file__).resolve().parents[1]
+LOGS = PROJECT / ".cache" / "test"
+AT_ONCE = 2
+
+Commands = list[list[str]]
+
+
+def shell_scripts() -> list[str]:
+    """List the project's shell scripts, by their first line or their ending."""
+    tracked = subprocess.check_output(["git", "ls-files"], cwd=PROJECT, text=True).split()
+    return [
+        name
+        for name in tracked
+        if name.endswith(".sh") or ((PROJECT / name).is_file() and (PROJECT / name).read_bytes()[:10] == b"#!/bin/sh\n")
+    ]
+
+
+def lint() -> Commands:
+    """Every linter at its strictest setting."""
+    return [
+        ["ruff", "check", "."],
+        ["ruff", "format", "--check", "--quiet", "."],
+        ["mypy"],
+        ["yamllint", "--strict", "."],
+        ["shellcheck", "--shell=sh", *shell_scripts()],
+        ["ansible-lint", "--quiet"],
+    ]
+
+
+def scenario(name: str) -> Callable[[], Commands]:
+    """One Molecule scenario, which makes and removes its own machine."""
+    return lambda: [["molecule", "test", "--scenario-name", name]]
+
+
+# The longest first, so that no lane is left with it at the end. ansible-lint and molecule want the whole project.
+PARTS: dict[str, Callable[[], Commands]] = {
+    "default": scenario("default"),
+    "documents": lambda: [["pytest", "--quiet", "tests/documents"]],
+    "docker_upstream": scenario("docker_upstream"),
+    "preflight": scenario("preflight"),
+    "model_server": scenario("model_server"),
+    "reverse_proxy": scenario("reverse_proxy"),
+    "base_image": scenario("base_image"),
+    "docker": scenario("docker"),
+    "lint": lint,
+    "deploy_user": scenario("deploy_user"),
+    "app": lambda: [["pytest", "--quiet", "tests/app"]],
+    "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
+}
+WITHOUT_ENGINE = {"lint", "app"}
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a part ended."""
+
+    part: str
+    passed: bool
+    seconds: float
+
+
+def main() -> int:
+    """Run the parts; return the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"of: {', '.join(PARTS)}")
+    wanted = parser.parse_args().parts or list(PARTS)
+    LOGS.mkdir(parents=True, exist_ok=True)
+    begun = time.monotonic()
+    needs_engine = bool(set(wanted) - WITHOUT_ENGINE)
+    found_engine = engine_answers()
+    if needs_engine:
+        prepare()
+        say(f"engine and machine image ready after {time.monotonic() - begun:.0f} s")
+    try:
+        with ThreadPoolExecutor(AT_ONCE) as lanes:
+            results = list(lanes.map(run, wanted))
+    finally:
+        if needs_engine:
+            leave_nothing(stop_engine=not found_engine)
+    return report(results, time.monotonic() - begun)
+
+
+def run(part: str) -> Result:
+    """Run one part's commands until one fails, into its log."""
+    say(f"{part} begins")
+    begun = time.monotonic()
+    log = LOGS / f"{part}.log"
+    environment = os.environ | {
+        "PATH": f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}",
+        "PY_COLORS": "0",
+        "NO_COLOR": "1",
+        "MOLECULE_COMMAND_BORDERS": "0",
+    }
+    with log.open("w") as output:
+        passed = all(
+            subprocess.run(
+                command,
+                cwd=PROJECT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                check=False,
+            ).returncode
+            == 0
+            for command in PARTS[part]()
+        )
+    seconds = time.monotonic() - begun
+    if passed:
+        counted = [line for line in log.read_text().splitlines() if " passed" in line]
+        say(f"{part} passed in {seconds:.0f} s  {counted[-1].strip('= ') if counted else ''}")
+    else:
+        say(f"{part} FAILED after {seconds:.0f} s; its log:\n{log.read_text()}")
+    return Result(part, passed, seconds)
+
+
+def prepare() -> None:
+    """Have an engine and the image of a bare machine before the parts ask for them at once."""
+    subprocess.run([PROJECT / "testbed" / "engine.sh"], check=True)
+    subprocess.run([PROJECT / "testbed" / "image" / "build.sh", "trixie"], check=True)
+    subprocess.run([PROJECT / "testbed" / "image" / "build.sh", "bookworm"], check=True)
+
+
+def engine_answers() -> bool:
+    """Tell whether a Docker engine ran before the tests."""
+    return (
+        subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0 if has_docker() else False
+    )
+
+
+def has_docker() -> bool:
+    """Tell whether there is a docker command at all."""
+    return subprocess.run(["sh", "-c", "command -v docker"], capture_output=True, check=False).returncode == 0
+
+
+def leave_nothing(stop_engine: bool) -> None:
+    """Remove what the tests have made; an engine that they started themselves ends too."""
+    for part in PARTS:
+        subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "down", part], check=False)
+    subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "clean", "--keep-images"], check=False)
+    if stop_engine:
+        subprocess.run([PROJECT / "testbed" / "engine.sh", "stop"], check=False)
+
+
+def report(results: list[Result], seconds: float) -> int:
+    """Print a line for each part and the sum; return the exit code."""
+    print("\nHow long each part took:")
+    for result in sorted(results, key=lambda result: -result.seconds):
+        print(f"  {result.seconds:6.0f} s  {'passed' if result.passed else 'FAILED'}  {result.part}")
+    failed = sum(not result.passed for result in results)
+    print(f"  {seconds:6.0f} s  in all, {AT_ONCE} at a time\n")
+    print(f"{len(results) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+lock = threading.Lock()
+
+
+def say(words: str) -> None:
+    """Print a line of progress, whole."""
+    with lock:
+        print(f"[{time.strftime('%H:%M:%S')}] {words}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
