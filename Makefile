@@ -36,7 +36,7 @@ docs: .venv ## write each role's README anew from its specification
 	@$(BIN)/python docs/role_readmes.py
 
 bench-deploy: .venv ## time a first deployment against the same installs and builds in a plain shell script
-	@$(BIN)/python bench/deploy.py
+	@$(BIN)/python bench/deploy.py --tasks
 
 # What has to be there before anything else, or the words to get it.
 .PHONY: python

@@ -17,7 +17,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LABEL = "modelhost.testbed"
-APT_CACHE = "modelhost-testbed-apt"
+APT_CACHE, PACKAGES = "modelhost-testbed-apt", "/var/cache/apt/shared"
 SECONDS_TO_BOOT = 60
 
 HOSTS = """\
@@ -109,6 +109,7 @@ def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = N
         ssh_port, web_port = free_port(), free_port()
         (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)
         create(name, container, image, ssh_port, web_port, memory)
+        copy_packages(container, PACKAGES, "/var/cache/apt/archives")
         public_key = key.with_suffix(".pub").read_text()
         run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
     elif state(container) != "running":
@@ -133,9 +134,14 @@ def create(name: str, container: str, image: str, ssh_port: int, web_port: int, 
         "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec",
         # The engine inside needs a file system that overlays can stand on.
         "--volume", f"{container}-docker:/var/lib/docker", "--volume", f"{container}-containerd:/var/lib/containerd",
-        # All machines share what apt has downloaded.
-        "--volume", f"{APT_CACHE}:/var/cache/apt/archives",
+        # Packages that other machines have downloaded. A folder beside apt's own, which apt locks.
+        "--volume", f"{APT_CACHE}:{PACKAGES}",
         *(["--memory", memory] if memory else []), image)  # fmt: skip
+
+
+def copy_packages(container: str, source: str, target: str) -> None:
+    """Copy the packages that the target folder has not got yet; apt itself checks that they are whole."""
+    run("docker", "exec", container, "sh", "-c", f"cp -n {source}/*.deb {target}/ 2>/dev/null || true", check=False)
 
 
 def write_inventory(name: str, folder: Path, ssh_port: int) -> None:
@@ -172,6 +178,8 @@ def wait_for_ssh(name: str, folder: Path) -> None:
 def remove(name: str, folder: Path | None) -> None:
     """Remove a machine's container, disk and network, and the folder if one is given."""
     container = f"modelhost-{name}"
+    if state(container) == "running":
+        copy_packages(container, "/var/cache/apt/archives", PACKAGES)
     run("docker", "rm", "--force", "--volumes", container, check=False)
     run("docker", "volume", "rm", f"{container}-docker", f"{container}-containerd", check=False)
     run("docker", "network", "rm", container, check=False)

@@ -1,9 +1,11 @@
-"""Pack a folder into one file, because a copy of many files takes one round trip for each."""
+"""Pack folders into one file, because a copy of many files takes one round trip for each."""
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +18,40 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 DOCUMENTATION = """
 name: packed
-short_description: The path of a tar archive of a folder
+short_description: The path of a tar archive of one or more folders
 options:
   _terms:
-    description: The folder. The archive's entries start with its name.
+    description: Mappings with C(folder), what to pack, and C(as), its path in the archive.
     required: true
   last:
-    description: A file that goes at the archive's end, so that its presence tells that all of it was unpacked.
+    description: A file that goes after all others of its folder, so that its presence tells that they were unpacked.
     type: str
 """
 
 
 class LookupModule(LookupBase):
-    def run(self, terms: list[str], variables: dict[str, Any] | None = None, **options: Any) -> list[str]:
+    def run(self, terms: list[dict[str, str]], variables: dict[str, Any] | None = None, **options: Any) -> list[str]:
         """Return the archive's path, in the project's .cache; an archive made before is used again."""
-        folder = Path(terms[0]).resolve()
         last = options.get("last")
-        archive = PROJECT / ".cache" / "packed" / f"{folder.name}-{hash_of(folder, [])[:12]}.tar"
+        folders = {term["as"]: Path(term["folder"]).resolve() for term in terms}
+        parts = [f"{name} {hash_of(folder, [])}" for name, folder in folders.items()]
+        archive = PROJECT / ".cache" / "packed" / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.tar"
         if not archive.exists():
             archive.parent.mkdir(parents=True, exist_ok=True)
-            unfinished = archive.with_suffix(".unfinished")
-            with tarfile.open(unfinished, "w") as tar:
-                for path in sorted(files_in(folder), key=lambda path: (path.name == last, path)):
-                    tar.add(path, f"{folder.name}/{path.relative_to(folder)}")
-            unfinished.rename(archive)
+            with (
+                tempfile.NamedTemporaryFile(dir=archive.parent, delete=False) as unfinished,
+                tarfile.open(fileobj=unfinished, mode="w", format=tarfile.GNU_FORMAT) as tar,
+            ):
+                for name, folder in folders.items():
+                    for path in sorted(files_in(folder), key=lambda path: (path.name == last, path)):
+                        tar.add(path, f"{name}/{path.relative_to(folder)}", filter=without_owner)
+            Path(unfinished.name).rename(archive)
         return [str(archive)]
+
+
+def without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    """Make an entry root's and readable by all: on the host another account reads it than the one that packed it."""
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = "root"
+    entry.mode = 0o755 if entry.mode & 0o100 else 0o644
+    return entry
