@@ -53,6 +53,8 @@ raw_env = [
     "OMP_NUM_THREADS=1",
     "OPENBLAS_NUM_THREADS=1",
     f"MODELHOST_READY_DIR={readiness.directory}",
+    # ONNX Runtime would tell its maker that it is used.
+    "ORT_DISABLE_TELEMETRY=1",
 ]
 
 

@@ -55,6 +55,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "default": scenario("default"),
     "documents": lambda: [["pytest", "--quiet", "tests/documents"]],
     "docker_upstream": scenario("docker_upstream"),
+    "interrupted": scenario("interrupted"),
     "preflight": scenario("preflight"),
     "model_server": scenario("model_server"),
     "reverse_proxy": scenario("reverse_proxy"),
@@ -103,7 +104,9 @@ def run(part: str) -> Result:
     say(f"{part} begins")
     begun = time.monotonic()
     log = LOGS / f"{part}.log"
-    environment = os.environ | {
+    # A make that is called by a test is nobody's sub-make.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    environment = inherited | {
         "PATH": f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}",
         "PY_COLORS": "0",
         "NO_COLOR": "1",

@@ -36,6 +36,10 @@ def test_the_certificates_for_the_build_are_not_in_the_image(host):
     assert found == ""
 
 
+def test_nothing_in_the_app_tries_to_report_to_its_maker(host):
+    assert "telemetry" not in host.check_output("docker logs modelhost-app 2>&1")
+
+
 def test_pip_and_compilers_are_not_in_the_image(host):
     for program in ("pip", "pip3", "gcc", "curl"):
         assert (

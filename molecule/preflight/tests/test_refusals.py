@@ -136,6 +136,16 @@ def test_a_host_that_cannot_carry_it_is_refused_with_the_figure(host, inventory,
         assert said in site(inventory)
 
 
+def test_an_archive_without_compose_is_refused_before_anything_else_is_done(host, inventory):
+    set_variables(inventory, docker_engine_source="distribution")
+    bookworm = 'ID=debian\\nVERSION_ID="12"\\nVERSION_CODENAME=bookworm\\nPRETTY_NAME="Debian 12"\\n'
+    with instead(host, "/usr/lib/os-release", bookworm):
+        output = site(inventory)
+    assert 'docker_engine_source: got "distribution"' in output
+    assert "has no compose v2" in output
+    assert "docker_engine_source: upstream" in output
+
+
 def test_a_full_disk_is_refused_with_the_figure(host, inventory):
     host.check_output("mount -t tmpfs -o size=300m tmpfs /srv")
     try:
