@@ -3,6 +3,7 @@
 from flask import Flask, Response
 
 from modelhost.errors import register_errors
+from modelhost.protocols import PROTOCOLS
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
 from modelhost.settings import Settings
@@ -22,6 +23,8 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
     app.register_blueprint(views(registry, readiness))
+    for protocol in PROTOCOLS:
+        app.register_blueprint(protocol(registry, readiness))
     register_errors(app)
 
     @app.after_request

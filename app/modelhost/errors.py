@@ -42,6 +42,8 @@ def register_errors(app: Flask) -> None:
 
 def _client_error(error: ClientError) -> Response:
     example = error.example if error.example is not None else g.get("example")
+    if callable(example):  # a protocol's, made only when it is needed
+        example = example()
     shape = {
         "error": error.message,
         "field": error.field,

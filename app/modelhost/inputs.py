@@ -7,6 +7,7 @@ import numpy as np
 
 from modelhost.datatypes import DTYPES, JSON_TYPES, Array, limits
 from modelhost.errors import ClientError
+from modelhost.rules import names_sent
 from modelhost.schema import Input
 from modelhost.wording import brief, expected, expected_row, told
 
@@ -21,6 +22,8 @@ class InputReader:
     def __init__(self, schema: Input) -> None:
         self.schema = schema
         self.name = schema.name
+        self.features = [feature.name for feature in schema.features]
+        self.names = names_sent(schema)  # by which a client may give it
         self.dtype = DTYPES[schema.datatype]
         self.types = JSON_TYPES[schema.datatype]
         self.categories = frozenset(schema.categories)
@@ -33,16 +36,22 @@ class InputReader:
         by its feature's name; with several rows also the row, counted from 0.
         """
         elements = _flatten(rows, self.schema.shape)
-        array = None if elements is None else self._cast(elements)
-        if array is not None:
-            array = array.reshape((len(rows), *self.schema.shape))
-            if self.in_range(array):
-                return array
-        raise self._refusal(rows, by_feature)
+        array = None if elements is None else self._take(elements, len(rows))
+        if array is None:
+            raise self._refusal(rows, by_feature)
+        return array
 
     def in_range(self, array: Array) -> bool:
         """Whether every element of (rows, *shape) is finite, within bounds and a category."""
         return self._within(array, self.low, self.high)
+
+    def _take(self, elements: list[Any], rows: int) -> Array | None:
+        """`elements` in row-major order as (rows, *shape), or None where one must be refused."""
+        array = self._cast(elements)
+        if array is None:
+            return None
+        array = array.reshape((rows, *self.schema.shape))
+        return array if self.in_range(array) else None
 
     def _cast(self, elements: list[Any]) -> Array | None:
         """The elements as a flat array, or None where one has a wrong type or does not fit."""
@@ -66,7 +75,7 @@ class InputReader:
                 index, received, wanted = found
                 field = self.name + "".join(f"[{place}]" for place in index)
                 if by_feature and index:
-                    field = self.schema.features[index[0]].name
+                    field = self.features[index[0]]
                 where = f" in row {number}" if len(rows) > 1 else ""
                 message = f"{field}{where} must be {wanted}, not {told(received)}."
                 return ClientError(message, field, brief(received), wanted)

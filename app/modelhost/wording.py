@@ -74,6 +74,11 @@ def told(received: Any) -> str:
     return orjson.dumps(brief(received)).decode()
 
 
+def listed(names: list[str]) -> str:
+    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
 def _limits(bounded: Input | Feature, dtype: np.dtype[Any]) -> tuple[float | None, float | None]:
     """The bounds worth telling: the schema's, and for integers otherwise the datatype's."""
     low, high = bounded.minimum, bounded.maximum

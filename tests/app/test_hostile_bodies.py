@@ -32,6 +32,10 @@ bodies = st.one_of(
     st.one_of(records, values).map(lambda value: json.dumps(value).encode()),
     records.map(lambda value: json.dumps(value)[:-1].encode()),
     st.binary(max_size=50),
+    st.lists(st.one_of(records, values), max_size=3).map(lambda value: json.dumps(value).encode()),
+    st.tuples(st.sampled_from(["records", "rows", "columns"]), st.one_of(records, st.lists(records), values)).map(
+        lambda pair: json.dumps({pair[0]: pair[1]}).encode()
+    ),
     st.integers(0, 3000).map(lambda depth: b'{"index":' + b"[" * depth + b"]" * depth + b"}"),
     st.text(max_size=20).map(lambda text: text.encode("utf-16", "surrogatepass")),
 )

@@ -1,0 +1,10 @@
+"""The wire protocols: thin adapters over one core, all built alike.
+
+Each module has `urls` (its URLs as a blueprint), `parse` (from what its client sends to checked
+arrays), `encode` (from the outputs' arrays to what its client reads) and `example` (a body that
+works, which errors show). Validation is the core's: records.py, batches.py, inputs.py.
+"""
+
+from modelhost.protocols import native
+
+PROTOCOLS = (native.urls,)
