@@ -5,6 +5,7 @@ Records are read by records.py; every form ends in the same check of whole array
 
 import math
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -70,7 +71,7 @@ def read_rows(inputs: list[InputReader], rows: Sequence[Any]) -> Arrays:
         return read_table(inputs, best_names(inputs), rows, "rows")
     (reader,) = inputs
     nested = _nest(list(rows), reader.schema.shape)
-    return {reader.name: reader.to_array(nested, by_feature=bool(reader.features))}
+    return {reader.name: reader.to_array(nested, by_feature=True)}
 
 
 def at_least_one(value: object, field: str) -> list[Any]:
@@ -95,7 +96,6 @@ def _nest(rows: list[Any], shape: tuple[int, ...]) -> list[Any]:
         return rows
     if shape and any(type(item) in (list, dict) for row in rows for item in row[:1]):
         return rows
-    flat = np.empty((len(rows), math.prod(shape)), dtype=object)
-    flat[:] = rows
+    flat = np.fromiter(chain.from_iterable(rows), dtype=object)
     nested: list[Any] = flat.reshape((len(rows), *shape)).tolist()
     return nested

@@ -33,12 +33,29 @@ class InputReader:
         """`rows` (at least one, each of the input's shape) as an array of the input's dtype.
 
         Raises ClientError naming the first element at fault, by its position or, if `by_feature`,
-        by its feature's name; with several rows also the row, counted from 0.
+        by its feature's name where it has one; with several rows also the row, counted from 0.
         """
         elements = _flatten(rows, self.schema.shape)
         array = None if elements is None else self._take(elements, len(rows))
         if array is None:
             raise self._refusal(rows, by_feature)
+        return array
+
+    def from_flat(self, elements: list[Any], rows: int) -> Array:
+        """`elements` of JSON in row-major order, as many as fill (rows, *shape), as that array.
+
+        Raises ClientError as `to_array` does.
+        """
+        array = self._take(elements, rows)
+        if array is None:
+            flat = np.fromiter(elements, dtype=object, count=len(elements))
+            raise self._refusal(flat.reshape((rows, *self.schema.shape)).tolist(), by_feature=True)
+        return array
+
+    def from_array(self, array: Array) -> Array:
+        """`array` of (rows, *shape) and the input's dtype, if its values are; else ClientError."""
+        if not self.in_range(array):
+            raise self._refusal(array.tolist(), by_feature=True)
         return array
 
     def in_range(self, array: Array) -> bool:
@@ -74,7 +91,7 @@ class InputReader:
             if (found := self._first_wrong(row, ())) is not None:
                 index, received, wanted = found
                 field = self.name + "".join(f"[{place}]" for place in index)
-                if by_feature and index:
+                if by_feature and index and self.features:
                     field = self.features[index[0]]
                 where = f" in row {number}" if len(rows) > 1 else ""
                 message = f"{field}{where} must be {wanted}, not {told(received)}."

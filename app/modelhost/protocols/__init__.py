@@ -5,6 +5,6 @@ arrays), `encode` (from the outputs' arrays to what its client reads) and `examp
 works, which errors show). Validation is the core's: records.py, batches.py, inputs.py.
 """
 
-from modelhost.protocols import native
+from modelhost.protocols import native, v2
 
-PROTOCOLS = (native.urls,)
+PROTOCOLS = (native.urls, v2.urls)
