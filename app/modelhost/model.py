@@ -67,6 +67,13 @@ class Model:
         columns = [output.rows(outputs[output.name]) for output in self.outputs]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
+    def unnamed_rows(self, outputs: Arrays) -> Any:
+        """As `rows`, but the values alone where the model has one output."""
+        if len(self.outputs) > 1:
+            return self.rows(outputs)
+        (output,) = self.outputs
+        return output.column(outputs[output.name])
+
     def check_examples(self, bundle: Bundle) -> None:
         """Answer each golden example, alone and in one batch; BundleError where that differs."""
         examples = bundle.examples

@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -104,7 +105,11 @@ def test_a_body_that_unpacks_beyond_the_limit_is_a_413(client: FlaskClient, enco
     bomb = b"[" * 50_000_000
     packed = gzip.compress(bomb, 9) if encoding == "gzip" else zlib.compress(bomb, 9)
     assert len(packed) < 100_000
+    tracemalloc.start()
     answer = client.post("/", data=packed, headers={"Content-Encoding": encoding})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000, "the whole was unpacked"
     assert answer.status_code == 413
     assert_error_shape(answer.data)
 
@@ -195,6 +200,14 @@ def test_a_wrong_length_of_the_json_is_told(client: FlaskClient, length: str) ->
     answer = client.post(INFER, json={"inputs": [tensor()]}, headers={HEADER: length})
     assert answer.status_code == 400
     assert assert_error_shape(answer.data)["field"] == HEADER
+
+
+@pytest.mark.parametrize("data", [[[1], [2]], [[1], 2], [{}, 1], [[], []]])
+def test_a_scalar_is_not_a_list(client: FlaskClient, data: Any) -> None:
+    sent = {"name": "index", "datatype": "INT64", "shape": [2], "data": data}
+    answer = client.post("/v2/models/colours/infer", json={"inputs": [sent]})
+    assert answer.status_code == 400
+    assert "index in row 0 must be an integer from 0 to 4" in assert_error_shape(answer.data)["error"]
 
 
 def test_bytes_after_the_last_tensor_are_refused(client: FlaskClient) -> None:

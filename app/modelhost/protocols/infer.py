@@ -157,4 +157,4 @@ def _by_name(tensors: Any, field: str, known: list[str]) -> dict[str, dict[str, 
 
 def _flat(array: Array) -> Any:
     """Row-major elements for orjson, which writes numbers of an array as they are."""
-    return array.ravel().tolist() if array.dtype.kind in "Ob" else array.ravel()
+    return array.ravel().tolist() if array.dtype.kind == "O" else array.ravel()
