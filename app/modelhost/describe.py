@@ -48,6 +48,7 @@ def welcome(registry: Registry) -> dict[str, Any]:
         "version": model.version,
         "example": model.example,
         "models": {name: predict_url(registry.find(name)) for name in registry.models},
+        "documentation": "/docs",
     }
 
 

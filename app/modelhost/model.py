@@ -27,6 +27,7 @@ class Model:
         self.version = bundle.version
         self.digest = bundle.digest
         self.example = bundle.examples[0].inputs
+        self.example_outputs = bundle.examples[0].outputs
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
         self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
         self._runtime = runtime

@@ -13,6 +13,8 @@ from modelhost.wording import brief
 # zlib's window bits, by Content-Encoding (RFC 9110, 8.4.1). "deflate" is zlib's format there.
 WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
+WORTH_COMPRESSING = 1024  # bytes: what is shorter fits into one packet anyway
+
 
 def read_json(request: Request) -> Any:
     """The body as parsed JSON, whatever its Content-Type says; raises ClientError otherwise.
@@ -61,8 +63,8 @@ def read_body(request: Request) -> bytes:
 
 
 def compress(body: bytes, request: Request) -> tuple[bytes, str]:
-    """`body` in the encoding the client likes best, and that encoding's name."""
-    accepted = request.accept_encodings
+    """`body` in the encoding the client likes best, if that is worth it, and the encoding's name."""
+    accepted = request.accept_encodings if len(body) >= WORTH_COMPRESSING else None
     encoding = accepted.best_match(["identity", "gzip", "deflate"]) if accepted else None
     if encoding is None or encoding == "identity":
         return body, "identity"

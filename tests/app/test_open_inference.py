@@ -90,13 +90,15 @@ def test_outputs_are_chosen_and_their_own_word_on_binary_wins(client: FlaskClien
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
 def test_bodies_may_be_compressed_both_ways(client: FlaskClient, encoding: str, pack: Any) -> None:
-    body = json.dumps({"inputs": [tensor()]}).encode()
+    body = json.dumps({"inputs": [tensor(shape=[40, 4], data=ROWS * 20)]}).encode()
     plain = client.post(INFER, data=body)
     headers = {"Content-Encoding": encoding, "Accept-Encoding": encoding}
     packed = client.post(INFER, data=pack(body), headers=headers)
     assert packed.headers["Content-Encoding"] == encoding
     assert zlib.decompress(packed.data, 47) == plain.data
     assert "Content-Encoding" not in plain.headers
+    short = client.post(INFER, json={"inputs": [tensor()]}, headers={"Accept-Encoding": encoding})
+    assert "Content-Encoding" not in short.headers
     assert client.post("/", data=pack(b'{"index": 2}'), headers={"Content-Encoding": encoding}).status_code == 200
 
 
