@@ -7,6 +7,7 @@ from modelhost.bodies import TEXT, Json, bodies
 from modelhost.jsonschema import object_of
 from modelhost.model import Model
 from modelhost.protocols import infer, mlflow, native, tensorflow
+from modelhost.protocols.sse import encode_event
 from modelhost.registry import Registry
 
 ERROR = object_of(
@@ -75,7 +76,8 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
     part = "" if latest else f"/versions/{model.version}"
     models, v1, v2 = (f"{prefix}/{model.name}{part}" for prefix in ("/models", "/v1/models", "/v2/models"))
     about = model.manifest.description
-    return {
+    streamed = {f"{models}/stream": {"post": _stream(model, name)}} if model.streams else {}
+    return streamed | {
         models: {"get": _told(f"show.{name}", "models", f"The schema of {model.name}")},
         f"{models}/predict": {"post": _predict(model, name, "native", about)},
         f"{models}/invocations": {"post": _predict(model, name, "mlflow", about)},
@@ -99,6 +101,15 @@ def _predict(model: Model, name: str, protocol: str, summary: str, suffix: str =
         "requestBody": {"required": True, "content": {"application/json": request}},
         "responses": {"200": {"description": "The outputs", "content": {"application/json": answer}}} | _errors(),
     }
+
+
+def _stream(model: Model, name: str) -> Json:
+    """As predict, but the answer is a stream of events, each with an answer of predict as data."""
+    told = _predict(model, name, "native", f"{model.manifest.description}, event by event", "stream")
+    example = encode_event({"model": model.name, "version": model.version, "prediction": model.example_outputs})
+    content = {"text/event-stream": {"schema": TEXT, "example": example.decode()}}
+    told["responses"]["200"] = {"description": "Events with outputs, then the event end", "content": content}
+    return told
 
 
 def _told(operation: str, tag: str, summary: str) -> Json:

@@ -51,7 +51,7 @@ settings.register_profile(
 settings.load_profile("modelhost")
 
 
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(body=bodies, url=st.sampled_from(URLS))
 def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> None:
     answer = app.test_client().post(url, data=body)
@@ -105,7 +105,7 @@ tensors = st.builds(
 )
 
 
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(tensor=tensors, leaves=st.lists(scalars, min_size=1, max_size=4), rank=st.integers(0, 2))
 def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
     tensor: Input, leaves: list[Any], rank: int

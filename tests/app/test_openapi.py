@@ -31,7 +31,7 @@ def test_every_answer_is_as_described(app: Flask, mode: GenerationMode) -> None:
             continue
 
         @settings(
-            max_examples=25, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+            max_examples=15, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
         )
         @given(case=operation.as_strategy(generation_mode=mode))
         def check(case: schemathesis.Case) -> None:
@@ -40,7 +40,7 @@ def test_every_answer_is_as_described(app: Flask, mode: GenerationMode) -> None:
             seen.append(answer.status_code)
 
         check()
-    assert seen.count(200 if mode is GenerationMode.POSITIVE else 400) > 200
+    assert seen.count(200 if mode is GenerationMode.POSITIVE else 400) > 150
 
 
 def test_every_example_is_answered_with_the_example(client: FlaskClient) -> None:

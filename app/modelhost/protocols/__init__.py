@@ -5,6 +5,6 @@ arrays), `encode` (from the outputs' arrays to what its client reads) and `examp
 works, which errors show). Validation is the core's: records.py, batches.py, inputs.py.
 """
 
-from modelhost.protocols import mlflow, native, tensorflow, v2
+from modelhost.protocols import mlflow, native, sse, tensorflow, v2
 
-PROTOCOLS = (native.urls, v2.urls, tensorflow.urls, mlflow.urls)
+PROTOCOLS = (native.urls, sse.urls, v2.urls, tensorflow.urls, mlflow.urls)

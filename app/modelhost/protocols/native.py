@@ -35,11 +35,16 @@ def parse(model: Model, body: Any) -> tuple[Arrays, bool]:
     return read_record(model.inputs, body), False
 
 
-def encode(model: Model, outputs: Arrays, batch: bool) -> Response:
+def answer(model: Model, outputs: Arrays, batch: bool) -> dict[str, Any]:
     """{"model", "version", "prediction": {...}}, or for a batch "predictions": [{...}, ...]."""
     rows = model.rows(outputs)
-    answered = {"predictions": rows} if batch else {"prediction": rows[0]}
-    return write_json({"model": model.name, "version": model.version} | answered)
+    told = {"predictions": rows} if batch else {"prediction": rows[0]}
+    return {"model": model.name, "version": model.version} | told
+
+
+def encode(model: Model, outputs: Arrays, batch: bool) -> Response:
+    """The answer as JSON."""
+    return write_json(answer(model, outputs, batch))
 
 
 def example(model: Model) -> Any:
