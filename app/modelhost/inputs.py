@@ -15,8 +15,8 @@ from modelhost.wording import brief, expected, expected_row, told
 class InputReader:
     """Turns rows into an array of (rows, *shape), or refuses them naming the first wrong element.
 
-    All elements are checked at once, by type and as an array; only after a refusal are they gone
-    through one by one, with the same checks, to say which it was.
+    All elements are checked at once, by type and as an array; only after a refusal are the rows
+    halved, and the elements of the wrong one gone through, with the same checks, to say which it was.
     """
 
     def __init__(self, schema: Input) -> None:
@@ -35,8 +35,7 @@ class InputReader:
         Raises ClientError naming the first element at fault, by its position or, if `by_feature`,
         by its feature's name where it has one; with several rows also the row, counted from 0.
         """
-        elements = _flatten(rows, self.schema.shape)
-        array = None if elements is None else self._take(elements, len(rows))
+        array = self._read(rows)
         if array is None:
             raise self._refusal(rows, by_feature)
         return array
@@ -61,6 +60,10 @@ class InputReader:
     def in_range(self, array: Array) -> bool:
         """Whether every element of (rows, *shape) is finite, within bounds and a category."""
         return self._within(array, self.low, self.high)
+
+    def _read(self, rows: list[Any]) -> Array | None:
+        elements = _flatten(rows, self.schema.shape)
+        return None if elements is None else self._take(elements, len(rows))
 
     def _take(self, elements: list[Any], rows: int) -> Array | None:
         """`elements` in row-major order as (rows, *shape), or None where one must be refused."""
@@ -87,16 +90,23 @@ class InputReader:
             return None
 
     def _refusal(self, rows: list[Any], by_feature: bool) -> ClientError:
-        for number, row in enumerate(rows):
-            if (found := self._first_wrong(row, ())) is not None:
-                index, received, wanted = found
-                field = self.name + "".join(f"[{place}]" for place in index)
-                if by_feature and index and self.features:
-                    field = self.features[index[0]]
-                where = f" in row {number}" if len(rows) > 1 else ""
-                message = f"{field}{where} must be {wanted}, not {told(received)}."
-                return ClientError(message, field, brief(received), wanted)
-        raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
+        good, end = 0, len(rows)  # rows[:good] are right, one of rows[good:end] is not
+        while end - good > 1:
+            middle = (good + end) // 2
+            if self._read(rows[good:middle]) is None:
+                end = middle
+            else:
+                good = middle
+        found = self._first_wrong(rows[good], ())
+        if found is None:
+            raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
+        index, received, wanted = found
+        field = self.name + "".join(f"[{place}]" for place in index)
+        if by_feature and index and self.features:
+            field = self.features[index[0]]
+        where = f" in row {good}" if len(rows) > 1 else ""
+        message = f"{field}{where} must be {wanted}, not {told(received)}."
+        return ClientError(message, field, brief(received), wanted)
 
     def _first_wrong(self, value: Any, index: tuple[int, ...]) -> tuple[Any, ...] | None:
         rank = len(index)

@@ -1,6 +1,7 @@
 """Many rows in one request, in every form, answered as each row is alone."""
 
 import json
+import time
 from typing import Any
 
 import pytest
@@ -140,3 +141,14 @@ def test_a_model_with_several_inputs_takes_rows_in_their_order(bundles: Bundles)
     assert client.post("/", json=[[1, "a"], [2]]).status_code == 400
     # A field called as a form is the field.
     assert assert_error_shape(client.post("/", json={"records": "b"}).data)["field"] == "index"
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 20_000, 29_998, 29_999])
+def test_the_first_wrong_row_of_many_is_found_soon(client: FlaskClient, wrong: int) -> None:
+    indices = [1] * 30_000
+    indices[wrong] = 9
+    indices[-1] = 8 if wrong != 29_999 else 9
+    start = time.thread_time()
+    error = assert_error_shape(client.post("/", json=indices).data)
+    assert time.thread_time() - start < 0.2
+    assert f"index in row {wrong} must be an integer from 0 to 4, not 9." == error["error"]
