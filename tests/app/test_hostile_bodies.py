@@ -51,7 +51,7 @@ settings.register_profile(
 settings.load_profile("modelhost")
 
 
-@settings(max_examples=1000)
+@settings(max_examples=600)
 @given(body=bodies, url=st.sampled_from(URLS))
 def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> None:
     answer = app.test_client().post(url, data=body)
