@@ -2,3 +2,5 @@
 
 This file imports nothing: the control machine imports `modelhost.bundle` without numpy or Flask.
 """
+
+__version__ = "0.1.0"  # as in pyproject.toml

@@ -2,7 +2,9 @@
 
 from flask import Flask, Response
 
+from modelhost.documentation import documentation
 from modelhost.errors import register_errors
+from modelhost.protocols import PROTOCOLS
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
 from modelhost.settings import Settings
@@ -22,6 +24,9 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
     app.register_blueprint(views(registry, readiness))
+    app.register_blueprint(documentation(registry))
+    for protocol in PROTOCOLS:
+        app.register_blueprint(protocol(registry, readiness))
     register_errors(app)
 
     @app.after_request

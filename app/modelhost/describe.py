@@ -17,6 +17,11 @@ def predict_url(model: Model) -> str:
     return f"/models/{model.name}/predict"
 
 
+def stream_url(model: Model) -> str:
+    """The path that answers with a stream of events, of a model that streams."""
+    return f"/models/{model.name}/stream"
+
+
 def summary(model: Model) -> dict[str, Any]:
     """The model in a line of a list."""
     return {
@@ -29,14 +34,18 @@ def summary(model: Model) -> dict[str, Any]:
 
 def details(model: Model, versions: list[int]) -> dict[str, Any]:
     """The model's whole schema, with a request that works."""
-    return summary(model) | {
-        "versions": versions,
-        "format": model.manifest.format,
-        "digest": model.digest,
-        "inputs": [_without_defaults(reader.schema) for reader in model.inputs],
-        "outputs": [_without_defaults(writer.schema) for writer in model.outputs],
-        "example": model.example,
-    }
+    return (
+        summary(model)
+        | {
+            "versions": versions,
+            "format": model.manifest.format,
+            "digest": model.digest,
+            "inputs": [_without_defaults(reader.schema) for reader in model.inputs],
+            "outputs": [_without_defaults(writer.schema) for writer in model.outputs],
+            "example": model.example,
+        }
+        | ({"stream": stream_url(model)} if model.streams else {})
+    )
 
 
 def welcome(registry: Registry) -> dict[str, Any]:
@@ -48,6 +57,7 @@ def welcome(registry: Registry) -> dict[str, Any]:
         "version": model.version,
         "example": model.example,
         "models": {name: predict_url(registry.find(name)) for name in registry.models},
+        "documentation": "/docs",
     }
 
 

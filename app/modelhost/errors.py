@@ -10,6 +10,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, RequestEntityTo
 
 from modelhost.wording import brief
 
+FAILED = "The server failed on this request; its log says why. The request may be sent again."
+
 log = logging.getLogger(__name__)
 
 
@@ -40,8 +42,11 @@ def register_errors(app: Flask) -> None:
     app.register_error_handler(Exception, _failure)
 
 
-def _client_error(error: ClientError) -> Response:
+def write_error(error: ClientError) -> bytes:
+    """`error` in the one shape, as JSON."""
     example = error.example if error.example is not None else g.get("example")
+    if callable(example):  # a protocol's, made only when it is needed
+        example = example()
     shape = {
         "error": error.message,
         "field": error.field,
@@ -49,8 +54,11 @@ def _client_error(error: ClientError) -> Response:
         "expected": error.expected,
         "example": example,
     }
-    body = orjson.dumps(shape, option=orjson.OPT_NON_STR_KEYS)
-    return Response(body, error.status, mimetype="application/json")
+    return orjson.dumps(shape, option=orjson.OPT_NON_STR_KEYS)
+
+
+def _client_error(error: ClientError) -> Response:
+    return Response(write_error(error), error.status, mimetype="application/json")
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -77,5 +85,4 @@ def _http_error(error: HTTPException) -> Response:
 def _failure(error: Exception) -> Response:
     """Anything unforeseen: the log gets the traceback, the client a sentence."""
     log.error("%s %s failed", request.method, request.path, exc_info=error)
-    message = "The server failed on this request; its log says why. The request may be sent again."
-    return _client_error(ClientError(message, status=500))
+    return _client_error(ClientError(FAILED, status=500))

@@ -7,6 +7,7 @@ import numpy as np
 
 from modelhost.datatypes import DTYPES, JSON_TYPES, Array, limits
 from modelhost.errors import ClientError
+from modelhost.rules import names_sent
 from modelhost.schema import Input
 from modelhost.wording import brief, expected, expected_row, told
 
@@ -14,13 +15,15 @@ from modelhost.wording import brief, expected, expected_row, told
 class InputReader:
     """Turns rows into an array of (rows, *shape), or refuses them naming the first wrong element.
 
-    All elements are checked at once, by type and as an array; only after a refusal are they gone
-    through one by one, with the same checks, to say which it was.
+    All elements are checked at once, by type and as an array; only after a refusal are the rows
+    halved, and the elements of the wrong one gone through, with the same checks, to say which it was.
     """
 
     def __init__(self, schema: Input) -> None:
         self.schema = schema
         self.name = schema.name
+        self.features = [feature.name for feature in schema.features]
+        self.names = names_sent(schema)  # by which a client may give it
         self.dtype = DTYPES[schema.datatype]
         self.types = JSON_TYPES[schema.datatype]
         self.categories = frozenset(schema.categories)
@@ -30,19 +33,45 @@ class InputReader:
         """`rows` (at least one, each of the input's shape) as an array of the input's dtype.
 
         Raises ClientError naming the first element at fault, by its position or, if `by_feature`,
-        by its feature's name; with several rows also the row, counted from 0.
+        by its feature's name where it has one; with several rows also the row, counted from 0.
         """
-        elements = _flatten(rows, self.schema.shape)
-        array = None if elements is None else self._cast(elements)
-        if array is not None:
-            array = array.reshape((len(rows), *self.schema.shape))
-            if self.in_range(array):
-                return array
-        raise self._refusal(rows, by_feature)
+        array = self._read(rows)
+        if array is None:
+            raise self._refusal(rows, by_feature)
+        return array
+
+    def from_flat(self, elements: list[Any], rows: int) -> Array:
+        """`elements` of JSON in row-major order, as many as fill (rows, *shape), as that array.
+
+        Raises ClientError as `to_array` does.
+        """
+        array = self._take(elements, rows)
+        if array is None:
+            flat = np.fromiter(elements, dtype=object, count=len(elements))
+            raise self._refusal(flat.reshape((rows, *self.schema.shape)).tolist(), by_feature=True)
+        return array
+
+    def from_array(self, array: Array) -> Array:
+        """`array` of (rows, *shape) and the input's dtype, if its values are; else ClientError."""
+        if not self.in_range(array):
+            raise self._refusal(array.tolist(), by_feature=True)
+        return array
 
     def in_range(self, array: Array) -> bool:
         """Whether every element of (rows, *shape) is finite, within bounds and a category."""
         return self._within(array, self.low, self.high)
+
+    def _read(self, rows: list[Any]) -> Array | None:
+        elements = _flatten(rows, self.schema.shape)
+        return None if elements is None else self._take(elements, len(rows))
+
+    def _take(self, elements: list[Any], rows: int) -> Array | None:
+        """`elements` in row-major order as (rows, *shape), or None where one must be refused."""
+        array = self._cast(elements)
+        if array is None:
+            return None
+        array = array.reshape((rows, *self.schema.shape))
+        return array if self.in_range(array) else None
 
     def _cast(self, elements: list[Any]) -> Array | None:
         """The elements as a flat array, or None where one has a wrong type or does not fit."""
@@ -61,16 +90,23 @@ class InputReader:
             return None
 
     def _refusal(self, rows: list[Any], by_feature: bool) -> ClientError:
-        for number, row in enumerate(rows):
-            if (found := self._first_wrong(row, ())) is not None:
-                index, received, wanted = found
-                field = self.name + "".join(f"[{place}]" for place in index)
-                if by_feature and index:
-                    field = self.schema.features[index[0]].name
-                where = f" in row {number}" if len(rows) > 1 else ""
-                message = f"{field}{where} must be {wanted}, not {told(received)}."
-                return ClientError(message, field, brief(received), wanted)
-        raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
+        good, end = 0, len(rows)  # rows[:good] are right, one of rows[good:end] is not
+        while end - good > 1:
+            middle = (good + end) // 2
+            if self._read(rows[good:middle]) is None:
+                end = middle
+            else:
+                good = middle
+        found = self._first_wrong(rows[good], ())
+        if found is None:
+            raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
+        index, received, wanted = found
+        field = self.name + "".join(f"[{place}]" for place in index)
+        if by_feature and index and self.features:
+            field = self.features[index[0]]
+        where = f" in row {good}" if len(rows) > 1 else ""
+        message = f"{field}{where} must be {wanted}, not {told(received)}."
+        return ClientError(message, field, brief(received), wanted)
 
     def _first_wrong(self, value: Any, index: tuple[int, ...]) -> tuple[Any, ...] | None:
         rank = len(index)

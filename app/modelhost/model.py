@@ -3,6 +3,7 @@
 import logging
 import math
 import time
+from collections.abc import Generator
 from typing import Any, Self
 
 import orjson
@@ -27,9 +28,11 @@ class Model:
         self.version = bundle.version
         self.digest = bundle.digest
         self.example = bundle.examples[0].inputs
+        self.example_outputs = bundle.examples[0].outputs
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
         self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
         self._runtime = runtime
+        self._stream = getattr(runtime, "stream", None)  # only a Python class may have it
         self._tensors = {i.name: i.schema.tensor or i.name for i in self.inputs}
 
     @classmethod
@@ -51,21 +54,49 @@ class Model:
 
         Raises ModelError where the model raises, or returns what the schema does not say.
         """
-        rows = len(next(iter(inputs.values())))
-        fed = {self._tensors[name]: array for name, array in inputs.items()}
         try:
-            returned = self._runtime.predict(fed)
+            returned = self._runtime.predict(self._fed(inputs))
         except Exception as error:
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
-        if not isinstance(returned, dict):
-            raise ModelError(f"predict returned {type(returned).__name__}, not a dict of arrays")
-        return {output.name: output.take(returned, rows) for output in self.outputs}
+        return self._taken(returned, inputs, "predict")
+
+    @property
+    def streams(self) -> bool:
+        """Whether the model has the verb `stream`."""
+        return self._stream is not None
+
+    def stream(self, inputs: Arrays) -> Generator[Arrays, None, None]:
+        """What `predict` gives, as often as the model yields it; raises as `predict` does.
+
+        Closing it closes the model's own iterator, so a client that goes away stops the work.
+        """
+        if self._stream is None:
+            raise ModelError(f"{self.name} has no verb stream")
+        chunks: Any = None
+        try:
+            chunks = iter(self._stream(self._fed(inputs)))
+            for returned in chunks:
+                yield self._taken(returned, inputs, "stream")
+        except ModelError:
+            raise
+        except Exception as error:
+            raise ModelError(f"stream raised {type(error).__name__}: {error}") from error
+        finally:
+            if hasattr(chunks, "close"):
+                chunks.close()
 
     def rows(self, outputs: Arrays) -> list[dict[str, Any]]:
         """What `predict` gave, as one object for each row, for orjson to write."""
         names = [output.name for output in self.outputs]
         columns = [output.rows(outputs[output.name]) for output in self.outputs]
         return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    def unnamed_rows(self, outputs: Arrays) -> Any:
+        """As `rows`, but the values alone where the model has one output."""
+        if len(self.outputs) > 1:
+            return self.rows(outputs)
+        (output,) = self.outputs
+        return output.column(outputs[output.name])
 
     def check_examples(self, bundle: Bundle) -> None:
         """Answer each golden example, alone and in one batch; BundleError where that differs."""
@@ -94,6 +125,15 @@ class Model:
                             f"answers {answer[name]!r}{way}: record the example anew if the "
                             "model is right",
                         )
+
+    def _fed(self, inputs: Arrays) -> Arrays:
+        return {self._tensors[name]: array for name, array in inputs.items()}
+
+    def _taken(self, returned: Any, inputs: Arrays, verb: str) -> Arrays:
+        if not isinstance(returned, dict):
+            raise ModelError(f"{verb} returned {type(returned).__name__}, not a dict of arrays")
+        rows = len(next(iter(inputs.values())))
+        return {output.name: output.take(returned, rows) for output in self.outputs}
 
     def _as_client_sees(self, arrays: Arrays) -> list[dict[str, Any]]:
         written = orjson.dumps(self.rows(self.predict(arrays)), option=orjson.OPT_SERIALIZE_NUMPY)

@@ -53,6 +53,10 @@ class OutputWriter:
         """
         return list(array) if self.dtype.kind == "f" else array.tolist()
 
+    def column(self, array: Array) -> Any:
+        """All of what `take` gave as one nested list, for orjson to write at once."""
+        return array.tolist() if self.dtype.kind == "O" else array
+
     def _labelled(self, array: Array, labels: Array) -> Array:
         if array.dtype.kind not in "iu":
             raise self._refusal("labels", f"need integers, but the model returned {array.dtype}")

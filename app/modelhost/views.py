@@ -1,21 +1,11 @@
-"""The HTTP interface: thin, since validation and prediction live in the core."""
+"""What the server tells about itself and its models. Predictions are the protocols' (protocols/)."""
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, request
 
 from modelhost import describe, page
-from modelhost.model import Model
 from modelhost.readiness import Readiness
-from modelhost.records import read_record
 from modelhost.registry import Registry
-from modelhost.wire import read_json, write_json
-
-
-def answer(model: Model) -> Response:
-    """Predict the one record in the request's body."""
-    g.example = model.example  # an error from here on shows the client a request that works
-    outputs = model.predict(read_record(model.inputs, read_json(request)))
-    (prediction,) = model.rows(outputs)
-    return write_json({"model": model.name, "version": model.version, "prediction": prediction})
+from modelhost.wire import write_json
 
 
 def views(registry: Registry, readiness: Readiness) -> Blueprint:
@@ -31,15 +21,6 @@ def views(registry: Registry, readiness: Readiness) -> Blueprint:
             response = write_json(describe.welcome(registry))
         response.headers["Vary"] = "Accept"
         return response
-
-    @urls.post("/")
-    def predict_default() -> Response:
-        return answer(registry.find())
-
-    @urls.post("/models/<name>/predict")
-    @urls.post("/models/<name>/versions/<version>/predict")
-    def predict(name: str, version: str | None = None) -> Response:
-        return answer(registry.find(name, version))
 
     @urls.get("/models")
     def list_models() -> Response:

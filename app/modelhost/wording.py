@@ -1,5 +1,6 @@
 """How errors and pages word values: what belongs in a field, and what was received instead."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -51,6 +52,8 @@ def expected_row(schema: Input) -> str:
 
 def brief(value: Any, depth: int = 2) -> Any:
     """`value` (parsed JSON) cut short enough to be sent back: never deep, long or large."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)  # from a binary tensor; JSON has no such number
     if isinstance(value, str):
         return value if len(value) <= 80 else value[:80] + "..."
     if isinstance(value, list):
@@ -71,7 +74,12 @@ def told(received: Any) -> str:
         return f"a list of {len(received)}"
     if isinstance(received, dict):
         return "an object"
-    return orjson.dumps(brief(received)).decode()
+    return str(received) if isinstance(received, float) else orjson.dumps(brief(received)).decode()
+
+
+def listed(names: list[str]) -> str:
+    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
 
 
 def _limits(bounded: Input | Feature, dtype: np.dtype[Any]) -> tuple[float | None, float | None]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from harness import MODELS, RELEASE, Bundles, Server
+from harness import MODELS, RELEASE, Bundles, Server, free_port
 from modelhost.app import create_app
 from modelhost.settings import Settings
 
@@ -30,6 +30,17 @@ def bundles(tmp_path: Path) -> Bundles:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server for tests that leave it as it was."""
     server = Server(tmp_path_factory.mktemp("server"))
+    try:
+        server.wait_until_ready()
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def tcp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same on a TCP port, for clients that speak nothing else."""
+    server = Server(tmp_path_factory.mktemp("tcp_server"), port=free_port(), MODELHOST_BODY_LIMIT_MB="1")
     try:
         server.wait_until_ready()
         yield server

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from flask.testing import FlaskClient
+from modelhost.app import create_app
+from modelhost.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
@@ -61,6 +64,23 @@ class Bundles:
         digest = hashlib.sha256(text.encode()).hexdigest()
         return self.edit(bundle, lambda manifest: manifest["files"].update({file: digest}))
 
+    def echo(self, datatype: str, example: list[Any]) -> FlaskClient:
+        """A client of a model that answers, as y, the two elements it was sent as x."""
+        bundle = self.copy("colours", "echo/1")
+
+        def change(manifest: dict[str, Any]) -> None:
+            manifest["name"] = "echo"
+            manifest["inputs"] = [{"name": "x", "datatype": datatype, "shape": [2]}]
+            manifest["outputs"] = [{"name": "y", "datatype": datatype, "shape": [2]}]
+
+        self.edit(bundle, change)
+        self.write(
+            bundle, "model.py", "class Model:\n    def predict(self, inputs):\n        return {'y': inputs['x']}\n"
+        )
+        golden = [{"inputs": {"x": example}, "outputs": {"y": example}}]
+        self.write(bundle, "golden.json", json.dumps(golden))
+        return create_app(Settings(models_dir=self.directory, default_model="echo")).test_client()
+
 
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
@@ -76,17 +96,18 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Server:
-    """The real Gunicorn, with the real gunicorn.conf.py, on a unix socket."""
+    """The real Gunicorn, with the real gunicorn.conf.py, on a unix socket or on a TCP port."""
 
-    def __init__(self, directory: Path, **variables: str) -> None:
+    def __init__(self, directory: Path, port: int | None = None, **variables: str) -> None:
         self.socket = directory / "server.sock"
+        self.port = port
         self.log = directory / "server.log"
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT / "app"),
             "PYTHONDONTWRITEBYTECODE": "1",
             "MODELHOST_MODELS_DIR": str(MODELS),
-            "MODELHOST_BIND": f"unix:{self.socket}",
+            "MODELHOST_BIND": f"127.0.0.1:{port}" if port else f"unix:{self.socket}",
             "MODELHOST_WORKERS": "2",
             "MODELHOST_BODY_LIMIT_MB": "0.1",
             "MODELHOST_RELEASE": RELEASE,
@@ -98,7 +119,7 @@ class Server:
 
     def request(self, method: str, path: str, body: Any = None, **options: Any) -> Any:
         """The answer (status, headers and body read) on a connection of its own."""
-        connection = UnixConnection(self.socket)
+        connection = self.connect()
         try:
             # The server may answer and close before it has read all of a body; so reads curl.
             with contextlib.suppress(BrokenPipeError):
@@ -108,6 +129,12 @@ class Server:
             return answer
         finally:
             connection.close()
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection of the caller's own."""
+        if self.port:
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        return UnixConnection(self.socket)
 
     def send(self, raw: bytes) -> bytes:
         """What the server answers to bytes that need not be HTTP, until it closes."""
@@ -149,6 +176,14 @@ class Server:
         """End it as a container engine does; its exit status."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(20)
+
+
+def free_port() -> int:
+    """A TCP port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:

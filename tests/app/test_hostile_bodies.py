@@ -6,12 +6,14 @@ from typing import Any
 import numpy as np
 import orjson
 from flask import Flask
-from harness import assert_error_shape
+from harness import Server, assert_error_shape
+from hostile import spoil
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from modelhost.errors import ClientError
 from modelhost.inputs import InputReader
 from modelhost.schema import Input
+from speak import Spoken, every_way
 
 URLS = ["/", "/models/iris/predict", "/models/digits/predict"]
 NAMES = ["index", "measurements", "petal_width", "image", "petal_widht", "", "\x00", "x" * 500]
@@ -32,6 +34,10 @@ bodies = st.one_of(
     st.one_of(records, values).map(lambda value: json.dumps(value).encode()),
     records.map(lambda value: json.dumps(value)[:-1].encode()),
     st.binary(max_size=50),
+    st.lists(st.one_of(records, values), max_size=3).map(lambda value: json.dumps(value).encode()),
+    st.tuples(st.sampled_from(["records", "rows", "columns"]), st.one_of(records, st.lists(records), values)).map(
+        lambda pair: json.dumps({pair[0]: pair[1]}).encode()
+    ),
     st.integers(0, 3000).map(lambda depth: b'{"index":' + b"[" * depth + b"]" * depth + b"}"),
     st.text(max_size=20).map(lambda text: text.encode("utf-16", "surrogatepass")),
 )
@@ -45,13 +51,50 @@ settings.register_profile(
 settings.load_profile("modelhost")
 
 
-@settings(max_examples=3000)
+@settings(max_examples=600)
 @given(body=bodies, url=st.sampled_from(URLS))
 def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> None:
     answer = app.test_client().post(url, data=body)
     if answer.status_code != 200:
         assert 400 <= answer.status_code < 500, (body, answer.data)
         assert_error_shape(answer.data)
+
+
+def good_requests(app: Flask) -> list[Spoken]:
+    """Two rows to each model in every way of every protocol."""
+    client, found = app.test_client(), []
+    for name in ("colours", "digits", "iris"):
+        schema: Any = client.get(f"/models/{name}").json
+        rows = [schema["example"]] * 2
+        found += every_way(schema, rows).values()
+    return found
+
+
+def test_no_spoilt_request_of_any_protocol_makes_the_server_fail(app: Flask) -> None:
+    client, good = app.test_client(), good_requests(app)
+    statuses = []
+    for seed in range(6000):
+        url, body, headers = spoil(good[seed % len(good)], seed)
+        answer = client.post(url, data=body, headers=headers)
+        statuses.append(answer.status_code)
+        if answer.status_code != 200:
+            assert 400 <= answer.status_code < 500, (seed, url, body, headers, answer.data)
+            assert_error_shape(answer.data)
+    assert len(statuses) - statuses.count(200) > 3000, "most of what is sent should be wrong"
+
+
+def test_two_thousand_hostile_requests_lose_no_worker(app: Flask, server: Server) -> None:
+    good, workers = good_requests(app), server.worker_pids()
+    connection = server.connect()
+    for seed in range(2000):
+        url, body, headers = spoil(good[seed % len(good)], 10_000 + seed)
+        connection.request("POST", url, body, headers)
+        answer = connection.getresponse()
+        received = answer.read()
+        assert answer.status == 200 or 400 <= answer.status < 500, (seed, url, body, headers, received)
+    connection.close()
+    assert server.worker_pids() == workers
+    assert "Traceback" not in server.log.read_text()
 
 
 tensors = st.builds(
@@ -62,7 +105,7 @@ tensors = st.builds(
 )
 
 
-@settings(max_examples=2000)
+@settings(max_examples=1000)
 @given(tensor=tensors, leaves=st.lists(scalars, min_size=1, max_size=4), rank=st.integers(0, 2))
 def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
     tensor: Input, leaves: list[Any], rank: int

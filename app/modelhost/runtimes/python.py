@@ -1,21 +1,26 @@
 """Models that are a Python class, for what no other format can say.
 
-The bundle's entry file defines `class Model` with two verbs:
+The bundle's entry file defines `class Model` with these verbs:
 
     def load(self, directory: Path) -> None               (may be left out)
     def predict(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]
+    def stream(self, inputs: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]   (may be left out)
 
 `load` reads what it needs from the bundle's directory, once in each worker. `predict` gets each
 input with the rows as first dimension, checked against the schema, and returns the outputs alike;
-several threads may call it at once.
+several threads may call it at once. `stream` gets the same and yields outputs alike, each as soon
+as it has it: each is an event to the client.
 """
 
 import traceback
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
 from modelhost.bundle import Bundle
 from modelhost.datatypes import Arrays
+
+Stream = Callable[[Arrays], Iterator[Arrays]]
 
 
 class PythonRuntime:
@@ -33,6 +38,7 @@ class PythonRuntime:
             self._model: Any = module.Model()
             if hasattr(self._model, "load"):
                 self._model.load(bundle.directory)
+            self.stream: Stream | None = getattr(self._model, "stream", None)
         except (Exception, SystemExit) as error:
             line = traceback.extract_tb(error.__traceback__)[-1].lineno
             problem = f"{path.name} cannot be loaded: {type(error).__name__}: {error} (line {line})"

@@ -1,0 +1,101 @@
+"""Requests as batches: columns, plain rows, or a table with a header. Knows nothing of HTTP.
+
+Records are read by records.py; every form ends in the same check of whole arrays (inputs.py).
+"""
+
+import math
+from collections.abc import Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from modelhost.datatypes import Array, Arrays
+from modelhost.errors import ClientError
+from modelhost.inputs import InputReader
+from modelhost.records import best_names, read_records, refuse_incomplete, refuse_unknown
+from modelhost.wording import brief, listed, told
+
+
+def read_batch(inputs: list[InputReader], rows: object, field: str) -> Arrays:
+    """A list of records or of plain rows, whichever its first item is, as (rows, *shape).
+
+    `field` is where in the request the list stood. Raises ClientError for anything else.
+    """
+    rows = at_least_one(rows, field)
+    return read_records(inputs, rows) if type(rows[0]) is dict else read_rows(inputs, rows)
+
+
+def read_columns(inputs: list[InputReader], columns: object, field: str) -> Arrays:
+    """Lists of equal length keyed by the names of inputs or features, as arrays (rows, *shape)."""
+    if type(columns) is not dict:
+        wanted = f"an object with a list for each of {listed(best_names(inputs))}"
+        raise ClientError(f"{field} must be {wanted}, not {told(columns)}.", field, brief(columns), wanted)
+    refuse_unknown(inputs, columns)
+    for reader in inputs:
+        refuse_incomplete(reader, columns)
+    rows = {name: len(at_least_one(column, name)) for name, column in columns.items()}
+    first, number = next(iter(rows.items()))
+    for name, found in rows.items():
+        if found != number:
+            wanted = f"a list of {number}, as {first} is"
+            raise ClientError(f"{name} must be {wanted}, not a list of {found}.", name, brief(columns[name]), wanted)
+    return {reader.name: _from_columns(reader, columns) for reader in inputs}
+
+
+def read_table(inputs: list[InputReader], header: Sequence[Any], rows: Sequence[Any], field: str) -> Arrays:
+    """Rows whose values belong to the names in `header`, as arrays (rows, *shape).
+
+    A header of 0, 1, 2, ... (a table without names) leaves the rows to `read_rows`.
+    """
+    if list(header) == list(range(len(header))):
+        return read_rows(inputs, rows)
+    if not all(type(name) is str for name in header) or len(set(header)) != len(header):
+        wanted = f"each of {listed(best_names(inputs))} once"
+        raise ClientError(f"{field} must name {wanted}, as text.", field, brief(list(header)), wanted)
+    for number, row in enumerate(rows):
+        if type(row) is not list or len(row) != len(header):
+            wanted = f"a list of {len(header)}, one for each column"
+            raise ClientError(f"Row {number} must be {wanted}, not {told(row)}.", None, brief(row), wanted)
+    columns = map(list, zip(*rows, strict=True))
+    return read_columns(inputs, dict(zip(header, columns, strict=True)), field)
+
+
+def read_rows(inputs: list[InputReader], rows: Sequence[Any]) -> Arrays:
+    """Plain rows, at least one, as arrays (rows, *shape).
+
+    For a model with one input, a row is what that input takes, flat or nested; for one with
+    several, a list with one item for each field in the schema's order.
+    """
+    if len(inputs) > 1:
+        return read_table(inputs, best_names(inputs), rows, "rows")
+    (reader,) = inputs
+    nested = _nest(list(rows), reader.schema.shape)
+    return {reader.name: reader.to_array(nested, by_feature=True)}
+
+
+def at_least_one(value: object, field: str) -> list[Any]:
+    """`value` if it is a list with something in it; raises ClientError naming `field`."""
+    if type(value) is list and value:
+        return value
+    received = "an empty list" if value == [] else told(value)
+    wanted = "a list with at least one row"
+    raise ClientError(f"{field} must be {wanted}, not {received}.", field, brief(value), wanted)
+
+
+def _from_columns(reader: InputReader, columns: dict[str, list[Any]]) -> Array:
+    if reader.name in columns:
+        return reader.to_array(columns[reader.name])
+    given = [columns[name] for name in reader.features]
+    return reader.to_array(list(map(list, zip(*given, strict=True))), by_feature=True)
+
+
+def _nest(rows: list[Any], shape: tuple[int, ...]) -> list[Any]:
+    """Flat rows as rows of `shape`, if all are flat lists of the right length; else `rows`."""
+    if len(shape) == 1 or set(map(type, rows)) != {list} or set(map(len, rows)) != {math.prod(shape)}:
+        return rows
+    if shape and any(type(item) in (list, dict) for row in rows for item in row[:1]):
+        return rows
+    flat = np.fromiter(chain.from_iterable(rows), dtype=object)
+    nested: list[Any] = flat.reshape((len(rows), *shape)).tolist()
+    return nested

@@ -1,0 +1,125 @@
+"""JSON Schemas (2020-12, as OpenAPI 3.1 uses) of what a model takes and answers.
+
+They say what the readers check: what is valid here is answered, what is not is refused.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from modelhost.datatypes import DTYPES, limits
+from modelhost.inputs import InputReader
+from modelhost.model import Model
+from modelhost.schema import Feature, Input, Output
+
+Schema = dict[str, Any]
+FORMATS = {"FP32": "float", "FP64": "double", "INT32": "int32", "INT64": "int64"}
+
+
+def array_of(items: Schema, sizes: Sequence[int] = (), **more: Any) -> Schema:
+    """A list of at least one `items`, or nested lists of exactly `sizes`."""
+    if not sizes:
+        return {"type": "array", "items": items, "minItems": 1, **more}
+    for size in reversed(sizes):
+        items = {"type": "array", "items": items, "minItems": size, "maxItems": size}
+    return items
+
+
+def tuple_of(items: list[Schema]) -> Schema:
+    """A list of exactly these items."""
+    return {"type": "array", "prefixItems": items, "minItems": len(items), "maxItems": len(items)}
+
+
+def object_of(properties: dict[str, Schema], optional: dict[str, Schema] | None = None) -> Schema:
+    """An object of exactly these properties, and any of the optional ones."""
+    return {
+        "type": "object",
+        "properties": properties | (optional or {}),
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def element(schema: Input, bounded: Input | Feature) -> Schema:
+    """One element of an input, with the bounds of its feature."""
+    dtype = DTYPES[schema.datatype]
+    said = {"description": bounded.description} if bounded.description else {}
+    if dtype.kind == "b":
+        return said | {"type": "boolean"}
+    kind = {"O": "string", "f": "number"}.get(dtype.kind, "integer")
+    if schema.categories:
+        return said | {"type": kind, "enum": list(schema.categories)}
+    if dtype.kind == "O":
+        return said | {"type": kind}
+    low, high = limits(dtype)
+    bounds = {
+        "minimum": low if bounded.minimum is None else max(bounded.minimum, low),
+        "maximum": high if bounded.maximum is None else min(bounded.maximum, high),
+    }
+    unit = bounded.unit if isinstance(bounded, Feature) else ""
+    if unit:
+        said["description"] = f"{said.get('description', bounded.name)} ({unit})"
+    form = {"format": FORMATS[schema.datatype]} if schema.datatype in FORMATS else {}
+    return said | {"type": kind} | form | bounds
+
+
+def whole(reader: InputReader) -> Schema:
+    """A row of an input, given whole."""
+    schema = reader.schema
+    if schema.features:
+        return tuple_of([element(schema, feature) for feature in schema.features])
+    return array_of(element(schema, schema), schema.shape) if schema.shape else element(schema, schema)
+
+
+def record(model: Model) -> Schema:
+    """One record: each input whole, or by its features."""
+    ways = [_ways(reader) for reader in model.inputs]
+    records = [object_of({k: v for way in chosen for k, v in way.items()}) for chosen in itertools.product(*ways)]
+    return records[0] if len(records) == 1 else {"anyOf": records}
+
+
+def row(model: Model) -> Schema:
+    """One plain row."""
+    if len(model.inputs) == 1:
+        return whole(model.inputs[0])
+    return tuple_of([field for reader in model.inputs for field in _ways(reader)[0].values()])
+
+
+def columns(model: Model) -> Schema:
+    """Columns by feature, all of one length (which JSON Schema cannot say)."""
+    fields = {name: field for reader in model.inputs for name, field in _ways(reader)[0].items()}
+    return object_of({name: array_of(field) for name, field in fields.items()})
+
+
+def prediction(model: Model) -> Schema:
+    """The outputs for one row, by name."""
+    return object_of({writer.name: output(writer.schema) for writer in model.outputs})
+
+
+def output(schema: Output) -> Schema:
+    """One output for one row."""
+    kind = {"b": "boolean", "O": "string", "f": "number"}.get(DTYPES[schema.datatype].kind, "integer")
+    item: Schema = {"type": kind} | ({"enum": list(schema.labels)} if schema.labels else {})
+    told = array_of(item, schema.shape) if schema.shape else item
+    return told | ({"description": schema.description} if schema.description else {})
+
+
+def tensor(schema: Input | Output) -> Schema:
+    """A tensor of the Open Inference Protocol, as JSON. `shape` starts with the rows."""
+    rank = len(schema.shape) + 1
+    return object_of(
+        {
+            "name": {"const": schema.name},
+            "datatype": {"const": schema.datatype},
+            "shape": array_of({"type": "integer", "minimum": 1}, [rank]),
+            "data": {"type": "array", "minItems": 1},
+        },
+        {"parameters": {"type": "object"}},
+    )
+
+
+def _ways(reader: InputReader) -> list[dict[str, Schema]]:
+    """The ways in which a record may give an input, the best one first."""
+    features = reader.schema.features
+    by_feature = [{feature.name: element(reader.schema, feature) for feature in features}] if features else []
+    return [*by_feature, {reader.name: whole(reader)}]

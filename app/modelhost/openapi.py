@@ -1,0 +1,127 @@
+"""The server described in OpenAPI 3.1: each model's own URLs, schemas and a real example."""
+
+from typing import Any
+
+from modelhost import __version__
+from modelhost.bodies import TEXT, Json, bodies
+from modelhost.jsonschema import object_of
+from modelhost.model import Model
+from modelhost.protocols import infer, mlflow, native, tensorflow
+from modelhost.protocols.sse import encode_event
+from modelhost.registry import Registry
+
+ERROR = object_of(
+    {
+        "error": TEXT | {"description": "What is wrong, and what to send instead"},
+        "field": {"type": ["string", "null"], "description": "Where in the request"},
+        "received": {"description": "What stood there, cut short"},
+        "expected": {"type": ["string", "null"], "description": "What belongs there"},
+        "example": {"description": "A request that works"},
+    }
+)
+# What is told about the server as a whole: path, operation, tag, what it says.
+TOLD = [
+    ("/models", "listModels", "models", "Every model with its URL"),
+    ("/healthz", "alive", "health", "A process answers"),
+    ("/readyz", "ready", "health", "Every worker has loaded every model; else 503"),
+    ("/ping", "ping", "health", "As /readyz, for SageMaker and MLflow"),
+    ("/v2", "openInferenceServer", "Open Inference Protocol", "The server and its extensions"),
+    ("/v2/health/live", "openInferenceLive", "Open Inference Protocol", "A process answers"),
+    ("/v2/health/ready", "openInferenceReady", "Open Inference Protocol", "As /readyz"),
+]
+
+
+# For each protocol: its tag, and its module's example.
+PROTOCOLS: dict[str, tuple[str, Any]] = {
+    "native": ("predict", native.example),
+    "infer": ("Open Inference Protocol", infer.example),
+    "tensorflow": ("TensorFlow Serving", tensorflow.example),
+    "mlflow": ("MLflow and SageMaker", mlflow.example),
+}
+
+
+def document(registry: Registry) -> Json:
+    """The whole description, ready for JSON."""
+    models = [model for versions in registry.models.values() for model in versions.values()]
+    schemas: Json = {"Error": ERROR}
+    paths: Json = {path: {"get": _told(*rest)} for path, *rest in TOLD}
+    default = registry.find()
+    for model in models:
+        name = _component(registry, model)
+        schemas |= {f"{name}.{part}": schema for part, schema in bodies(model).items()}
+        paths |= _paths(model, name, latest=registry.find(model.name) is model)
+    name = _component(registry, default)
+    summary = f"The model {default.name}, which answers at /"
+    paths["/"] = {"get": _told("welcome", "models", "What is up, and what to send"),
+                  "post": _predict(default, name, "native", summary, "default")}  # fmt: skip
+    paths["/invocations"] = {"post": _predict(default, name, "mlflow", summary, "default")}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "modelhost",
+            "version": __version__,
+            "description": "Models behind one server. Each answers alike over every protocol.",
+        },
+        "paths": dict(sorted(paths.items())),
+        "components": {"schemas": schemas},
+    }
+
+
+def _component(registry: Registry, model: Model) -> str:
+    return model.name if registry.find(model.name) is model else f"{model.name}.{model.version}"
+
+
+def _paths(model: Model, name: str, latest: bool) -> Json:
+    """The URLs of one version of a model; the highest goes without its number."""
+    part = "" if latest else f"/versions/{model.version}"
+    models, v1, v2 = (f"{prefix}/{model.name}{part}" for prefix in ("/models", "/v1/models", "/v2/models"))
+    about = model.manifest.description
+    streamed = {f"{models}/stream": {"post": _stream(model, name)}} if model.streams else {}
+    return streamed | {
+        models: {"get": _told(f"show.{name}", "models", f"The schema of {model.name}")},
+        f"{models}/predict": {"post": _predict(model, name, "native", about)},
+        f"{models}/invocations": {"post": _predict(model, name, "mlflow", about)},
+        f"{v1}:predict": {"post": _predict(model, name, "tensorflow", about)},
+        v2: {"get": _told(f"metadata.{name}", "Open Inference Protocol", f"The tensors of {model.name}")},
+        f"{v2}/infer": {"post": _predict(model, name, "infer", about)},
+    }
+
+
+def _predict(model: Model, name: str, protocol: str, summary: str, suffix: str = "") -> Json:
+    tag, example = PROTOCOLS[protocol]
+    request = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Request"}, "example": example(model)}
+    answer: Json = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Answer"}}
+    if protocol == "native":
+        outputs = {"model": model.name, "version": model.version, "prediction": model.example_outputs}
+        answer["example"] = outputs
+    return {
+        "operationId": ".".join(filter(None, [protocol, name, suffix])),
+        "tags": [tag],
+        "summary": summary,
+        "requestBody": {"required": True, "content": {"application/json": request}},
+        "responses": {"200": {"description": "The outputs", "content": {"application/json": answer}}} | _errors(),
+    }
+
+
+def _stream(model: Model, name: str) -> Json:
+    """As predict, but the answer is a stream of events, each with an answer of predict as data."""
+    told = _predict(model, name, "native", f"{model.manifest.description}, event by event", "stream")
+    example = encode_event({"model": model.name, "version": model.version, "prediction": model.example_outputs})
+    content = {"text/event-stream": {"schema": TEXT, "example": example.decode()}}
+    told["responses"]["200"] = {"description": "Events with outputs, then the event end", "content": content}
+    return told
+
+
+def _told(operation: str, tag: str, summary: str) -> Json:
+    answer = {"application/json": {"schema": {"type": ["object", "array"]}}}
+    return {
+        "operationId": operation,
+        "tags": [tag],
+        "summary": summary,
+        "responses": {"200": {"description": summary, "content": answer}} | _errors(),
+    }
+
+
+def _errors() -> Json:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+    return {"default": {"description": "What is wrong, and what to send instead", "content": content}}

@@ -1,0 +1,160 @@
+"""Inference by the Open Inference Protocol v2 over REST, with the binary tensor extension."""
+
+from typing import Any, NamedTuple
+
+import orjson
+from flask import Request, Response
+
+from modelhost.datatypes import Array, Arrays
+from modelhost.errors import ClientError
+from modelhost.model import Model
+from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
+from modelhost.records import read_record
+from modelhost.wire import compress, parse_json
+from modelhost.wording import brief, listed
+
+HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
+
+
+class Inference(NamedTuple):
+    """A request: the inputs by name as (rows, *shape), and how its answer is wanted."""
+
+    inputs: Arrays
+    id: str | None
+    outputs: dict[str, bool]  # in order; whether as binary
+
+
+def parse(model: Model, body: bytes, header: str | None) -> Inference:
+    """The request in `body`, whose JSON part is `header` bytes long (None: all of it).
+
+    Raises ClientError for anything the protocol or the model's schema does not allow.
+    """
+    size = len(body)
+    if header is not None:
+        size = int(header) if header.isascii() and header.isdigit() and len(header) < 10 else -1
+        if not 0 < size <= len(body):
+            raise refuse(HEADER, header, f"the length of the JSON, at most the body's, {len(body)}")
+    view = memoryview(body)
+    sent = parse_json(view[:size])
+    if type(sent) is not dict:
+        raise refuse("The body", sent, "an object with inputs")
+    identifier = sent.get("id")
+    if identifier is not None and type(identifier) is not str:
+        raise refuse("id", identifier, "a string")
+    return Inference(_inputs(model, sent.get("inputs"), view[size:]), identifier, _outputs(model, sent))
+
+
+def encode(model: Model, outputs: Arrays, asked: Inference, request: Request) -> Response:
+    """The answer: JSON alone, or followed by binary tensors as application/octet-stream."""
+    described, parts = [], []
+    for writer in model.outputs:
+        if writer.name in asked.outputs:
+            array = outputs[writer.name]
+            tensor = {"name": writer.name, "datatype": writer.schema.datatype, "shape": array.shape}
+            if asked.outputs[writer.name]:
+                parts.append(write_bytes(array))
+                tensor["parameters"] = {"binary_data_size": len(parts[-1])}
+            else:
+                tensor["data"] = _flat(array)
+            described.append(tensor)
+    answer: dict[str, Any] = {"model_name": model.name, "model_version": str(model.version)}
+    if asked.id is not None:
+        answer["id"] = asked.id
+    json = orjson.dumps(answer | {"outputs": described}, option=orjson.OPT_SERIALIZE_NUMPY)
+    body, encoding = compress(b"".join([json, *parts]), request)
+    response = Response(body, mimetype="application/octet-stream" if parts else "application/json")
+    if parts:
+        response.headers[HEADER] = str(len(json))
+    if encoding != "identity":
+        response.headers["Content-Encoding"] = encoding
+    response.headers["Vary"] = "Accept-Encoding"
+    return response
+
+
+def example(model: Model) -> dict[str, Any]:
+    """A request with the first of the bundle's examples."""
+    arrays = read_record(model.inputs, model.example)
+    return {
+        "inputs": [
+            {
+                "name": reader.name,
+                "datatype": reader.schema.datatype,
+                "shape": list(arrays[reader.name].shape),
+                # Not by tolist(): 0.1 as a float32 shall be written 0.1.
+                "data": orjson.loads(orjson.dumps(_flat(arrays[reader.name]), option=orjson.OPT_SERIALIZE_NUMPY)),
+            }
+            for reader in model.inputs
+        ]
+    }
+
+
+def parameters(holder: dict[str, Any], where: str) -> dict[str, Any]:
+    """The object `parameters` of a part of a request, empty if absent; raises ClientError."""
+    given = holder.get("parameters")
+    if given is not None and type(given) is not dict:
+        raise refuse(f"{where}parameters", given, "an object")
+    return given or {}
+
+
+def _inputs(model: Model, tensors: Any, binary: memoryview) -> Arrays:
+    named = _by_name(tensors, "inputs", [reader.name for reader in model.inputs])
+    blobs: dict[str, memoryview] = {}
+    for name, tensor in named.items():
+        size = parameters(tensor, f"{name}.").get("binary_data_size")
+        if size is None:
+            continue
+        if type(size) is not int or not 0 <= size <= len(binary):
+            wanted = f"a number of the bytes left after the JSON, at most {len(binary)}"
+            raise refuse(f"{name}.parameters.binary_data_size", size, wanted)
+        blobs[name], binary = binary[:size], binary[size:]
+    if binary:
+        message = f"{len(binary)} bytes follow the last input: say in {HEADER} where the JSON ends."
+        raise ClientError(message, HEADER, f"{len(binary)} bytes too many")
+    arrays: Arrays = {}
+    for reader in model.inputs:
+        if reader.name not in named:
+            raise ClientError(f"inputs lacks {reader.name}: send it.", "inputs", None, reader.name)
+        arrays[reader.name] = read_tensor(reader, named[reader.name], blobs.get(reader.name))
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) > 1:
+        message = "All inputs must have as many rows as one another."
+        raise ClientError(message, "inputs", brief(rows), "the same first dimension")
+    return arrays
+
+
+def _outputs(model: Model, sent: dict[str, Any]) -> dict[str, bool]:
+    """The outputs asked for, and whether each shall be binary: its own word, else the request's."""
+    all_binary = parameters(sent, "").get("binary_data_output", False)
+    if type(all_binary) is not bool:
+        raise refuse("parameters.binary_data_output", all_binary, "true or false")
+    known = [writer.name for writer in model.outputs]
+    if not sent.get("outputs"):
+        return dict.fromkeys(known, all_binary)
+    asked = {}
+    for name, output in _by_name(sent["outputs"], "outputs", known).items():
+        given = parameters(output, f"{name}.")
+        if given.get("classification"):
+            raise refuse(f"{name}.parameters.classification", given["classification"], "absent")
+        asked[name] = given.get("binary_data", all_binary)
+        if type(asked[name]) is not bool:
+            raise refuse(f"{name}.parameters.binary_data", asked[name], "true or false")
+    return asked
+
+
+def _by_name(tensors: Any, field: str, known: list[str]) -> dict[str, dict[str, Any]]:
+    if type(tensors) is not list or not all(type(tensor) is dict for tensor in tensors):
+        raise refuse(field, tensors, "a list of objects, each with a name")
+    named = {}
+    for tensor in tensors:
+        name = tensor.get("name")
+        if name not in known:
+            raise refuse(f"{field}.name", name, f"one of {listed(known)}")
+        if name in named:
+            raise ClientError(f"{name} is among the {field} twice: send it once.", field, name)
+        named[name] = tensor
+    return named
+
+
+def _flat(array: Array) -> Any:
+    """Row-major elements for orjson, which writes numbers of an array as they are."""
+    return array.ravel().tolist() if array.dtype.kind == "O" else array.ravel()

@@ -1,0 +1,95 @@
+"""MLflow's scoring server (2.0 and later) and SageMaker's container contract, which share URLs.
+
+/invocations takes JSON with one of `dataframe_split`, `dataframe_records`, `instances` and
+`inputs`, or CSV with a header line; it answers {"predictions": [...]}, a list of values where the
+model has one output, else of records. The default model answers there, others below /models/.
+Source: mlflow.pyfunc.scoring_server; SageMaker's "Custom Inference Code with Hosting Services".
+"""
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from modelhost import __version__
+from modelhost.batches import at_least_one, read_batch, read_columns, read_table
+from modelhost.csv_rows import read_csv
+from modelhost.datatypes import Arrays
+from modelhost.errors import ClientError
+from modelhost.model import Model
+from modelhost.protocols.tensors import refuse
+from modelhost.readiness import Readiness
+from modelhost.records import read_records
+from modelhost.registry import Registry
+from modelhost.wire import parse_json, read_body, write_json
+from modelhost.wording import brief
+
+FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+
+
+def parse(model: Model, body: bytes, content_type: str) -> Arrays:
+    """Inputs by name as (rows, *shape); CSV if the type says so, else JSON. Raises ClientError."""
+    if content_type == "text/csv":
+        return read_csv(model.inputs, body)
+    sent = parse_json(body)
+    forms = [form for form in FORMS if type(sent) is dict and form in sent]
+    if len(forms) != 1 or not sent.keys() <= {*forms, "params"}:
+        wanted = f"an object with exactly one of {', '.join(FORMS)}"
+        raise ClientError(f"The body must be {wanted}, as in `example`.", None, brief(sent), wanted)
+    if sent.get("params"):
+        raise ClientError("This model takes no params: leave them out.", "params", brief(sent["params"]))
+    (form,) = forms
+    value = sent[form]
+    if form == "dataframe_split":
+        return _read_split(model, value)
+    if form == "dataframe_records":
+        return read_records(model.inputs, at_least_one(value, form))
+    if form == "inputs" and type(value) is dict:
+        return read_columns(model.inputs, value, form)
+    return read_batch(model.inputs, value, form)
+
+
+def encode(model: Model, outputs: Arrays) -> Response:
+    """{"predictions": [...]}."""
+    return write_json({"predictions": model.unnamed_rows(outputs)})
+
+
+def example(model: Model) -> Any:
+    """A body with one record."""
+    return {"dataframe_records": [model.example]}
+
+
+def urls(registry: Registry, readiness: Readiness) -> Blueprint:
+    """The URLs over `registry`."""
+    urls = Blueprint("mlflow", __name__)
+
+    @urls.get("/ping")
+    @urls.get("/health")
+    def ping() -> Response:
+        state = readiness.state()["ready"]
+        return write_json({"ready": state}, 200 if state else 503)
+
+    @urls.get("/version")
+    def version() -> Response:
+        return Response(__version__, mimetype="text/plain")
+
+    @urls.post("/invocations")
+    @urls.post("/models/<name>/invocations")
+    @urls.post("/models/<name>/versions/<version>/invocations")
+    def invocations(name: str | None = None, version: str | None = None) -> Response:
+        model = registry.find(name, version)
+        g.example = partial(example, model)
+        return encode(model, model.predict(parse(model, read_body(request), request.mimetype)))
+
+    return urls
+
+
+def _read_split(model: Model, table: Any) -> Arrays:
+    """pandas' orient="split": columns, data, and an index that means nothing here."""
+    if type(table) is not dict or not {"data"} <= table.keys() <= {"columns", "data", "index"}:
+        raise refuse("dataframe_split", table, "an object with columns and data")
+    rows = at_least_one(table["data"], "data")
+    if table.get("columns") is None:
+        return read_batch(model.inputs, rows, "data")
+    header = at_least_one(table["columns"], "columns")
+    return read_table(model.inputs, header, rows, "columns")

@@ -1,0 +1,68 @@
+"""The server's own protocol: POST / and POST /models/<name>[/versions/<version>]/predict.
+
+The body is one record, or a batch in one of three forms:
+
+    {"petal_width": 0.2, ...}                     one record: the answer has "prediction"
+    [{...}, ...]       {"records": [{...}, ...]}  records: the answer has "predictions"
+    [[...], ...]       {"rows": [[...], ...]}     plain rows
+    {"columns": {"petal_width": [0.2, ...], ...}} columns
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from modelhost.batches import read_batch, read_columns
+from modelhost.datatypes import Arrays
+from modelhost.model import Model
+from modelhost.readiness import Readiness
+from modelhost.records import read_record
+from modelhost.registry import Registry
+from modelhost.wire import read_json, write_json
+
+BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
+
+
+def parse(model: Model, body: Any) -> tuple[Arrays, bool]:
+    """Inputs by name as (rows, *shape), and whether the body was a batch; raises ClientError."""
+    if type(body) is dict and len(body) == 1:
+        (form,) = body
+        if form in BATCHES and not any(form in reader.names for reader in model.inputs):
+            return BATCHES[form](model.inputs, body[form], form), True
+    elif type(body) is list and body:
+        return read_batch(model.inputs, body, "The body"), True
+    return read_record(model.inputs, body), False
+
+
+def answer(model: Model, outputs: Arrays, batch: bool) -> dict[str, Any]:
+    """{"model", "version", "prediction": {...}}, or for a batch "predictions": [{...}, ...]."""
+    rows = model.rows(outputs)
+    told = {"predictions": rows} if batch else {"prediction": rows[0]}
+    return {"model": model.name, "version": model.version} | told
+
+
+def encode(model: Model, outputs: Arrays, batch: bool) -> Response:
+    """The answer as JSON."""
+    return write_json(answer(model, outputs, batch))
+
+
+def example(model: Model) -> Any:
+    """A record of the model's bundle."""
+    return model.example
+
+
+def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
+    """The URLs over `registry`."""
+    urls = Blueprint("native", __name__)
+
+    @urls.post("/")
+    @urls.post("/models/<name>/predict")
+    @urls.post("/models/<name>/versions/<version>/predict")
+    def predict(name: str | None = None, version: str | None = None) -> Response:
+        model = registry.find(name, version)
+        g.example = example(model)  # an error from here on shows the client a request that works
+        inputs, batch = parse(model, read_json(request))
+        return encode(model, model.predict(inputs), batch)
+
+    return urls

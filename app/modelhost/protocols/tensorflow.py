@@ -1,0 +1,129 @@
+"""TensorFlow Serving's REST API: status, metadata, and predict in row and column format.
+
+Source: "RESTful API" of TensorFlow Serving. Row format is {"instances": [...]}, answered by
+{"predictions": [...]}; column format {"inputs": ...}, answered by {"outputs": ...}. An instance,
+or the inputs, may stand without names where the model has one input; outputs do where it has one.
+Text may be written {"b64": "..."}.
+"""
+
+import base64
+import binascii
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from modelhost.batches import read_batch, read_columns
+from modelhost.datatypes import Arrays
+from modelhost.errors import ClientError
+from modelhost.model import Model
+from modelhost.readiness import Readiness
+from modelhost.registry import Registry
+from modelhost.wire import read_json, write_json
+from modelhost.wording import brief, told
+
+SIGNATURE = "serving_default"
+DTYPES = {"BOOL": "DT_BOOL", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "BYTES": "DT_STRING"}
+NAME, VERSIONED = "/v1/models/<name>", "/v1/models/<name>/versions/<version>"
+
+
+def parse(model: Model, body: Any) -> tuple[Arrays, bool]:
+    """Inputs by name as (rows, *shape), and whether they came in row format."""
+    forms = [form for form in ("instances", "inputs") if type(body) is dict and form in body]
+    if len(forms) != 1:
+        wanted = "an object with instances (rows) or inputs (columns)"
+        raise ClientError(f"The body must be {wanted}, as in `example`.", None, brief(body), wanted)
+    (form,) = forms
+    other = next((key for key in body if key not in (form, "signature_name")), None)
+    if other is not None:
+        raise ClientError(f"{brief(other)} does not belong beside {form}: leave it out.", brief(other))
+    if body.get("signature_name", SIGNATURE) != SIGNATURE:
+        message = f"signature_name must be {SIGNATURE}, or left out."
+        raise ClientError(message, "signature_name", brief(body["signature_name"]), SIGNATURE)
+    value = body[form]
+    if any(reader.dtype.kind == "O" for reader in model.inputs):
+        value = _decoded(value, depth=max(len(reader.schema.shape) for reader in model.inputs) + 3)
+    if form == "inputs" and type(value) is dict:
+        return read_columns(model.inputs, value, form), False
+    return read_batch(model.inputs, value, form), form == "instances"
+
+
+def encode(model: Model, outputs: Arrays, by_row: bool) -> Response:
+    """{"predictions": rows} or {"outputs": columns}, without a name where there is one output."""
+    if by_row:
+        return write_json({"predictions": model.unnamed_rows(outputs)})
+    columns = {writer.name: writer.column(outputs[writer.name]) for writer in model.outputs}
+    return write_json({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
+
+
+def example(model: Model) -> Any:
+    """A body in row format."""
+    return {"instances": [model.example]}
+
+
+def status(models: list[Model]) -> dict[str, Any]:
+    """Each version with its state; all that are loaded are available."""
+    available = {"state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+    return {"model_version_status": [{"version": str(model.version)} | available for model in models]}
+
+
+def metadata(model: Model) -> dict[str, Any]:
+    """The model's one signature, in the JSON form of TensorFlow's SignatureDefMap."""
+    signature = {
+        "inputs": {reader.name: _described(reader.schema) for reader in model.inputs},
+        "outputs": {writer.name: _described(writer.schema) for writer in model.outputs},
+        "method_name": "tensorflow/serving/predict",
+    }
+    return {
+        "model_spec": {"name": model.name, "signature_name": "", "version": str(model.version)},
+        "metadata": {"signature_def": {"signature_def": {SIGNATURE: signature}}},
+    }
+
+
+def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
+    """The URLs over `registry`."""
+    urls = Blueprint("tensorflow", __name__)
+
+    @urls.get(NAME)
+    @urls.get(VERSIONED)
+    def show(name: str, version: str | None = None) -> Response:
+        found = registry.find(name, version)
+        every = sorted(registry.models[name].values(), key=lambda model: -model.version)
+        return write_json(status([found] if version else every))
+
+    @urls.get(NAME + "/metadata")
+    @urls.get(VERSIONED + "/metadata")
+    def show_metadata(name: str, version: str | None = None) -> Response:
+        return write_json(metadata(registry.find(name, version)))
+
+    @urls.post(NAME + ":predict")
+    @urls.post(VERSIONED + ":predict")
+    def predict(name: str, version: str | None = None) -> Response:
+        model = registry.find(name, version)
+        g.example = partial(example, model)
+        inputs, by_row = parse(model, read_json(request))
+        return encode(model, model.predict(inputs), by_row)
+
+    return urls
+
+
+def _decoded(value: Any, depth: int) -> Any:
+    """`value` with each {"b64": ...} replaced by its text, down to `depth`: none belongs deeper."""
+    if not depth or type(value) not in (list, dict):
+        return value
+    if type(value) is list:
+        return [_decoded(item, depth - 1) for item in value]
+    if set(value) != {"b64"}:
+        return {key: _decoded(item, depth - 1) for key, item in value.items()}
+    try:
+        return base64.b64decode(value["b64"], validate=True).decode()
+    except (TypeError, ValueError, binascii.Error):
+        message = f"b64 must be text in UTF-8, encoded in base64, not {told(value['b64'])}."
+        raise ClientError(message, "b64", brief(value["b64"]), "base64 of text in UTF-8") from None
+
+
+def _described(schema: Any) -> dict[str, Any]:
+    sizes = [-1, *schema.shape]
+    dimensions = {"dim": [{"size": str(size), "name": ""} for size in sizes], "unknown_rank": False}
+    dtype = DTYPES.get(schema.datatype, f"DT_{schema.datatype}")
+    return {"dtype": dtype, "tensor_shape": dimensions, "name": schema.name}

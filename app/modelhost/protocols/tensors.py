@@ -1,0 +1,100 @@
+"""Tensors of the Open Inference Protocol v2, as JSON or binary, to arrays and back.
+
+Source: the protocol's "Tensor Data" and Triton's "Binary Tensor Data Extension". Binary tensors
+stand after the request's JSON in the order of the inputs: little-endian, row-major, a BOOL one
+byte, each element of BYTES after its length as a little-endian uint32.
+"""
+
+import math
+import struct
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from modelhost.datatypes import DTYPES, Array
+from modelhost.errors import ClientError
+from modelhost.inputs import InputReader
+from modelhost.wording import brief, told
+
+LENGTH = struct.Struct("<I")
+
+
+def refuse(field: str, received: Any, wanted: str) -> ClientError:
+    """The error for a `field` of the request that must be `wanted`."""
+    return ClientError(f"{field} must be {wanted}, not {told(received)}.", field, brief(received), wanted)
+
+
+def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview | None) -> Array:
+    """One input of a request as a checked array of (rows, *shape).
+
+    `tensor` is its JSON; `binary` its bytes, if it has `parameters.binary_data_size`.
+    Raises ClientError naming the input's field, or the first element at fault.
+    """
+    name, schema = reader.name, reader.schema
+    if tensor.get("datatype") != schema.datatype:
+        raise refuse(f"{name}.datatype", tensor.get("datatype"), schema.datatype)
+    shape = _shape(reader, tensor.get("shape"))
+    if binary is not None:
+        if "data" in tensor:
+            raise ClientError(f"Send {name} either as data or binary, not both.", f"{name}.data")
+        return reader.from_array(_from_bytes(reader, binary, shape))
+    data = tensor.get("data")
+    if type(data) is not list:
+        raise refuse(f"{name}.data", data, "a list of the elements, nested or flat")
+    if data and type(data[0]) is list and schema.shape:
+        if len(data) != shape[0]:
+            raise refuse(f"{name}.data", data, f"a list of {shape[0]}, as the shape says")
+        return reader.to_array(data, by_feature=True)
+    if len(data) != math.prod(shape):
+        raise refuse(f"{name}.data", data, f"a list of {math.prod(shape)} elements, as the shape says")
+    return reader.from_flat(data, shape[0])
+
+
+def write_bytes(array: Array) -> bytes:
+    """An output's array as the bytes of a binary tensor."""
+    if array.dtype.kind == "O":
+        texts = [text.encode() for text in array.ravel()]
+        return b"".join(chain.from_iterable((LENGTH.pack(len(text)), text) for text in texts))
+    return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def _shape(reader: InputReader, shape: Any) -> list[int]:
+    sizes = list(shape) if type(shape) is list else []
+    if tuple(sizes[1:]) == reader.schema.shape and all(type(size) is int and size > 0 for size in sizes) and sizes:
+        return sizes
+    wanted = f"[rows{''.join(f', {size}' for size in reader.schema.shape)}] with at least one row"
+    raise ClientError(f"{reader.name}.shape must be {wanted}.", f"{reader.name}.shape", brief(shape), wanted)
+
+
+def _from_bytes(reader: InputReader, binary: memoryview, shape: list[int]) -> Array:
+    field, count = f"{reader.name}.parameters.binary_data_size", math.prod(shape)
+    if reader.dtype.kind == "O":
+        return np.array(_texts(reader.name, binary, count), dtype=object).reshape(shape)
+    dtype = DTYPES[reader.schema.datatype].newbyteorder("<")
+    if len(binary) != count * dtype.itemsize:
+        raise refuse(field, len(binary), f"{count * dtype.itemsize}, for {count} elements")
+    if dtype.kind == "b" and (largest := np.frombuffer(binary, dtype=np.uint8).max()) > 1:
+        raise refuse(reader.name, int(largest), "bytes that are 0 or 1")
+    # A copy, since a view of the body would be read-only and perhaps not aligned.
+    return np.frombuffer(binary, dtype=dtype).reshape(shape).astype(reader.dtype)
+
+
+def _texts(name: str, binary: memoryview, count: int) -> list[str]:
+    """Exactly `count` elements of BYTES, which must be UTF-8."""
+    texts: list[str] = []
+    at = 0
+    while at < len(binary) and len(texts) < count:
+        end = at + LENGTH.size
+        end += LENGTH.unpack_from(binary, at)[0] if end <= len(binary) else 0
+        if end > len(binary):
+            break
+        try:
+            texts.append(str(binary[at + LENGTH.size : end], "utf-8"))
+        except UnicodeDecodeError:
+            raise refuse(f"{name}[{len(texts)}]", "other bytes", "text in UTF-8") from None
+        at = end
+    if at != len(binary) or len(texts) != count:
+        wanted = f"{count} elements, each after its length as a little-endian uint32"
+        raise ClientError(f"{name} must hold {wanted}.", name, f"{len(binary)} bytes", wanted)
+    return texts

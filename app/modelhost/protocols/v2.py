@@ -1,0 +1,107 @@
+"""The Open Inference Protocol v2 over REST: what KServe's, Triton's and MLServer's clients speak.
+
+Also the repository extension, as far as one release goes: models are loaded at start, so the
+index is what is loaded, and loading a model that is loaded changes nothing.
+"""
+
+from functools import partial
+from typing import Any
+
+from flask import Blueprint, Response, g, request
+
+from modelhost import __version__
+from modelhost.errors import ClientError
+from modelhost.model import Model
+from modelhost.protocols.infer import HEADER, encode, example, parameters, parse
+from modelhost.protocols.tensors import refuse
+from modelhost.readiness import Readiness
+from modelhost.registry import Registry
+from modelhost.wire import parse_json, read_body, write_json
+
+# How the protocol writes the formats it knows ("platform", <project>_<format>).
+PLATFORMS = {"onnx": "onnxruntime_onnx"}
+NAME, VERSIONED = "/v2/models/<name>", "/v2/models/<name>/versions/<version>"
+
+
+def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
+    """The model's inputs and outputs; -1 stands for the rows of a batch."""
+    return {
+        "name": model.name,
+        "versions": [str(version) for version in versions],
+        "platform": PLATFORMS.get(model.manifest.format, model.manifest.format),
+        "inputs": [_described(reader.schema) for reader in model.inputs],
+        "outputs": [_described(writer.schema) for writer in model.outputs],
+    }
+
+
+def urls(registry: Registry, readiness: Readiness) -> Blueprint:
+    """The URLs over `registry`."""
+    urls = Blueprint("v2", __name__)
+
+    @urls.get("/v2")
+    def server() -> Response:
+        extensions = ["binary_tensor_data", "model_repository"]
+        return write_json({"name": "modelhost", "version": __version__, "extensions": extensions})
+
+    @urls.get("/v2/health/live")
+    def live() -> Response:
+        return write_json({"live": True})
+
+    @urls.get("/v2/health/ready")
+    def ready() -> Response:
+        state = readiness.state()["ready"]
+        return write_json({"ready": state}, 200 if state else 503)
+
+    @urls.get(NAME)
+    @urls.get(VERSIONED)
+    def model(name: str, version: str | None = None) -> Response:
+        return write_json(metadata(registry.find(name, version), sorted(registry.models[name])))
+
+    @urls.get(NAME + "/ready")
+    @urls.get(VERSIONED + "/ready")
+    def model_ready(name: str, version: str | None = None) -> Response:
+        return write_json({"name": registry.find(name, version).name, "ready": True})
+
+    @urls.post(NAME + "/infer")
+    @urls.post(VERSIONED + "/infer")
+    def infer(name: str, version: str | None = None) -> Response:
+        model = registry.find(name, version)
+        g.example = partial(example, model)
+        asked = parse(model, read_body(request), request.headers.get(HEADER))
+        return encode(model, model.predict(asked.inputs), asked, request)
+
+    @urls.post("/v2/repository/index")
+    def index() -> Response:
+        only_ready = _optional_object().get("ready", False)
+        if type(only_ready) is not bool:  # every model listed is ready, so the answer is the same
+            raise refuse("ready", only_ready, "true or false")
+        models = [model for versions in registry.models.values() for model in versions.values()]
+        return write_json([{"name": m.name, "version": str(m.version), "state": "READY", "reason": ""} for m in models])
+
+    @urls.post("/v2/repository/models/<name>/load")
+    def load(name: str) -> Response:
+        registry.find(name)
+        if parameters(_optional_object(), ""):
+            message = f"{name} is loaded from its bundle alone: send no parameters."
+            raise ClientError(message, "parameters", None, "no parameters")
+        return Response(status=200, mimetype="application/json")
+
+    @urls.post("/v2/repository/models/<name>/unload")
+    def unload(name: str) -> Response:
+        registry.find(name)
+        message = f"{name} stays loaded as long as this release runs: deploy one without it instead."
+        raise ClientError(message, status=409)
+
+    return urls
+
+
+def _optional_object() -> dict[str, Any]:
+    body = read_body(request)
+    sent = parse_json(body) if body else {}
+    if type(sent) is not dict:
+        raise refuse("The body", sent, "an object, or empty")
+    return sent
+
+
+def _described(schema: Any) -> dict[str, Any]:
+    return {"name": schema.name, "datatype": schema.datatype, "shape": [-1, *schema.shape]}

@@ -1,0 +1,154 @@
+"""MLflow's scoring protocol and SageMaker's: every form, and MLflow's own client."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from flask.testing import FlaskClient
+from harness import Bundles, Server, assert_error_shape
+from modelhost import __version__
+
+URL = "/models/iris/invocations"
+ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]]
+NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
+RECORDS = [dict(zip(NAMES, row, strict=True)) for row in ROWS]
+COLUMNS = dict(zip(NAMES, map(list, zip(*ROWS, strict=True)), strict=True))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"dataframe_split": {"columns": NAMES, "data": ROWS}},
+        {"dataframe_split": {"columns": NAMES[::-1], "data": [row[::-1] for row in ROWS], "index": [7, 8]}},
+        {"dataframe_split": {"columns": [0, 1, 2, 3], "data": ROWS}},
+        {"dataframe_split": {"data": ROWS}},
+        {"dataframe_split": {"columns": ["measurements"], "data": [[row] for row in ROWS]}},
+        {"dataframe_records": RECORDS},
+        {"instances": ROWS},
+        {"instances": RECORDS, "params": {}},
+        {"inputs": ROWS},
+        {"inputs": COLUMNS, "params": None},
+        {"inputs": {"measurements": ROWS}},
+    ],
+    ids=str,
+)
+def test_every_form_is_answered_alike(client: FlaskClient, body: Any) -> None:
+    answer = client.post(URL, json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json
+    assert list(answer.json) == ["predictions"]
+    assert [row["species"] for row in answer.json["predictions"]] == ["setosa", "virginica"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n5.9,3.0,5.1,1.8\n",
+        '\ufeff"petal_width","petal_length",sepal_width,sepal_length\r\n.2, 1.4,35e-1,5.1\r\n\r\n1.8,5.1,3,5.9',
+        'measurements\n"[5.1,3.5,1.4,0.2]"\n"[5.9,3.0,5.1,1.8]"\n',
+    ],
+)
+def test_csv_with_a_header_line_is_read(client: FlaskClient, text: str) -> None:
+    for content_type in ("text/csv", "text/csv; charset=utf-8"):
+        answer = client.post(URL, data=text.encode(), content_type=content_type)
+        assert answer.status_code == 200, answer.text
+        assert answer.json
+        assert [row["species"] for row in answer.json["predictions"]] == ["setosa", "virginica"]
+
+
+def test_cells_are_typed_by_the_schema(bundles: Bundles) -> None:
+    text = bundles.echo("BYTES", ["a", "b"])
+    answer = text.post("/invocations", data='x\n"[""007"",""true""]"\n', content_type="text/csv")
+    assert answer.json == {"predictions": [["007", "true"]]}
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "said"),
+    [
+        ("", None, "must be a header line with index, then at least one line."),
+        ("index\n", None, "then at least one line"),
+        ("index,index\n1,1\n", None, "a header line with index"),
+        ("2\n0\n", "2", "2 is not a field of this model: send index."),
+        ("index\n1\n9\n", "index", "index in row 1 must be an integer from 0 to 4, not 9."),
+        ("index\nx\n", "index", 'not "x".'),
+        ("index\n1_0\n", "index", 'not "1_0".'),
+        ("index\nnan\n", "index", "not nan."),
+        ("index\n" + "9" * 400 + "\n", "index", "an integer from 0 to 4"),
+        ("index\n" + "9" * 5000 + "\n", "index", "an integer from 0 to 4"),
+        ("index\n1,2\n", None, "Row 0 must have 1 values, as the header line has."),
+        ('index\n"1\n', None, "is not CSV"),
+        ("index\n" + "9" * 99_000 + '"', "index", "an integer from 0 to 4"),
+    ],
+    ids=lambda value: str(value)[:30],
+)
+def test_wrong_csv_is_told(client: FlaskClient, text: str, field: str | None, said: str) -> None:
+    answer = client.post("/invocations", data=text.encode(), content_type="text/csv")
+    assert answer.status_code == 400
+    error = assert_error_shape(answer.data)
+    assert said in error["error"]
+    assert error["field"] == field
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "said"),
+    [
+        ({}, None, "exactly one of dataframe_split, dataframe_records, instances, inputs"),
+        ([1], None, "exactly one of"),
+        ({"inputs": [1], "instances": [1]}, None, "exactly one of"),
+        ({"inputs": [1], "x": 1}, None, "exactly one of"),
+        ({"inputs": [1], "params": {"temperature": 1}}, "params", "takes no params"),
+        ({"inputs": 1}, "inputs", "at least one row"),
+        ({"inputs": {"index": 1}}, "index", "index must be a list"),
+        ({"inputs": [1, 9]}, "index", "index in row 1 must be an integer from 0 to 4, not 9."),
+        ({"dataframe_records": {"index": 1}}, "dataframe_records", "at least one row"),
+        ({"dataframe_records": [[1]]}, None, "Row 0: A record must be an object with index"),
+        ({"dataframe_split": [1]}, "dataframe_split", "an object with columns and data"),
+        ({"dataframe_split": {"columns": ["index"], "data": []}}, "data", "at least one row"),
+        ({"dataframe_split": {"columns": ["index"], "data": [1]}}, None, "Row 0 must be a list of 1"),
+        ({"dataframe_split": {"columns": ["index"], "data": [[1, 2]]}}, None, "Row 0 must be a list of 1"),
+        ({"dataframe_split": {"columns": ["index"] * 2, "data": [[1, 2]]}}, "columns", "each of index once"),
+        ({"dataframe_split": {"columns": [[1]], "data": [[1]]}}, "columns", "each of index once"),
+        ({"dataframe_split": {"columns": [["a", {}]], "data": [[1]]}}, "columns", "each of index once"),
+        ({"dataframe_split": {"columns": ["colour"], "data": [[1]]}}, "colour", "not a field"),
+    ],
+    ids=lambda value: str(value)[:50],
+)
+def test_a_wrong_body_is_told_what_to_send_instead(
+    client: FlaskClient, body: Any, field: str | None, said: str
+) -> None:
+    answer = client.post("/invocations", json=body)
+    assert answer.status_code == 400
+    error = assert_error_shape(answer.data)
+    assert error["field"] == field
+    assert said in error["error"]
+    assert client.post("/invocations", json=error["example"]).status_code == 200
+
+
+def test_ping_health_and_version_answer(client: FlaskClient) -> None:
+    for url in ("/ping", "/health"):
+        assert client.get(url).status_code == 200
+    assert client.get("/version").text == __version__
+
+
+@pytest.fixture
+def mlflow_client(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
+    with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its own classes
+        from mlflow.pyfunc.scoring_server.client import ScoringServerClient
+
+    client = ScoringServerClient("127.0.0.1", tcp_server.port)
+    client.wait_server_ready(timeout=5)
+    return client
+
+
+def test_mlflows_own_client_gets_predictions(mlflow_client: Any) -> None:
+    assert mlflow_client.get_version() == __version__
+    for data in (pd.DataFrame({"index": [2, 0]}), np.array([2, 0]), [2, 0]):
+        answer = mlflow_client.invoke(data)
+        assert answer["predictions"] == ["blue", "red"]
+        assert answer.get_predictions("ndarray").tolist() == ["blue", "red"]
+    assert mlflow_client.invoke(pd.DataFrame([[2], [0]]))["predictions"] == ["blue", "red"]
+    with pytest.raises(Exception, match="index in row 1 must be an integer from 0 to 4"):
+        mlflow_client.invoke(np.array([2, 9]))

@@ -1,0 +1,141 @@
+"""Models that stream: events over the real server, as the model yields them."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from harness import Bundles, Server, assert_error_shape, eventually
+from modelhost.app import create_app
+from modelhost.settings import Settings
+
+# Says a colour for each place up to the one asked for; a list of colours has no fifth.
+SOURCE = """
+import pathlib
+import time
+import numpy as np
+
+COLOURS = np.array(["red", "green", "blue", "yellow"], dtype=object)
+
+
+class Model:
+    def load(self, directory):
+        self.trace = directory.parent.parent / "closed"
+
+    def predict(self, inputs):
+        return {"colour": COLOURS[inputs["index"]]}
+
+    def stream(self, inputs):
+        try:
+            for place in range(int(inputs["index"].max()) + 1):
+                yield {"colour": COLOURS[np.minimum(place, inputs["index"])]}
+                time.sleep(PAUSE)
+        finally:
+            self.trace.touch()
+"""
+
+
+def streaming(bundles: Bundles, pause: float = 0, source: str = SOURCE) -> Path:
+    """A bundle that streams."""
+    bundle = bundles.copy("colours")
+    bundles.write(bundle, "golden.json", '[{"inputs": {"index": 2}, "outputs": {"colour": "blue"}}]')
+    return bundles.write(bundle, "model.py", source.replace("PAUSE", str(pause)))
+
+
+@pytest.fixture
+def client(bundles: Bundles) -> FlaskClient:
+    streaming(bundles)
+    return create_app(Settings(models_dir=bundles.directory)).test_client()
+
+
+def events(body: bytes) -> list[tuple[str, Any]]:
+    """The events of a stream: their names, "message" where they have none, and their data."""
+    assert body.endswith(b"\n\n")
+    found = []
+    for block in body.decode().removesuffix("\n\n").split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines())
+        found.append((fields.get("event", "message"), json.loads(fields["data"])))
+    return found
+
+
+def test_each_thing_yielded_is_an_event_and_the_last_is_end(client: FlaskClient) -> None:
+    answer = client.post("/models/colours/stream", json={"index": 2})
+    assert answer.mimetype == "text/event-stream"
+    assert answer.headers["X-Accel-Buffering"] == "no"
+    *said, end = events(answer.data)
+    assert end == ("end", {"events": 3})
+    assert [name for name, _ in said] == ["message"] * 3
+    assert [data["prediction"]["colour"] for _, data in said] == ["red", "green", "blue"]
+    predicted = client.post("/models/colours/predict", json={"index": 2}).json
+    assert said[-1][1] == predicted
+
+
+def test_a_batch_streams_all_its_rows(client: FlaskClient) -> None:
+    said = events(client.post("/models/colours/versions/1/stream", json=[{"index": 0}, {"index": 1}]).data)
+    assert said[1][1]["predictions"] == [{"colour": "red"}, {"colour": "green"}]
+
+
+def test_a_wrong_body_is_refused_before_the_stream_begins(client: FlaskClient) -> None:
+    answer = client.post("/models/colours/stream", json={"index": 9})
+    assert answer.status_code == 400
+    assert assert_error_shape(answer.data)["field"] == "index"
+
+
+def test_a_model_that_does_not_stream_says_where_to_post(app: Any) -> None:
+    answer = app.test_client().post("/models/iris/stream", json={})
+    assert answer.status_code == 404
+    assert "POST the same to /models/iris/predict" in assert_error_shape(answer.data)["error"]
+    assert "stream" not in app.test_client().get("/models/iris").json
+
+
+def test_a_model_that_fails_on_the_way_ends_the_stream_with_an_error(
+    client: FlaskClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = client.post("/models/colours/stream", json={"index": 4})
+    *said, error = events(answer.data)
+    assert [name for name, _ in said] == ["message"] * 4
+    assert error[0] == "error"
+    assert_error_shape(json.dumps(error[1]).encode())
+    assert "IndexError" in caplog.text
+
+
+@pytest.mark.parametrize("wrong", ["raise OSError('secret')", "yield 1", "yield {'colour': ['red'] * 7}"])
+def test_a_stream_that_breaks_the_contract_is_a_500(bundles: Bundles, wrong: str) -> None:
+    source = SOURCE.replace("        try:\n", f"        {wrong}\n        try:\n", 1)
+    streaming(bundles, source=source)
+    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    answer = client.post("/models/colours/stream", json={"index": 1})
+    assert answer.status_code == 500
+    assert "secret" not in assert_error_shape(answer.data)["error"]
+
+
+def test_a_model_that_streams_says_so(client: FlaskClient) -> None:
+    assert (client.get("/models/colours").json or {})["stream"] == "/models/colours/stream"
+    described = (client.get("/openapi.json").json or {})["paths"]["/models/colours/stream"]["post"]
+    assert list(described["responses"]["200"]["content"]) == ["text/event-stream"]
+
+
+def test_events_arrive_as_they_happen_and_a_client_that_leaves_stops_the_model(
+    start_server: Callable[..., Server], bundles: Bundles
+) -> None:
+    streaming(bundles, pause=0.5)
+    server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory), MODELHOST_WORKERS="1")
+    server.wait_until_ready()
+    connection = server.connect()
+    start = time.monotonic()
+    connection.request("POST", "/models/colours/stream", b'{"index": 3}')
+    answer = connection.getresponse()
+    first = answer.readline()
+    assert time.monotonic() - start < 0.4, "the first event waited for the second"
+    assert json.loads(first.removeprefix(b"data: "))["prediction"] == {"colour": "red"}
+    assert server.request("POST", "/", b'{"index": 3}').status == 200, "others are answered meanwhile"
+    closed = bundles.directory / "closed"
+    assert not closed.exists()
+    answer.close()
+    connection.close()
+    assert eventually(closed.exists), server.log.read_text()
+    assert time.monotonic() - start < 1.9, "the model went on to its end"
+    assert "Traceback" not in server.log.read_text()
