@@ -9,8 +9,9 @@ def contradictions(manifest: Manifest) -> list[tuple[str, object, str]]:
     """Rules across fields that `manifest` breaks: (field, value found, what to write instead)."""
     found: list[tuple[str, object, str]] = []
     files = manifest.files
-    for field, file in (("entry", manifest.entry), ("golden", manifest.golden)):
-        if file not in files:
+    named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics}
+    for field, file in named.items():
+        if file not in files and (file or field != "statistics"):
             found.append((field, file, "one of the names under files: " + ", ".join(files)))
     sent = [name for tensor in manifest.inputs for name in names_sent(tensor)]
     for field, names in (("inputs", sent), ("outputs", [o.name for o in manifest.outputs])):

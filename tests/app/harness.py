@@ -76,7 +76,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Server:
-    """The real Gunicorn, with the real gunicorn.conf.py, on a unix socket."""
+    """The real Gunicorn, with the real settings, on a unix socket."""
 
     def __init__(self, directory: Path, **variables: str) -> None:
         self.socket = directory / "server.sock"
@@ -92,7 +92,7 @@ class Server:
             "MODELHOST_RELEASE": RELEASE,
             **variables,
         }
-        command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.gunicorn_conf"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log)
 
@@ -138,7 +138,7 @@ class Server:
 
     @property
     def ready_dir(self) -> Path:
-        """Where workers tell that they are ready (gunicorn.conf.py)."""
+        """Where workers tell that they are ready (gunicorn_conf.py)."""
         return Path(f"/dev/shm/modelhost-ready-{self.process.pid}")
 
     def ready_pids(self) -> list[int]:

@@ -50,7 +50,7 @@ def drop(*path: str | int) -> Callable[[Manifest], None]:
     ("change", "said"),
     [
         (put("format", value="pickle"), "format is 'pickle'"),
-        (put("format", value="pickle"), "write onnx or python"),
+        (put("format", value="pickle"), "write one of onnx, python"),
         (put("version", value="one"), "version is 'one'"),
         (put("version", value=0), "version is 0"),
         (put("version", value=2), "version is 2: write 1, as the directory is called"),
