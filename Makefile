@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down test lint docs lock models bench-deploy
+.PHONY: help demo demo-url demo-down test test-pack lint docs lock models bench-deploy
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -20,6 +20,9 @@ demo-down: ## remove every trace of the demo
 
 test: .venv ## prove everything (about 15 minutes; tests/README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
+
+test-pack: .cache/pack/complete ## prove `modelhost pack` with the libraries of models (2 minutes; installs 700 MB)
+	@.cache/pack/bin/python -m pytest tests/pack
 
 lint: .venv ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	@$(BIN)/python tests/run.py lint
@@ -45,6 +48,12 @@ python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@touch $@
 
+.cache/pack/complete: tests/pack/requirements.lock | python
+	@echo "pack: installing the libraries of models into .cache/pack, from tests/pack/requirements.lock"
+	@$(PYTHON) -m venv --clear .cache/pack && .cache/pack/bin/python -m pip install --quiet \
+	  --disable-pip-version-check --require-hashes --requirement tests/pack/requirements.lock
+	@touch $@
+
 # The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
@@ -54,6 +63,9 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	  --python-version 3.11 --constraints app/requirements.lock requirements.in app/pyproject.toml --output-file requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 models/requirements.in --output-file models/requirements.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 --constraints requirements.lock tests/pack/requirements.in app/pyproject.toml \
+	  --output-file tests/pack/requirements.lock
 
 models: ## train the example models anew and write their bundles
 	@$(PYTHON) -m venv .cache/train && .cache/train/bin/pip install --quiet --disable-pip-version-check \

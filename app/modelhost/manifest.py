@@ -24,6 +24,7 @@ WRITE = {
     "outputs": "a list of outputs, each with name, datatype and shape",
     "golden": "the file of example rows, such as golden.json",
     "tolerance": "a small number such as 1.0e-5",
+    "allow_pickle": "true or false",
     "objectives": "a mapping with latency_ms and memory_mb",
     "latency_ms": "the most milliseconds that 99 % of single rows may take, such as 5",
     "memory_mb": "the most megabytes the model may add to a worker, such as 50",

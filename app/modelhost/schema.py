@@ -8,7 +8,7 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
-Format = Literal["onnx", "python"]
+Format = Literal["onnx", "skops", "lightgbm", "xgboost", "python", "pickle"]
 Number = int | float
 Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 Field = Annotated[str, Meta(min_length=1)]
@@ -78,6 +78,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
     golden: str
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
+    allow_pickle: bool = False  # a pickle runs whatever its maker put in
     objectives: Objectives = Objectives()
     statistics: str = ""  # the file that describes the sample; the server does not read it
     origin: dict[str, str] = {}  # where the model came from, for people

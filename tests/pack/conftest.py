@@ -1,10 +1,22 @@
-"""Fixtures: the command in a process of its own, and a models directory to write to."""
+"""Fixtures: the command in a process of its own or in this one, and models trained on small data."""
 
+import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from commands import Result, run
+from click.testing import CliRunner
+from commands import ROOT, Result, run
+from modelhost.cli import main
+
+# Only the environment of `make test-pack` has the libraries of models; the commands need none.
+HAS_LIBRARIES = importlib.util.find_spec("skl2onnx") is not None
+collect_ignore_glob = [] if HAS_LIBRARIES else ["test_pack*.py", "test_third_party.py"]
+
+
+def pytest_report_header() -> str:
+    return "" if HAS_LIBRARIES else "tests/pack: only the commands here; `make test-pack` has the libraries of models"
 
 
 @pytest.fixture
@@ -13,5 +25,20 @@ def modelhost(tmp_path: Path) -> Callable[..., Result]:
 
     def command(*arguments: object, **options: str) -> Result:
         return run(*arguments, cwd=tmp_path, **options)
+
+    return command
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Runs the command in this process, which has the libraries loaded already."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT / "app"), str(Path(__file__).parent)]))
+
+    def command(*arguments: object) -> Result:
+        ended = CliRunner().invoke(main, list(map(str, arguments)), prog_name="modelhost")
+        if ended.exception is not None and not isinstance(ended.exception, SystemExit):
+            raise ended.exception
+        return Result(ended.exit_code, ended.stdout, ended.stderr)
 
     return command

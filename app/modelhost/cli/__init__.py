@@ -6,6 +6,7 @@ import click
 
 from modelhost.cli.check import check
 from modelhost.cli.list import list_models
+from modelhost.cli.pack import pack
 from modelhost.cli.predict import predict
 from modelhost.cli.serve import serve
 
@@ -32,5 +33,5 @@ def main() -> None:
     """Make bundles of models, check them, serve them, and ask a server for predictions."""
 
 
-for command in (check, serve, predict, list_models):
+for command in (pack, check, serve, predict, list_models):
     main.add_command(command)

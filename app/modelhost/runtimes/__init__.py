@@ -11,6 +11,10 @@ from modelhost.datatypes import Arrays
 RUNTIMES = {
     "onnx": ("modelhost.runtimes.onnx", "OnnxRuntime"),
     "python": ("modelhost.runtimes.python", "PythonRuntime"),
+    "skops": ("modelhost.runtimes.skops", "SkopsRuntime"),
+    "lightgbm": ("modelhost.runtimes.lightgbm", "LightgbmRuntime"),
+    "xgboost": ("modelhost.runtimes.xgboost", "XgboostRuntime"),
+    "pickle": ("modelhost.runtimes.pickle", "PickleRuntime"),
 }
 
 
