@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import joblib
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from commands import Result, post, serving
+from modelhost.cli import main
 from trained import TRAINERS, Trained, train
 
 Invoke = Callable[..., Result]
+Packed = Callable[[str], tuple[Path, Any]]
 
 # Third parties' words to one another, which a trainer cannot heed.
 pytestmark = [
@@ -34,6 +38,22 @@ def pack(invoke: Invoke, tmp_path: Path) -> Callable[..., Result]:
     return command
 
 
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Packed:
+    """The bundle of a trained model and what packing it said; made once for all tests that only read it."""
+
+    @cache
+    def bundle(name: str) -> tuple[Path, Any]:
+        directory = tmp_path_factory.mktemp(name)
+        model, sample = train(name).write(directory)
+        options = ["--name", "m", "--sample", str(sample), "--into", str(directory), "--json"]
+        ended = CliRunner().invoke(main, ["pack", str(model), *options])
+        assert ended.exit_code == 0, ended.output
+        return directory / "m/1", json.loads(ended.stdout)
+
+    return bundle
+
+
 def manifest(bundle: Path) -> Any:
     return yaml.safe_load((bundle / "model.yaml").read_text())
 
@@ -50,15 +70,15 @@ def assert_answers_alike(predicted: list[dict[str, Any]], answers: dict[str, lis
 
 
 @pytest.mark.parametrize("name", sorted(set(TRAINERS) - {"histogram", "waves"}))
-def test_a_model_is_converted_and_answers_the_whole_sample_alike(pack: Invoke, invoke: Invoke, name: str) -> None:
-    found = pack(train(name)).ok().json
-    assert (found["bundle"], found["format"]) == ("models/m/1", "onnx")
+def test_a_model_is_converted_and_answers_the_whole_sample_alike(packed: Packed, invoke: Invoke, name: str) -> None:
+    bundle, found = packed(name)
+    assert (found["bundle"], found["format"]) == (str(bundle), "onnx")
     conversion = found["conversion"]
     assert conversion["converted"]
     assert conversion["labels_changed"] == conversion["rows_beyond_tolerance"] == 0
     assert conversion["largest_difference"] < 0.05
     assert conversion["times_faster"] > 0
-    predicted = invoke("predict", "models/m/1", "--file", "sample.csv", "--json").ok().json
+    predicted = invoke("predict", bundle, "--file", bundle.parents[1] / "sample.csv", "--json").ok().json
     assert_answers_alike(predicted, train(name).answers)
 
 
@@ -81,10 +101,10 @@ def test_a_model_in_its_native_form_answers_the_whole_sample_alike(
     assert_answers_alike(predicted, train(name).answers)
 
 
-def test_the_bundle_tells_all_that_could_be_found_out(pack: Invoke) -> None:
-    pack(train("logistic"), "--description", "Species of an iris").ok()
-    said = manifest(Path("models/m/1"))
-    assert said["description"] == "Species of an iris"
+def test_the_bundle_tells_all_that_could_be_found_out(packed: Packed) -> None:
+    bundle, _ = packed("logistic")
+    said = manifest(bundle)
+    assert said["description"] == "Pipeline(StandardScaler, LogisticRegression), packed from model.joblib"
     (features,) = said["inputs"]
     assert [feature["name"] for feature in features["features"]] == list(train("logistic").columns)
     label, probabilities = said["outputs"]
@@ -94,13 +114,12 @@ def test_the_bundle_tells_all_that_could_be_found_out(pack: Invoke) -> None:
     assert said["origin"]["library"].startswith("scikit-learn ")
     assert said["origin"]["conversion"].startswith("converted to ONNX: 0 of 150 labels changed")
     assert set(said["objectives"]) == {"latency_ms", "memory_mb"}
-    examples = json.loads(Path("models/m/1/golden.json").read_text())
+    examples = json.loads((bundle / "golden.json").read_text())
     assert {example["outputs"]["label"] for example in examples} == {"setosa", "versicolor", "virginica"}
 
 
-def test_the_statistics_describe_the_sample(pack: Invoke) -> None:
-    pack(train("mixed")).ok()
-    found = json.loads(Path("models/m/1/statistics.json").read_text())
+def test_the_statistics_describe_the_sample(packed: Packed) -> None:
+    found = json.loads((packed("mixed")[0] / "statistics.json").read_text())
     columns = train("mixed").columns
     assert found["rows"] == 200
     assert found["inputs"]["age"]["mean"] == pytest.approx(np.mean(columns["age"]))
@@ -109,9 +128,8 @@ def test_the_statistics_describe_the_sample(pack: Invoke) -> None:
     assert sum(found["outputs"]["label"]["values"].values()) == 200
 
 
-def test_columns_of_text_and_numbers_are_inputs_of_their_own(pack: Invoke) -> None:
-    pack(train("mixed")).ok()
-    inputs = {schema["name"]: schema for schema in manifest(Path("models/m/1"))["inputs"]}
+def test_columns_of_text_and_numbers_are_inputs_of_their_own(packed: Packed) -> None:
+    inputs = {schema["name"]: schema for schema in manifest(packed("mixed")[0])["inputs"]}
     assert [inputs[name]["shape"] for name in ("age", "income", "city")] == [[], [], []]
     assert inputs["city"]["datatype"] == "BYTES"
 
@@ -183,7 +201,8 @@ def test_versions_count_up_and_never_change(pack: Invoke) -> None:
 
 
 def test_labels_name_what_the_model_counts(pack: Invoke, invoke: Invoke) -> None:
-    pack(train("forest"), "--labels", "setosa,versicolor,virginica").ok()
+    pack(train("forest"), "--labels", "setosa,versicolor,virginica", "--description", "Species").ok()
+    assert manifest(Path("models/m/1"))["description"] == "Species"
     predicted = invoke("predict", "models/m/1", "--json").ok().json
     assert predicted[0]["label"] == "setosa"
     few = pack(train("forest"), "--labels", "setosa,versicolor")
@@ -287,8 +306,8 @@ def test_what_is_no_model_is_told_of(invoke: Invoke, tmp_path: Path) -> None:
         assert said in result.err
 
 
-def test_a_packed_bundle_is_served_by_the_real_server(pack: Invoke, tmp_path: Path) -> None:
-    pack(train("logistic")).ok()
-    with serving("models/m/1", cwd=tmp_path) as url:
-        for example in json.loads(Path("models/m/1/golden.json").read_text()):
+def test_a_packed_bundle_is_served_by_the_real_server(packed: Packed, tmp_path: Path) -> None:
+    bundle, _ = packed("logistic")
+    with serving(bundle, cwd=tmp_path) as url:
+        for example in json.loads((bundle / "golden.json").read_text()):
             assert post(url + "/", example["inputs"])["label"] == example["outputs"]["label"]

@@ -13,7 +13,7 @@ from typing import Any
 from modelhost.bundle import read_bundle
 from modelhost.manifest import BundleError, label
 
-CALLS, SECONDS = 1000, 0.5  # whichever comes first
+CALLS, SECONDS = 1000, 0.3  # whichever comes first
 
 
 def measure(directory: Path) -> dict[str, float]:

@@ -23,6 +23,8 @@ class Engine:
     """A model that runs the sample: its answers by tensor, and how to write it into a bundle."""
 
     inputs: list[dict[str, Any]]
+    batch: Arrays
+    predict: Callable[[Arrays], Arrays]
     answers: Arrays
     save: Callable[[Path], Saved]
     agreeing: Array  # (rows,) bool: the rows that it answers as the model's own library does
@@ -35,7 +37,9 @@ def choose_engine(source: Source, reference: Arrays, tolerance: float, may_diffe
     `reference` is what the model's own library answers to source.batch. Otherwise the native form,
     with the reason told.
     """
-    native = Engine(source.inputs, reference, source.save, np.ones(_rows(reference), bool))
+    native = Engine(
+        source.inputs, source.batch, source.predict, reference, source.save, np.ones(_rows(reference), bool)
+    )
     if source.convert is None:
         return native
     reasons = ["--no-convert was given"]
@@ -71,7 +75,11 @@ def _converted(
     graph.with_scalar_outputs(model, reference)
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
-    answers = dict(zip(names, session.run(None, batch), strict=True))
+
+    def predict(rows: Arrays) -> Arrays:
+        return dict(zip(names, session.run(None, rows), strict=True))
+
+    answers = predict(batch)
     closeness = compare(reference, answers, tolerance)
 
     def save(directory: Path) -> Saved:
@@ -80,7 +88,7 @@ def _converted(
 
     inputs = [schema | {"datatype": datatypes[schema["name"]]} for schema in source.inputs]
     row = {name: array[:1] for name, array in batch.items()}
-    return Engine(inputs, answers, save, closeness.agreeing), closeness, lambda: session.run(None, row)
+    return Engine(inputs, batch, predict, answers, save, closeness.agreeing), closeness, lambda: session.run(None, row)
 
 
 def _measured(source: Source, closeness: Closeness, run: Callable[[], Any]) -> dict[str, Any]:

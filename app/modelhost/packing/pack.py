@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import yaml
 
 from modelhost.bundle import MANIFEST
 from modelhost.datatypes import Arrays
+from modelhost.packing.batches import tolerance_for
 from modelhost.packing.costs import measure
 from modelhost.packing.engine import Engine, choose_engine
 from modelhost.packing.errors import PackError
@@ -63,6 +64,11 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     reference = _reference(source)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     engine = choose_engine(source, reference, order.tolerance, order.may_differ, order.convert)
+    tolerance = tolerance_for(engine.predict, engine.batch, order.tolerance)
+    if tolerance > order.tolerance:
+        source.notes.append(
+            f"tolerance {tolerance:g}: the model's answers change that much with the rows sent together"
+        )
     if order.ranges:
         add_ranges(engine.inputs, source.batch)
 
@@ -70,7 +76,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     try:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
-        manifest = _write(directory, order, source, engine, reference)
+        manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
         say("Measuring, as `modelhost check` does ...")
         costs = measure(directory)
         _write_manifest(directory, manifest | {"objectives": _objectives(costs)})
