@@ -37,10 +37,10 @@ def measure(directory: Path) -> dict[str, float]:
 
 
 def seconds_per_call(call: Callable[[], object], calls: int = CALLS, seconds: float = SECONDS) -> list[float]:
-    """The sorted durations of at least 3 and at most `calls` calls, until `seconds` have passed."""
+    """The sorted durations of at least 10 and at most `calls` calls, until `seconds` have passed."""
     took: list[float] = []
     end = time.perf_counter() + seconds
-    while len(took) < 3 or (len(took) < calls and time.perf_counter() < end):
+    while len(took) < 10 or (len(took) < calls and time.perf_counter() < end):
         start = time.perf_counter()
         call()
         took.append(time.perf_counter() - start)
