@@ -10,7 +10,8 @@ Datatype = Literal[
 ]  # fmt: skip
 Format = Literal["onnx", "skops", "lightgbm", "xgboost", "python", "pickle"]
 Number = int | float
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Field = Annotated[str, Meta(min_length=1)]
 Shape = tuple[Annotated[int, Meta(ge=1)], ...]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]

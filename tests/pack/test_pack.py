@@ -287,6 +287,15 @@ def test_a_sample_that_cannot_be_read_is_told_of(
     assert said in result.err
 
 
+@pytest.mark.parametrize("name", ["Churn", "../churn", "", "a/b", "a" * 65, "a\n"])
+def test_a_name_that_no_url_can_have_is_a_wrong_command(invoke: Invoke, tmp_path: Path, name: str) -> None:
+    model, sample = train("linear").write(tmp_path)
+    result = invoke("pack", model, "--name", name, "--sample", sample)
+    assert result.code == 2
+    assert "a name such as iris" in result.err
+    assert not Path("models").exists()
+
+
 def test_what_is_no_model_is_told_of(invoke: Invoke, tmp_path: Path) -> None:
     _, sample = train("linear").write(tmp_path)
     joblib.dump({"not": "a model"}, "dict.joblib")

@@ -123,6 +123,13 @@ def test_a_python_model_gets_arrays_and_the_files_beside_it(invoke: Invoke) -> N
     assert invoke("predict", "models/m/1", "--data", '{"a": 5, "b": 6}', "--json").ok().json == [{"total": 111}]
 
 
+def test_a_file_beside_a_model_does_not_take_the_place_of_the_bundles_own(invoke: Invoke) -> None:
+    Path("golden.json").write_text("[]")
+    result = pack(invoke, SUM % "inputs['a']", "a\n1\n2\n", "--with", "golden.json")
+    assert result.code == 1
+    assert "the bundle has a golden.json of its own" in result.json["error"]
+
+
 class Trap:
     """Unpickled, it leaves a file."""
 

@@ -1,18 +1,28 @@
 """modelhost pack: a model file and a sample of rows become a bundle."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import click
 
 from modelhost.cli.reports import CommandError, Report, progress, reporting
+from modelhost.manifest import WRITE
+from modelhost.schema import NAME_PATTERN
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
+def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Checked first of all: it becomes a directory's."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise click.BadParameter(f"{name!r} is not {WRITE['name']}")
+    return name
+
+
 @click.command(short_help="Make a bundle of a model file and a sample.")
 @click.argument("model", type=FILE)
-@click.option("--name", required=True, help="The model's name: lower-case letters, digits, - and _.")
+@click.option("--name", required=True, callback=_name, help="The model's name: lower-case letters, digits, - and _.")
 @click.option(
     "--sample", required=True, type=FILE, help="Rows as the model takes them: .csv, .json, .jsonl, .npy or .npz."
 )

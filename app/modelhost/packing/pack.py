@@ -112,7 +112,10 @@ def _reference(source: Source) -> Arrays:
 
 def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
     saved = engine.save(directory)
+    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry}
     for extra in order.extra:
+        if extra.name in taken:
+            raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
         shutil.copyfile(extra, directory / extra.name)
     tensors = list(engine.answers)
     outputs = [
