@@ -107,7 +107,8 @@ def _measured(source: Source, closeness: Closeness, run: Callable[[], Any]) -> d
 
 
 def _said(told: dict[str, Any], closeness: Closeness) -> str:
-    speed = f"{told['times_faster']:.3g} times as fast for one row"
+    times = told["times_faster"]
+    speed = f"{times:,.0f} times as fast for one row" if times >= 10 else f"{times:.1f} times as fast for one row"
     return f"converted to ONNX: {closeness.told()}; {speed} ({told['native_us']:.0f} to {told['onnx_us']:.0f} us)"
 
 
