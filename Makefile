@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down test test-app test-roles lint docs lock models bench-deploy
+.PHONY: help demo demo-url demo-down test test-app test-roles test-pack lint docs lock models bench-deploy
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -20,11 +20,14 @@ demo-down: ## remove every trace of the demo
 	@$(PYTHON) testbed/vm.py clean
 	@testbed/engine.sh stop
 
-test: .venv ## prove everything (README.md tells what each rung needs)
+test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
 
-test-app: .venv ## the app alone: no engine is needed
-	@$(BIN)/python tests/run.py app
+test-app: .venv .cache/libraries ## the app, and the clients of every protocol: no engine is needed
+	@$(BIN)/python tests/run.py app clients
+
+test-pack: .venv .cache/libraries ## `modelhost pack`, with the libraries of models (installs 700 MB)
+	@$(BIN)/python tests/run.py pack
 
 test-roles: .venv ## the roles' templates, as the programs read them that they are for
 	@$(BIN)/python tests/run.py roles
@@ -53,6 +56,14 @@ python:
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.lock
 	@touch $@
 
+# The libraries of models and the clients of other protocols, for the tests that need them.
+.cache/libraries: .cache/libraries/complete
+.cache/libraries/complete: tests/requirements.lock | python
+	@echo "libraries: installing those of models and of other protocols' clients into .cache/libraries (about a minute)"
+	@$(PYTHON) testbed/venv.py .cache/libraries
+	@.cache/libraries/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
 # The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
@@ -62,6 +73,9 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	  --python-version 3.11 --constraints app/requirements.lock requirements.in app/pyproject.toml --output-file requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 models/requirements.in --output-file models/requirements.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 --constraints requirements.lock tests/requirements.in app/pyproject.toml \
+	  --output-file tests/requirements.lock
 
 models: ## train the example models anew and write their bundles
 	@$(PYTHON) -m venv .cache/train && .cache/train/bin/pip install --quiet --disable-pip-version-check \

@@ -19,6 +19,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 LOGS = PROJECT / ".cache" / "test"
 AT_ONCE = 2
+# The environment with the libraries of models and the clients of other protocols (Makefile).
+LIBRARIES = ".cache/libraries/bin/python"
 
 Commands = list[list[str]]
 
@@ -63,10 +65,12 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "docker": scenario("docker"),
     "lint": lint,
     "deploy_user": scenario("deploy_user"),
-    "app": lambda: [["pytest", "--quiet", "tests/app"]],
+    "pack": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/pack"]],
+    "clients": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/app/clients"]],
+    "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
 }
-WITHOUT_ENGINE = {"lint", "app"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients"}
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from modelhost.schema import Datatype, Manifest
+from modelhost.schema import Datatype, Format, Manifest
 
 MANIFEST = "model.yaml"
 
@@ -17,13 +17,19 @@ WRITE = {
     "name": "a name such as iris (a model's: lower-case letters, digits, - and _)",
     "version": "a positive integer such as 1",
     "description": "one sentence such as Species of an iris from four measurements",
-    "format": "onnx or python",
+    "format": "one of " + ", ".join(Format.__args__),  # type: ignore[attr-defined]
     "entry": "the file the format loads, such as model.onnx",
     "files": "each file but model.yaml with its sha256, such as model.onnx: <64 hex digits>",
     "inputs": "a list of inputs, each with name, datatype and shape",
     "outputs": "a list of outputs, each with name, datatype and shape",
     "golden": "the file of example rows, such as golden.json",
     "tolerance": "a small number such as 1.0e-5",
+    "allow_pickle": "true or false",
+    "objectives": "a mapping with latency_ms and memory_mb",
+    "latency_ms": "the most milliseconds that 99 % of single rows may take, such as 5",
+    "memory_mb": "the most megabytes the model may add to a worker, such as 50",
+    "statistics": "the file that describes the sample, such as statistics.json",
+    "origin": "texts by name, such as library: scikit-learn 1.7",
     "tensor": "the tensor's name inside the model file, such as X",
     "datatype": "one of " + ", ".join(Datatype.__args__),  # type: ignore[attr-defined]
     "shape": "the shape of one row, such as [4], or [] for a scalar",

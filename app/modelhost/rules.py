@@ -9,9 +9,15 @@ def contradictions(manifest: Manifest) -> list[tuple[str, object, str]]:
     """Rules across fields that `manifest` breaks: (field, value found, what to write instead)."""
     found: list[tuple[str, object, str]] = []
     files = manifest.files
-    for field, file in (("entry", manifest.entry), ("golden", manifest.golden)):
-        if file not in files:
+    named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics}
+    for field, file in named.items():
+        if file not in files and (file or field != "statistics"):
             found.append((field, file, "one of the names under files: " + ", ".join(files)))
+    if manifest.allow_pickle != (manifest.format == "pickle"):
+        instead = "true if whoever made the pickle may run code on the server; better, pack the model as onnx or skops"
+        if manifest.allow_pickle:
+            instead = f"false: nothing is unpickled for the format {manifest.format}"
+        found.append(("allow_pickle", manifest.allow_pickle, instead))
     sent = [name for tensor in manifest.inputs for name in names_sent(tensor)]
     for field, names in (("inputs", sent), ("outputs", [o.name for o in manifest.outputs])):
         twice = next((name for name in names if names.count(name) > 1), None)

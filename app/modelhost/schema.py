@@ -8,8 +8,10 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
+Format = Literal["onnx", "skops", "lightgbm", "xgboost", "python", "pickle"]
 Number = int | float
-Name = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
+Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Field = Annotated[str, Meta(min_length=1)]
 Shape = tuple[Annotated[int, Meta(ge=1)], ...]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -57,16 +59,27 @@ class Example(Struct, frozen=True, forbid_unknown_fields=True):
     outputs: dict[str, Any]
 
 
+class Objectives(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What the model may cost in one worker; `modelhost check` measures it."""
+
+    latency_ms: Annotated[float, Meta(gt=0)] | None = None  # p99 of one row, without HTTP
+    memory_mb: Annotated[float, Meta(gt=0)] | None = None  # that the model adds to a worker
+
+
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of model.yaml."""
 
     name: Name
     version: Annotated[int, Meta(ge=1)]
     description: str
-    format: Literal["onnx", "python"]
+    format: Format
     entry: str
     files: dict[str, Digest]
     inputs: Annotated[tuple[Input, ...], Meta(min_length=1)]
     outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
     golden: str
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
+    allow_pickle: bool = False  # a pickle runs whatever its maker put in
+    objectives: Objectives = Objectives()
+    statistics: str = ""  # the file that describes the sample; the server does not read it
+    origin: dict[str, str] = {}  # where the model came from, for people

@@ -32,7 +32,7 @@ class Settings:
     graceful_seconds: int = 30
     keepalive_seconds: int = 75
     release: str = ""
-    ready_dir: Path | None = None  # set by gunicorn.conf.py, not by a deployment
+    ready_dir: Path | None = None  # set by gunicorn_conf.py, not by a deployment
 
     @property
     def body_limit_bytes(self) -> int:

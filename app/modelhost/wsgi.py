@@ -1,4 +1,4 @@
-"""What Gunicorn's workers import; the one module that acts when imported."""
+"""What Gunicorn's workers import; with gunicorn_conf the one module that acts when imported."""
 
 import logging
 import sys

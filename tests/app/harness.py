@@ -96,7 +96,7 @@ class UnixConnection(http.client.HTTPConnection):
 
 
 class Server:
-    """The real Gunicorn, with the real gunicorn.conf.py, on a unix socket or on a TCP port."""
+    """The real Gunicorn, with the real settings, on a unix socket or on a TCP port."""
 
     def __init__(self, directory: Path, port: int | None = None, **variables: str) -> None:
         self.socket = directory / "server.sock"
@@ -113,7 +113,7 @@ class Server:
             "MODELHOST_RELEASE": RELEASE,
             **variables,
         }
-        command = [sys.executable, "-m", "gunicorn", "--config", "gunicorn.conf.py"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.gunicorn_conf"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log)
 
@@ -165,7 +165,7 @@ class Server:
 
     @property
     def ready_dir(self) -> Path:
-        """Where workers tell that they are ready (gunicorn.conf.py)."""
+        """Where workers tell that they are ready (gunicorn_conf.py)."""
         return Path(f"/dev/shm/modelhost-ready-{self.process.pid}")
 
     def ready_pids(self) -> list[int]:

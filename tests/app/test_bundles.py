@@ -49,8 +49,8 @@ def drop(*path: str | int) -> Callable[[Manifest], None]:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (put("format", value="pickle"), "format is 'pickle'"),
-        (put("format", value="pickle"), "write onnx or python"),
+        (put("format", value="tensorflow"), "format is 'tensorflow'"),
+        (put("format", value="tensorflow"), "write one of onnx, skops"),
         (put("version", value="one"), "version is 'one'"),
         (put("version", value=0), "version is 0"),
         (put("version", value=2), "version is 2: write 1, as the directory is called"),

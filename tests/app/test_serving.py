@@ -1,4 +1,4 @@
-"""The real Gunicorn with gunicorn.conf.py, over a unix socket."""
+"""The real Gunicorn with gunicorn_conf.py, over a unix socket."""
 
 import json
 import os

@@ -1,9 +1,21 @@
 """What runs a model file. A runtime knows arrays only: no HTTP, no JSON, no schema checks."""
 
-from typing import Protocol
+import importlib
+from collections.abc import Callable
+from typing import Any, Protocol
 
 from modelhost.bundle import Bundle
 from modelhost.datatypes import Arrays
+
+# The class for each format. Its module imports the format's library, and nothing else does.
+RUNTIMES = {
+    "onnx": ("modelhost.runtimes.onnx", "OnnxRuntime"),
+    "python": ("modelhost.runtimes.python", "PythonRuntime"),
+    "skops": ("modelhost.runtimes.skops", "SkopsRuntime"),
+    "lightgbm": ("modelhost.runtimes.lightgbm", "LightgbmRuntime"),
+    "xgboost": ("modelhost.runtimes.xgboost", "XgboostRuntime"),
+    "pickle": ("modelhost.runtimes.pickle", "PickleRuntime"),
+}
 
 
 class Runtime(Protocol):
@@ -14,14 +26,18 @@ class Runtime(Protocol):
 
 
 def open_runtime(bundle: Bundle) -> Runtime:
-    """The bundle's model file, loaded; raises BundleError where the file cannot be used.
+    """The bundle's model file, loaded; raises BundleError where the file cannot be used."""
+    return runtime_class(bundle)(bundle)
 
-    A runtime's library is imported only when a bundle needs it.
-    """
-    if bundle.manifest.format == "onnx":
-        from modelhost.runtimes.onnx import OnnxRuntime
 
-        return OnnxRuntime(bundle)
-    from modelhost.runtimes.python import PythonRuntime
-
-    return PythonRuntime(bundle)
+def runtime_class(bundle: Bundle) -> Callable[[Bundle], Runtime]:
+    """What opens the bundle's format; raises BundleError where its library is not installed."""
+    chosen = bundle.manifest.format
+    module, name = RUNTIMES[chosen]
+    try:
+        found: Any = getattr(importlib.import_module(module), name)
+    except ModuleNotFoundError as error:
+        instead = f"install modelhost[{chosen}] where the server runs, or pack the model as onnx"
+        raise bundle.refuse("format", f"is {chosen}, which needs the library {error.name}: {instead}") from error
+    runtime: Callable[[Bundle], Runtime] = found
+    return runtime

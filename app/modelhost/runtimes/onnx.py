@@ -1,6 +1,6 @@
 """ONNX models, run by ONNX Runtime."""
 
-import onnxruntime as ort  # type: ignore[import-untyped]
+import onnxruntime as ort
 
 from modelhost.bundle import Bundle
 from modelhost.datatypes import Arrays
@@ -13,7 +13,7 @@ class OnnxRuntime:
         path = bundle.directory / bundle.manifest.entry
         try:
             providers = ["CPUExecutionProvider"]
-            self._session = ort.InferenceSession(path, _options(), providers=providers)
+            self._session = ort.InferenceSession(path, session_options(), providers=providers)
         except Exception as error:  # onnxruntime's errors have no common public base
             reason = " ".join(str(error).split())
             raise bundle.refuse("entry", f"{path.name} cannot be loaded: {reason}") from error
@@ -32,7 +32,8 @@ class OnnxRuntime:
         return dict(zip(self._outputs, self._session.run(None, inputs), strict=True))
 
 
-def _options() -> ort.SessionOptions:
+def session_options() -> ort.SessionOptions:
+    """How sessions run: on one thread each, with no more memory than they need."""
     options = ort.SessionOptions()
     # Requests already run in parallel, in workers and threads: a pool inside each session would
     # only make them wait for one another.

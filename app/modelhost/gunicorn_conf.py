@@ -1,4 +1,8 @@
-"""Gunicorn's settings. What a deployment decides comes from MODELHOST_* (modelhost/settings.py)."""
+"""Gunicorn's settings: gunicorn --config python:modelhost.gunicorn_conf.
+
+What a deployment decides comes from MODELHOST_* (settings.py). In the package, so that the server
+on a laptop (`modelhost serve`) runs with the same.
+"""
 
 import os
 from pathlib import Path

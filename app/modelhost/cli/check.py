@@ -1,0 +1,81 @@
+"""modelhost check: would the server take this bundle, and what would it cost?"""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelhost.bundle import Bundle, read_bundle
+from modelhost.cli.reports import Report, progress, reporting, table
+
+
+@click.command(short_help="Check bundles as the server would, and measure them.")
+@click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
+@reporting
+def check(bundles: tuple[Path, ...]) -> Report:
+    """Check BUNDLES as the server would: schema, digests, golden examples; and measure them.
+
+    Each model runs in a process of its own. Load time, memory and latency must be within the
+    objectives of its model.yaml, where it has any.
+
+    \b
+    Example:
+      modelhost check models/churn/3
+    """
+    # Reads first, runs afterwards: no model runs while another bundle is refused anyway.
+    read = [read_bundle(directory) for directory in bundles]
+    found = [_measured(bundle) for bundle in read]
+    text = "\n\n".join(_told(bundle, data) for bundle, data in zip(read, found, strict=True))
+    ok = all(data["ok"] for data in found)
+    return Report({"ok": ok, "bundles": found}, text, ok)
+
+
+def _measured(bundle: Bundle) -> dict[str, Any]:
+    from modelhost.packing.costs import measure
+
+    progress(f"Running {bundle.name} version {bundle.version} ...")
+    costs = measure(bundle.directory)
+    objectives = bundle.manifest.objectives
+    missed = [
+        f"{name} is {cost:.3g}, but objectives.{name} is {objective:.3g}"
+        for name, cost, objective in (
+            ("latency_ms", costs["latency_p99_ms"], objectives.latency_ms),
+            ("memory_mb", costs["memory_mb"], objectives.memory_mb),
+        )
+        if objective is not None and cost > objective
+    ]
+    return {
+        "name": bundle.name,
+        "version": bundle.version,
+        "format": bundle.manifest.format,
+        "digest": bundle.digest,
+        "examples": len(bundle.examples),
+        **costs,
+        "missed": missed,
+        "ok": not missed,
+    }
+
+
+def _told(bundle: Bundle, found: dict[str, Any]) -> str:
+    objectives = bundle.manifest.objectives
+    fields = f"{len(bundle.manifest.inputs)} inputs, {len(bundle.manifest.outputs)} outputs"
+    rows = [
+        ["  schema", "ok", fields],
+        ["  digests", "ok", f"{len(bundle.manifest.files)} files"],
+        ["  golden", "ok", f"{found['examples']} examples, one by one and in a batch"],
+        ["  load", "ok", f"{found['load_ms']:.1f} ms with the examples answered"],
+        ["  memory", _judged(found, "memory_mb"), f"{found['memory_mb']:.1f} MB" + _within(objectives.memory_mb, "MB")],
+        ["  latency", _judged(found, "latency_ms"),
+         f"p50 {found['latency_p50_ms']:.3f} ms, p99 {found['latency_p99_ms']:.3f} ms a row"
+         + _within(objectives.latency_ms, "ms")],
+    ]  # fmt: skip
+    head = f"{bundle.name} version {bundle.version} ({bundle.manifest.format}), digest {bundle.digest[:12]}"
+    return f"{head}\n{table(rows)}"
+
+
+def _judged(found: dict[str, Any], name: str) -> str:
+    return "BAD" if any(text.startswith(name) for text in found["missed"]) else "ok"
+
+
+def _within(objective: float | None, unit: str) -> str:
+    return "" if objective is None else f" (objective {objective:g} {unit})"

@@ -1,0 +1,21 @@
+"""modelhost list: the models of a server."""
+
+import urllib.parse
+
+import click
+
+from modelhost.cli.http import ask, is_url
+from modelhost.cli.reports import Report, reporting, table
+
+
+@click.command("list", short_help="List the models of a server.")
+@click.argument("url")
+@reporting
+def list_models(url: str) -> Report:
+    """List the models of the server at URL, such as http://127.0.0.1:8000."""
+    if not is_url(url):
+        raise click.BadParameter("write a URL such as http://127.0.0.1:8000", param_hint="URL")
+    parts = urllib.parse.urlsplit(url)
+    models = ask(f"{parts.scheme}://{parts.netloc}/models")
+    rows = [[model["name"], str(model["version"]), model["predict"], model["description"]] for model in models]
+    return Report(models, table([["NAME", "VERSION", "PREDICT AT", "DESCRIPTION"], *rows]))

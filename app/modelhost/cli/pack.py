@@ -1,0 +1,78 @@
+"""modelhost pack: a model file and a sample of rows become a bundle."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from modelhost.cli.reports import CommandError, Report, progress, reporting
+from modelhost.manifest import WRITE
+from modelhost.schema import NAME_PATTERN
+
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
+    """Checked first of all: it becomes a directory's."""
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise click.BadParameter(f"{name!r} is not {WRITE['name']}")
+    return name
+
+
+@click.command(short_help="Make a bundle of a model file and a sample.")
+@click.argument("model", type=FILE)
+@click.option("--name", required=True, callback=_name, help="The model's name: lower-case letters, digits, - and _.")
+@click.option(
+    "--sample", required=True, type=FILE, help="Rows as the model takes them: .csv, .json, .jsonl, .npy or .npz."
+)
+@click.option("--version", type=click.IntRange(min=1), help="Default: one more than the highest there is.")
+@click.option("--into", default="models", show_default=True, type=click.Path(path_type=Path, file_okay=False),
+              help="Where to write NAME/VERSION/.")  # fmt: skip
+@click.option("--description", default="", help="One sentence for the people who send it requests.")
+@click.option("--labels", default="", metavar="A,B,...", help="Names for the labels 0, 1, 2, ...")
+@click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the sample that the model does not take.")
+@click.option("--with", "extra", multiple=True, type=FILE, metavar="FILE", help="A file to put beside a Python model.")
+@click.option("--tolerance", default=1e-4, show_default=True, help="How far a number may differ, absolute or relative.")
+@click.option("--may-differ", default=0.0, show_default=True, type=click.FloatRange(0, 1),
+              help="The share of the sample that ONNX may answer otherwise.")  # fmt: skip
+@click.option("--no-convert", is_flag=True, help="Keep the native form, though ONNX may be faster.")
+@click.option("--ranges", is_flag=True, help="Refuse requests far outside of what the sample holds.")
+@click.option(
+    "--allow-pickle", is_flag=True, help="If it must stay native, as a pickle: it can run any code on the server."
+)
+@reporting
+def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
+    """Make a bundle of MODEL, a file of ONNX, scikit-learn (joblib, pickle, skops), LightGBM,
+    XGBoost, or Python with a class Model.
+
+    The schema, golden examples and statistics come from the model and the sample. Where ONNX
+    answers the sample alike, the bundle has the model as ONNX, which is smaller and faster.
+    A pickle is opened here, so pack only what you trust.
+
+    \b
+    Example:
+      modelhost pack churn.joblib --name churn --sample sample.csv
+    """
+    try:
+        from modelhost.packing.pack import Order
+        from modelhost.packing.pack import pack as make
+    except ModuleNotFoundError as error:
+        raise CommandError(f"{error.name} is not installed: pip install 'modelhost[pack]'") from None
+    names = tuple(name.strip() for name in labels.split(",")) if labels else ()
+    order = Order(model=model, convert=not no_convert, labels=names, **options)
+    found = make(order, progress)
+    return Report({"ok": True, **found}, _told(found))
+
+
+def _told(found: dict[str, Any]) -> str:
+    costs = found["costs"]
+    lines = [
+        f"{found['bundle']}: {found['kind']} of {found['library']}, as {found['format']}",
+        *([f"  {found['conversion']['said']}"] if found["conversion"] else []),
+        *(f"  {note}" for note in found["notes"]),
+        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB, "
+        f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
+        f"Next: modelhost serve {found['bundle']}",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,1 @@
+"""What makes bundles, on the machine of the person who trained the model."""

@@ -1,0 +1,47 @@
+"""Whether a model answers a row alike alone and among others, as a server must rely on."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from modelhost.datatypes import Array, Arrays
+from modelhost.packing.errors import PackError
+
+ROWS = 16
+MOST = 0.01  # a model that differs by more is not one that answers rows
+
+
+def tolerance_for(predict: Callable[[Arrays], Arrays], batch: Arrays, tolerance: float) -> float:
+    """`tolerance`, or more where the model's own arithmetic changes with the batch by more.
+
+    Quantised models, for one, scale by the largest value among all rows. Raises PackError where a
+    label changes, or a number by more than 1 %: then rows are mixed up, or normalised together.
+    """
+    some = {name: array[:ROWS] for name, array in batch.items()}
+    rows = len(next(iter(some.values())))
+    together = predict(some)
+    alone = [predict({name: array[row : row + 1] for name, array in some.items()}) for row in range(rows)]
+    found = 0.0
+    for name, left in together.items():
+        try:
+            right = np.concatenate([np.asarray(answer[name]) for answer in alone])
+            found = max(found, _difference(np.asarray(left), right))
+        except ValueError as error:
+            raise PackError(f"output {name} has another shape for one row than for {rows}: {error}") from error
+    if found > MOST:
+        instead = "is it in training mode, or does it normalise across rows?"
+        raise PackError(f"the model's answer to a row depends on the rows sent with it (by {found:.2g}): {instead}")
+    if found <= tolerance / 2:
+        return tolerance
+    return float(f"{4 * found:.0e}")
+
+
+def _difference(left: Array, right: Array) -> float:
+    """The smallest tolerance, absolute or relative, within which two answers are alike."""
+    if left.shape != right.shape:
+        raise ValueError(f"{list(right.shape)} is not {list(left.shape)}")
+    if left.dtype.kind != "f":
+        return 0.0 if bool((left.astype(object) == right.astype(object)).all()) else float("inf")
+    left, right = left.astype(np.float64), right.astype(np.float64)
+    scale = np.maximum(1, np.maximum(np.abs(left), np.abs(right)))
+    return float(np.nanmax(np.abs(left - right) / scale, initial=0))

@@ -1,0 +1,48 @@
+"""How close two answers to the same rows are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modelhost.datatypes import Array, Arrays
+
+
+@dataclass(frozen=True)
+class Closeness:
+    """Of a sample's `rows`, how many are answered otherwise, and by how much."""
+
+    rows: int
+    labels_changed: int
+    rows_beyond: int  # rows with a changed label or a number beyond the tolerance
+    largest_difference: float
+    agreeing: Array  # (rows,) bool: the rows that are not beyond
+
+    def told(self) -> str:
+        """In a phrase."""
+        return (
+            f"{self.labels_changed} of {self.rows} labels changed, {self.rows_beyond} rows beyond the "
+            f"tolerance, largest difference {self.largest_difference:.1e}"
+        )
+
+
+def compare(wanted: Arrays, got: Arrays, tolerance: float) -> Closeness:
+    """`got` against `wanted`, each with the same outputs in the same order, rows first.
+
+    Numbers with a fraction may differ by `tolerance`, absolute or relative; others are labels.
+    Raises ValueError where a shape differs.
+    """
+    rows = len(next(iter(wanted.values())))
+    changed, beyond, largest = np.zeros(rows, bool), np.zeros(rows, bool), 0.0
+    for (name, left), right in zip(wanted.items(), got.values(), strict=True):
+        if left.shape != right.shape:
+            raise ValueError(f"{name} has the shape {list(right.shape)} instead of {list(left.shape)}")
+        if left.dtype.kind == "f":
+            left, right = left.astype(np.float64), right.astype(np.float64)
+            close = np.isclose(right, left, rtol=tolerance, atol=tolerance, equal_nan=True)
+            beyond |= ~close.reshape(rows, -1).all(axis=1)
+            largest = max(largest, float(np.nanmax(np.abs(left - right), initial=0)))
+        else:
+            same = np.asarray(left.astype(object) == right.astype(object), bool)
+            changed |= ~same.reshape(rows, -1).all(axis=1)
+    beyond |= changed
+    return Closeness(rows, int(changed.sum()), int(beyond.sum()), largest, ~beyond)

@@ -1,0 +1,69 @@
+"""LightGBM: its own text files, and its estimators out of a pickle."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+
+from modelhost.datatypes import Arrays
+from modelhost.packing.columns import choose, matrix_input
+from modelhost.packing.errors import PackError
+from modelhost.packing.samples import Sample
+from modelhost.packing.source import Saved, Source
+from modelhost.runtimes.boosted import answers
+from modelhost.runtimes.lightgbm import objective_of
+
+OPSET = 15  # the newest that onnxmltools writes for both libraries
+
+
+def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
+    """The booster in a model file."""
+    try:
+        booster = lightgbm.Booster(model_file=path)
+    except lightgbm.basic.LightGBMError as error:
+        raise PackError(f"{path} is no LightGBM model: {error}") from error
+    return _inspect(booster, sample, ())
+
+
+def inspect_estimator(estimator: Any, sample: Sample) -> Source:
+    """A fitted LGBMClassifier, LGBMRegressor or LGBMRanker, or a pickled booster."""
+    booster = getattr(estimator, "booster_", estimator)
+    return _inspect(booster, sample, tuple(getattr(estimator, "classes_", ())))
+
+
+def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
+    notes: list[str] = []
+    names = booster.feature_name()
+    known = [] if names[0] == "Column_0" else names
+    inputs, batch = matrix_input(choose(sample, known, booster.num_feature(), notes), "FP64")
+    with tempfile.TemporaryDirectory() as scratch:
+        booster.save_model(Path(scratch, "model.txt"))
+        objective = objective_of(Path(scratch, "model.txt"))
+
+    def predict(rows: Arrays) -> Arrays:
+        (features,) = rows.values()
+        return answers(np.asarray(booster.predict(features, num_threads=1)), objective)
+
+    def save(directory: Path) -> Saved:
+        booster.save_model(directory / "model.txt")
+        return Saved("lightgbm", "model.txt")
+
+    def convert(datatypes: dict[str, str]) -> Any:
+        from onnxmltools import convert_lightgbm
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        (name,) = datatypes
+        initial = [(name, FloatTensorType([None, booster.num_feature()]))]
+        return convert_lightgbm(booster, initial_types=initial, zipmap=False, target_opset=OPSET)
+
+    datatypes = [{inputs[0]["name"]: "FP32"}]
+    library = f"LightGBM {lightgbm.__version__}"
+    kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
+    return Source(library, kind, inputs, batch, predict, save, convert, datatypes, classes, _labels(classes), notes)
+
+
+def _labels(classes: tuple[Any, ...]) -> tuple[str, ...]:
+    """Names for the booster's 0, 1, 2, ..., where the classes are called otherwise."""
+    return () if list(classes) == list(range(len(classes))) else tuple(map(str, classes))

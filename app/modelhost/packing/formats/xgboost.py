@@ -1,0 +1,61 @@
+"""XGBoost: its own JSON and UBJSON files, and its estimators out of a pickle."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import xgboost
+
+from modelhost.datatypes import Arrays
+from modelhost.packing.columns import choose, matrix_input
+from modelhost.packing.errors import PackError
+from modelhost.packing.samples import Sample
+from modelhost.packing.source import Saved, Source
+from modelhost.runtimes.xgboost import booster_answers, objective_of
+
+OPSET = 15  # the newest that onnxmltools writes for both libraries
+
+
+def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
+    """The booster in a model file."""
+    try:
+        booster = xgboost.Booster(model_file=path)
+    except xgboost.core.XGBoostError as error:
+        raise PackError(f"{path} is no XGBoost model: {str(error).strip().splitlines()[0]}") from error
+    return _inspect(booster, sample, ())
+
+
+def inspect_estimator(estimator: Any, sample: Sample) -> Source:
+    """A fitted XGBClassifier or XGBRegressor and their like, or a pickled booster."""
+    booster = estimator.get_booster() if hasattr(estimator, "get_booster") else estimator
+    return _inspect(booster, sample, tuple(getattr(estimator, "classes_", ())))
+
+
+def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
+    notes: list[str] = []
+    chosen = choose(sample, booster.feature_names or [], booster.num_features(), notes)
+    inputs, batch = matrix_input(chosen, "FP32")  # XGBoost's own
+    objective = objective_of(booster)
+
+    def predict(rows: Arrays) -> Arrays:
+        (features,) = rows.values()
+        return booster_answers(booster, objective, features)
+
+    def save(directory: Path) -> Saved:
+        booster.save_model(directory / "model.ubj")
+        return Saved("xgboost", "model.ubj")
+
+    def convert(datatypes: dict[str, str]) -> Any:
+        from onnxmltools import convert_xgboost
+        from onnxmltools.convert.common.data_types import FloatTensorType
+
+        (name,) = datatypes
+        unnamed = copy.deepcopy(booster)
+        unnamed.feature_names = None  # the converter takes only names such as f0
+        initial = [(name, FloatTensorType([None, booster.num_features()]))]
+        return convert_xgboost(unnamed, initial_types=initial, target_opset=OPSET)
+
+    datatypes = [{inputs[0]["name"]: "FP32"}]
+    kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective})"
+    library = f"XGBoost {xgboost.__version__}"
+    return Source(library, kind, inputs, batch, predict, save, convert, datatypes, classes, (), notes)

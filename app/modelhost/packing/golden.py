@@ -1,0 +1,50 @@
+"""Golden examples: rows of the sample with the answers of the model's own library."""
+
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modelhost.datatypes import Array, Arrays
+
+EXAMPLES = 6
+
+
+def choose_rows(answers: Arrays, eligible: Array, most: int = EXAMPLES) -> list[int]:
+    """Up to `most` of the `eligible` rows (rows,) bool: each label once, then spread evenly."""
+    rows = np.flatnonzero(eligible)
+    chosen: list[int] = []
+    for array in answers.values():
+        if array.dtype.kind != "f" and array.ndim == 1:
+            _, first = np.unique(array[rows].astype(str), return_index=True)
+            chosen += [int(rows[place]) for place in sorted(first)]
+            break
+    spread = [int(rows[place]) for place in np.linspace(0, len(rows) - 1, most).astype(int)] if len(rows) else []
+    return list(dict.fromkeys(chosen[:most] + spread))[:most]
+
+
+def write_examples(
+    inputs: list[dict[str, Any]], batch: Arrays, outputs: list[dict[str, Any]], answers: Arrays, rows: list[int]
+) -> bytes:
+    """golden.json: for each row the record a client sends, and the outputs by name."""
+    lines = []
+    for row in rows:
+        record: dict[str, Any] = {}
+        for schema in inputs:
+            values = batch[schema["name"]][row]
+            names = [feature["name"] for feature in schema.get("features", [])]
+            record |= dict(zip(names, values, strict=True)) if names else {schema["name"]: values}
+        answer = {schema["name"]: _answer(schema, answers[schema["name"]][row]) for schema in outputs}
+        lines.append(
+            orjson.dumps({"inputs": record, "outputs": answer}, default=_plain, option=orjson.OPT_SERIALIZE_NUMPY)
+        )
+    return b"[\n" + b",\n".join(lines) + b"\n]\n"
+
+
+def _answer(schema: dict[str, Any], value: Any) -> Any:
+    return schema["labels"][int(value)] if "labels" in schema else value
+
+
+def _plain(value: Any) -> Any:
+    """What orjson does not know: text arrays and numpy's own text."""
+    return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

@@ -1,0 +1,40 @@
+"""Reference statistics of a sample, against which the traffic of later days can be held."""
+
+from typing import Any
+
+import numpy as np
+
+from modelhost.datatypes import Array, Arrays
+
+MOST_VALUES = 50
+
+
+def describe(rows: int, inputs: list[dict[str, Any]], batch: Arrays, outputs: Arrays) -> dict[str, Any]:
+    """What statistics.json holds: of each column, input and output, its distribution."""
+    columns: Arrays = {}
+    for schema in inputs:
+        array = batch[schema["name"]]
+        features = schema.get("features", [])
+        columns |= {feature["name"]: array[:, place] for place, feature in enumerate(features)}
+        if not features:
+            columns[schema["name"]] = array
+    return {
+        "rows": rows,
+        "inputs": {name: distribution(array) for name, array in columns.items()},
+        "outputs": {name: distribution(array) for name, array in outputs.items()},
+    }
+
+
+def distribution(array: Array) -> dict[str, Any]:
+    """Of all elements: count, and either moments and deciles, or how often each value is there."""
+    if array.dtype.kind in "ifu" and array.size:
+        numbers = array.astype(np.float64).ravel()
+        return {
+            "count": numbers.size,
+            "mean": float(numbers.mean()),
+            "std": float(numbers.std()),
+            "deciles": [float(value) for value in np.quantile(numbers, np.linspace(0, 1, 11))],
+        }
+    values, counts = np.unique(array.astype(str), return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:MOST_VALUES]
+    return {"count": int(array.size), "values": {str(values[i]): int(counts[i]) for i in most}}

@@ -1,0 +1,38 @@
+"""LightGBM models in their own text file."""
+
+from pathlib import Path
+
+import lightgbm
+import numpy as np
+
+from modelhost.bundle import Bundle
+from modelhost.datatypes import Arrays
+from modelhost.runtimes.boosted import answers
+
+
+class LightgbmRuntime:
+    """A booster; several threads may ask it at once, each on one core."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        path = bundle.directory / bundle.manifest.entry
+        try:
+            self._booster = lightgbm.Booster(model_file=path)
+        except Exception as error:
+            raise bundle.refuse("entry", f"{path.name} cannot be loaded: {error}") from error
+        self._objective = objective_of(path)
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """See Runtime; the one input is (rows, features)."""
+        (features,) = inputs.values()
+        return answers(np.asarray(self._booster.predict(features, num_threads=1)), self._objective)
+
+
+def objective_of(path: Path) -> str:
+    """The objective that a model file names in its head, such as binary; "" for none."""
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            if line.startswith("objective="):
+                return line.removeprefix("objective=").split()[0]
+            if line.startswith("Tree="):
+                break
+    return ""

@@ -1,0 +1,29 @@
+"""Pickles (joblib's too): only where model.yaml says allow_pickle, and only the bytes it pins.
+
+A pickle runs whatever its maker put in. `rules.py` refuses one without allow_pickle.
+"""
+
+import hashlib
+import io
+
+import joblib
+
+from modelhost.bundle import Bundle
+from modelhost.runtimes.estimator import EstimatorRuntime
+
+
+class PickleRuntime(EstimatorRuntime):
+    """An unpickled estimator."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        entry = bundle.manifest.entry
+        # These very bytes: a file changed since read_bundle checked it is not unpickled.
+        source = (bundle.directory / entry).read_bytes()
+        if not bundle.manifest.allow_pickle or hashlib.sha256(source).hexdigest() != bundle.manifest.files[entry]:
+            raise bundle.refuse("allow_pickle", f"does not hold for {entry}: it is not the file of that digest")
+        try:
+            estimator = joblib.load(io.BytesIO(source))
+        except Exception as error:
+            problem = f"{entry} cannot be unpickled: {type(error).__name__}: {error}"
+            raise bundle.refuse("entry", problem) from error
+        super().__init__(bundle, estimator)

@@ -1,0 +1,42 @@
+"""XGBoost models in their own JSON or UBJSON file."""
+
+import json
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from modelhost.bundle import Bundle
+from modelhost.datatypes import Arrays
+from modelhost.runtimes.boosted import answers
+
+
+class XgboostRuntime:
+    """A booster; several threads may ask it at once, each on one core."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        path = bundle.directory / bundle.manifest.entry
+        try:
+            self._booster = xgboost.Booster({"nthread": 1}, model_file=path)
+        except Exception as error:
+            reason = str(error).strip().splitlines()[0]
+            raise bundle.refuse("entry", f"{path.name} cannot be loaded: {reason}") from error
+        self._objective = objective_of(self._booster)
+
+    def predict(self, inputs: Arrays) -> Arrays:
+        """See Runtime; the one input is (rows, features)."""
+        (features,) = inputs.values()
+        return booster_answers(self._booster, self._objective, features)
+
+
+def objective_of(booster: Any) -> str:
+    """The booster's objective, such as binary:logistic."""
+    return str(json.loads(booster.save_config())["learner"]["objective"]["name"])
+
+
+def booster_answers(booster: Any, objective: str, features: Any) -> Arrays:
+    """What the trees up to the best iteration say of (rows, features)."""
+    best = booster.attr("best_iteration")
+    trees = (0, int(best) + 1) if best else (0, 0)
+    raw = booster.inplace_predict(features, iteration_range=trees, validate_features=False)
+    return answers(np.asarray(raw), objective)

@@ -1,0 +1,195 @@
+"""check, serve, predict and list, on the example bundles and on broken ones."""
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from commands import MODELS, ROOT, Result, environment, serving
+
+Command = Callable[..., Result]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with serving(MODELS / "iris/1", MODELS / "digits", MODELS / "colours/1", cwd=tmp_path_factory.mktemp("s")) as url:
+        yield url
+
+
+@pytest.fixture
+def iris(tmp_path: Path) -> Path:
+    shutil.copytree(MODELS / "iris/1", tmp_path / "iris/1")
+    return tmp_path / "iris/1"
+
+
+def edit(bundle: Path, **fields: object) -> None:
+    manifest = yaml.safe_load((bundle / "model.yaml").read_text())
+    (bundle / "model.yaml").write_text(yaml.safe_dump(manifest | fields))
+
+
+@pytest.mark.parametrize("command", [[], ["check"], ["serve"], ["predict"], ["list"]])
+def test_every_command_has_a_help_with_an_example_or_a_url(modelhost: Command, command: list[str]) -> None:
+    said = modelhost(*command, "--help").ok().out
+    assert "Usage: modelhost" in said
+    assert "Example" in said or "http://" in said or "completion" in said.lower()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["no-such-command"], ["check"], ["check", "--no-such-option", "x"], ["list", "localhost"],
+                  ["predict", MODELS / "iris/1", "--data", "{"],
+                  ["predict", MODELS / "iris/1", "--data", "{}", "--file", __file__]],
+)  # fmt: skip
+def test_a_wrong_command_ends_with_2(modelhost: Command, arguments: list[object]) -> None:
+    result = modelhost(*arguments)
+    assert result.code == 2
+    assert "Error: " in result.err
+
+
+def test_completion_completes(modelhost: Command) -> None:
+    variables = {"_MODELHOST_COMPLETE": "bash_complete", "COMP_WORDS": "modelhost pre", "COMP_CWORD": "1"}
+    assert modelhost(**variables).out.strip() == "plain,predict"
+
+
+def test_check_says_that_a_good_bundle_is_good_and_what_it_costs(modelhost: Command) -> None:
+    result = modelhost("check", MODELS / "iris/1").ok()
+    for said in ("schema", "digests", "golden", "load", "memory", "latency", "6 examples"):
+        assert said in result.out
+    found = modelhost("check", MODELS / "iris/1", MODELS / "colours/1", "--json").ok().json
+    assert found["ok"]
+    assert [bundle["name"] for bundle in found["bundles"]] == ["iris", "colours"]
+    assert 0 < found["bundles"][0]["latency_p50_ms"] <= found["bundles"][0]["latency_p99_ms"] < 1000
+    assert found["bundles"][0]["memory_mb"] < 100
+
+
+def test_check_refuses_a_truncated_model_by_its_name(modelhost: Command, iris: Path) -> None:
+    model = iris / "model.onnx"
+    model.write_bytes(model.read_bytes()[:-100])
+    result = modelhost("check", iris)
+    assert result.code == 1
+    assert "iris/1/model.yaml: files[model.onnx] is" in result.err
+    assert "ok" not in result.out
+    assert modelhost("check", iris, "--json").json["error"] in result.err
+
+
+def test_check_refuses_a_bundle_that_reaches_outside(modelhost: Command, iris: Path) -> None:
+    edit(iris, entry="../../secret.onnx", files={"../../secret.onnx": "0" * 64, "golden.json": "0" * 64})
+    result = modelhost("check", iris)
+    assert result.code == 1
+    assert "files is '../../secret.onnx': write a path below the bundle's directory" in result.err
+
+
+def test_check_refuses_a_bundle_that_lies_about_its_outputs(modelhost: Command, iris: Path) -> None:
+    outputs = yaml.safe_load((iris / "model.yaml").read_text())["outputs"]
+    outputs[1]["shape"] = [2]
+    edit(iris, outputs=outputs)
+    result = modelhost("check", iris)
+    assert result.code == 1
+    assert "outputs[probabilities].shape is [2]" in result.err
+
+
+def test_check_ends_with_1_where_an_objective_is_missed(modelhost: Command, iris: Path) -> None:
+    edit(iris, objectives={"latency_ms": 0.000001, "memory_mb": 1000})
+    result = modelhost("check", iris, "--json")
+    assert result.code == 1
+    (found,) = result.json["bundles"]
+    assert len(found["missed"]) == 1
+    assert "objectives.latency_ms is 1e-06" in found["missed"][0]
+    assert "BAD" in modelhost("check", iris).out
+
+
+def test_a_model_that_kills_its_process_is_told_of(modelhost: Command, tmp_path: Path) -> None:
+    shutil.copytree(MODELS / "colours/1", tmp_path / "colours/1")
+    bundle = tmp_path / "colours/1"
+    (bundle / "model.py").write_text("import os\nos._exit(7)\n")
+    import hashlib
+
+    digests = {file: hashlib.sha256((bundle / file).read_bytes()).hexdigest() for file in ("model.py", "golden.json")}
+    edit(bundle, files=digests)
+    result = modelhost("check", bundle)
+    assert result.code == 1
+    assert "ended its process with status 7" in result.err
+
+
+def test_an_unknown_objective_is_named_with_a_suggestion(modelhost: Command, iris: Path) -> None:
+    edit(iris, objectives={"latency": 3})
+    assert "objectives.latency is unknown: did you mean latency_ms?" in modelhost("check", iris).err
+
+
+def test_list_names_the_models_of_a_server(modelhost: Command, url: str) -> None:
+    text = modelhost("list", url).ok().out
+    assert text.splitlines()[0].split() == ["NAME", "VERSION", "PREDICT", "AT", "DESCRIPTION"]
+    assert [model["name"] for model in modelhost("list", url, "--json").ok().json] == ["colours", "digits", "iris"]
+
+
+def test_the_first_bundle_answers_at_the_root(modelhost: Command, url: str) -> None:
+    assert "species" in modelhost("predict", url, "--json").ok().json[0]
+
+
+def test_a_server_and_a_bundle_predict_the_same(invoke: Command, url: str) -> None:
+    here = invoke("predict", MODELS / "iris/1", "--json").ok().json
+    assert here[0]["species"] == "setosa"
+    for ending in ("", "/", "/predict", "/versions/1", "/versions/1/predict"):
+        assert invoke("predict", f"{url}/models/iris{ending}", "--json").ok().json == here
+
+
+def test_predict_takes_rows_from_a_file(invoke: Command, url: str, tmp_path: Path) -> None:
+    golden = json.loads((MODELS / "iris/1/golden.json").read_text())
+    rows = [example["inputs"] for example in golden]
+    (tmp_path / "rows.csv").write_text(
+        "\n".join([",".join(rows[0]), *(",".join(map(str, row.values())) for row in rows)]) + "\n"
+    )
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    (tmp_path / "rows.json").write_text(json.dumps(rows))
+    species = [example["outputs"]["species"] for example in golden]
+    for file in ("rows.csv", "rows.jsonl", "rows.json"):
+        lines = invoke("predict", f"{url}/models/iris", "--file", file).ok().out.splitlines()
+        assert [json.loads(line)["species"] for line in lines] == species
+    data = invoke("predict", MODELS / "iris/1", "--data", json.dumps(rows), "--json").ok().json
+    assert [row["species"] for row in data] == species
+
+
+def test_a_refused_row_ends_with_1_and_the_servers_own_words(modelhost: Command, url: str) -> None:
+    for target in (f"{url}/models/colours", MODELS / "colours/1"):
+        result = modelhost("predict", target, "--data", '{"index": 9}')
+        assert result.code == 1
+        assert "index must be an integer from 0 to 4, not 9." in result.err
+
+
+def test_no_server_at_a_url_is_told_with_a_question(modelhost: Command) -> None:
+    for command in ("list", "predict"):
+        result = modelhost(command, "http://127.0.0.1:9")
+        assert result.code == 1
+        assert "no server answers at http://127.0.0.1:9" in result.err
+    assert modelhost("list", "http://127.0.0.1:9", "--json").json["ok"] is False
+
+
+def test_serve_refuses_a_bad_bundle_before_it_starts(modelhost: Command, iris: Path) -> None:
+    edit(iris, tolerance=-1)
+    result = modelhost("serve", iris)
+    assert result.code == 1
+    assert "tolerance is -1" in result.err
+    assert "Starting gunicorn" not in result.err
+
+
+def test_serve_refuses_a_bundle_given_twice_and_a_wrong_address(modelhost: Command) -> None:
+    twice = modelhost("serve", MODELS / "iris/1", MODELS / "iris")
+    assert (twice.code, "iris version 1 is given twice" in twice.err) == (1, True)
+    wrong = modelhost("serve", MODELS / "iris/1", "--bind", "8000")
+    assert (wrong.code, "MODELHOST_BIND cannot be '8000'" in wrong.err) == (1, True)
+
+
+def test_a_taken_address_ends_the_server_and_the_command(modelhost: Command, url: str) -> None:
+    result = modelhost("serve", MODELS / "colours/1", "--bind", url.removeprefix("http://"))
+    assert result.code == 1
+    assert "another server answers at 127.0.0.1" in result.err
+
+
+def test_the_help_imports_neither_numpy_nor_flask() -> None:
+    code = "import sys, modelhost.cli; print(*{'numpy', 'flask', 'onnxruntime', 'orjson'} & set(sys.modules))"
+    command = [sys.executable, "-c", code]
+    found = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == ""
