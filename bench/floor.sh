@@ -18,7 +18,7 @@ USER 10002:10002
 CMD ["nginx", "-c", "/etc/nginx/nginx.conf", "-g", "daemon off;"]
 DOCKERFILE
 secret=()
-if [ -f /srv/modelhost/build/ca.crt ]; then secret=(--secret id=ca,src=/srv/modelhost/build/ca.crt); fi
+if [ -f /srv/modelhost/build/ca.crt ]; then secret=(--secret "id=ca,src=/srv/modelhost/build/ca.crt"); fi
 docker build --quiet --network host "${secret[@]}" --build-arg BASE=modelhost-base:trixie-1 --tag "$app" - < /srv/modelhost/build/app.tar >/dev/null
 
 sysctl -qw net.ipv4.ip_unprivileged_port_start=80

@@ -42,7 +42,7 @@ def lint() -> Commands:
         ["ruff", "format", "--check", "--quiet", "."],
         ["mypy"],
         ["yamllint", "--strict", "."],
-        ["shellcheck", "--shell=sh", *shell_scripts()],
+        ["shellcheck", *shell_scripts()],
         ["ansible-lint", "--quiet"],
     ]
 

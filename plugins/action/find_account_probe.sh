@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Run on the host by find_account, over SSH, before Python is known to be there. $1: the port nginx will take.
 # Prints name=value lines and changes nothing.
 # shellcheck source=/dev/null
