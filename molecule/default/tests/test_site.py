@@ -64,6 +64,22 @@ def test_each_model_answers_its_golden_examples(model):
 
 
 @pytest.mark.parametrize(
+    ("path", "body", "found"),
+    [
+        ("/v2/models/colours/infer", {"inputs": [{"name": "index", "shape": [1], "datatype": "INT64", "data": [2]}]},
+         lambda answer: answer["outputs"][0]["data"]),
+        ("/v1/models/colours:predict", {"instances": [{"index": 2}]}, lambda answer: answer["predictions"]),
+        ("/invocations", {"dataframe_records": [{"index": 2}]}, lambda answer: answer["predictions"]),
+        ("/models/colours/predict", {"records": [{"index": 2}]}, lambda answer: answer["predictions"]),
+    ],
+)  # fmt: skip
+def test_every_protocol_passes_the_proxy(path, body, found):
+    status, answer = post(path, json.dumps(body).encode())
+    assert status == 200, answer
+    assert "blue" in json.dumps(found(answer))
+
+
+@pytest.mark.parametrize(
     ("body", "said"),
     [
         (b'{"index": "x"}', "index must be an integer from 0 to 4"),
