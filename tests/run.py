@@ -43,7 +43,7 @@ def lint() -> Commands:
         ["mypy"],
         ["yamllint", "--strict", "."],
         ["shellcheck", *shell_scripts()],
-        ["ansible-lint", "--quiet"],
+        ["ansible-lint", "-q"],
     ]
 
 
