@@ -60,7 +60,7 @@ stop() {
   daemon=$(cat "$mark")
   root kill "$daemon"
   while root kill -0 "$daemon" 2>/dev/null; do sleep 0.2; done
-  root rm -f "$mark"
+  root rm -f "$mark" /var/log/modelhost-dockerd.log
   say "stopped the Docker engine that was started for this"
 }
 
