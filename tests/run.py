@@ -7,6 +7,7 @@ screen if it failed.
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -148,14 +149,9 @@ def prepare() -> None:
 
 def engine_answers() -> bool:
     """Tell whether a Docker engine ran before the tests."""
-    return (
-        subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0 if has_docker() else False
-    )
-
-
-def has_docker() -> bool:
-    """Tell whether there is a docker command at all."""
-    return subprocess.run(["sh", "-c", "command -v docker"], capture_output=True, check=False).returncode == 0
+    if not shutil.which("docker"):
+        return False
+    return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
 def leave_nothing(stop_engine: bool) -> None:
