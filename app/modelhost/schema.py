@@ -66,6 +66,13 @@ class Objectives(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     memory_mb: Annotated[float, Meta(gt=0)] | None = None  # that the model adds to a worker
 
 
+class Batching(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """That requests which wait for the same model are answered by one call of it."""
+
+    max_rows: Annotated[int, Meta(ge=2)]  # in one such call; a client's own batch is never split
+    difference: Annotated[float, Meta(ge=0)] = 0.0  # measured: the most that company changes an answer by
+
+
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The whole of model.yaml."""
 
@@ -81,5 +88,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
     allow_pickle: bool = False  # a pickle runs whatever its maker put in
     objectives: Objectives = Objectives()
+    batching: Batching | None = None  # None: each request is a call of its own
+    pure: bool | None = None  # equal inputs, equal outputs: may be cached. None: unless it is a Python class
     statistics: str = ""  # the file that describes the sample; the server does not read it
     origin: dict[str, str] = {}  # where the model came from, for people
