@@ -1,12 +1,16 @@
 """The Flask application."""
 
-from flask import Flask, Response
+from flask import Blueprint, Flask, Response, request
 
 from modelhost.documentation import documentation
-from modelhost.errors import register_errors
-from modelhost.protocols import PROTOCOLS
+from modelhost.fastpath import FastPath
+from modelhost.handlers import register_errors
+from modelhost.predictions import Predictions
+from modelhost.protocols import PREDICTING, TELLING, sse
+from modelhost.protocols.protocol import Protocol
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
+from modelhost.responses import to_response
 from modelhost.settings import Settings
 from modelhost.views import views
 
@@ -18,22 +22,42 @@ def create_app(settings: Settings) -> Flask:
     """
     registry = Registry.load(settings.models_dir, settings.default_model)
     readiness = Readiness.of(settings)
+    predictions = Predictions(registry, settings)
 
     app = Flask("modelhost", static_folder=None)
+    app.extensions["modelhost"] = predictions
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
     app.register_blueprint(views(registry, readiness))
     app.register_blueprint(documentation(registry))
-    for protocol in PROTOCOLS:
-        app.register_blueprint(protocol(registry, readiness))
+    for telling in TELLING:
+        app.register_blueprint(telling(registry, readiness))
+    for protocol in PREDICTING:
+        app.register_blueprint(_predicting(protocol, registry, predictions))
+    app.register_blueprint(sse.urls(registry, predictions))
     register_errors(app)
+
+    # A deployment is complete when answers carry its release.
+    signature = [("X-Release", settings.release), ("X-Content-Type-Options", "nosniff")]
 
     @app.after_request
     def sign(response: Response) -> Response:
-        """A deployment is complete when answers carry its release."""
-        response.headers["X-Release"] = settings.release
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers.extend(signature)
         return response
 
+    app.wsgi_app = FastPath(app.wsgi_app, PREDICTING, registry, predictions, signature)  # type: ignore[assignment]
     return app
+
+
+def _predicting(protocol: Protocol, registry: Registry, predictions: Predictions) -> Blueprint:
+    """A protocol's URLs as Flask routes them: fastpath.py knows only the exact ones of loaded models."""
+    urls = Blueprint(protocol.name, __name__)
+
+    def predict(name: str | None = None, version: str | None = None) -> Response:
+        served = predictions.served(registry.find(name, version))
+        return to_response(predictions.answer(protocol, served, request.environ))
+
+    for url in protocol.urls:
+        urls.post(url)(predict)
+    return urls

@@ -4,22 +4,27 @@ What a deployment decides comes from MODELHOST_* (settings.py). In the package, 
 on a laptop (`modelhost serve`) runs with the same.
 """
 
+import gc
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
+from modelhost import capacity
 from modelhost.readiness import Readiness
-from modelhost.settings import Settings, SettingsError, derived_workers
+from modelhost.settings import Settings, SettingsError
 
 try:
     settings = Settings.from_environment()
 except SettingsError as error:
     raise SystemExit(f"refusing to start: {error}") from None
 
+decided = capacity.here(settings)
 # Workers tell the master that they live by touching a file: on a disk that stalls, a healthy
 # worker would be killed.
 worker_tmp_dir = "/dev/shm"
-readiness = Readiness(Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), derived_workers(settings))
+readiness = Readiness(Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), decided.workers)
+metrics = Path(worker_tmp_dir, f"modelhost-metrics-{os.getpid()}")
 
 wsgi_app = "modelhost.wsgi:app"
 bind = settings.bind
@@ -28,17 +33,16 @@ bind = settings.bind
 # so 0660 would keep nginx out.
 umask = 0o111
 
-# gthread keeps nginx's connections open between requests (sync closes each), and healthz answers
-# while a slow model computes.
-worker_class = "gthread"
-workers = derived_workers(settings)
-threads = settings.threads
+# One loop for each worker; measured against the others in docs/decisions/033. Slow models compute
+# in threads beside it (executor.py).
+worker_class = "modelhost.worker.Worker"
+workers = decided.workers
 # Models load after the fork: the threads of a native library would not survive one.
 preload_app = False
 
-# A worker whose main loop stalls this long is killed and replaced. A single slow request is not:
-# it has a thread of its own. Loading all models must take less than this.
-timeout = settings.timeout_seconds
+# A worker whose loop stalls this long is killed and replaced. A slow prediction does not stall it,
+# and has its own, shorter timeout.
+timeout = settings.timeout_seconds + 2
 # After SIGTERM, requests under way have this long. Shorter cuts them off, longer delays a deploy.
 graceful_timeout = settings.graceful_seconds
 # Must exceed nginx's keepalive_timeout to its upstream: if the server closes first, a request
@@ -57,14 +61,21 @@ raw_env = [
     "OMP_NUM_THREADS=1",
     "OPENBLAS_NUM_THREADS=1",
     f"MODELHOST_READY_DIR={readiness.directory}",
+    f"MODELHOST_WORKERS={decided.workers}",
+    f"MODELHOST_THREADS={decided.threads}",
+    f"PROMETHEUS_MULTIPROC_DIR={metrics}",
     # ONNX Runtime would tell its maker that it is used.
     "ORT_DISABLE_TELEMETRY=1",
 ]
 
 
-def on_starting(_server: Any) -> None:
+def on_starting(server: Any) -> None:
     """In the master, before any worker."""
     readiness.begin()
+    shutil.rmtree(metrics, ignore_errors=True)
+    metrics.mkdir(mode=0o700)
+    server.log.info("%s", decided.reason)
+    _import_what_workers_share()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -74,9 +85,26 @@ def post_worker_init(worker: Any) -> None:
 
 def child_exit(_server: Any, worker: Any) -> None:
     """In the master, after a worker ended for whatever reason."""
+    from prometheus_client import multiprocess
+
     readiness.remove(worker.pid)
+    multiprocess.mark_process_dead(worker.pid, str(metrics))
 
 
 def on_exit(_server: Any) -> None:
     """In the master, at its end."""
     readiness.end()
+    shutil.rmtree(metrics, ignore_errors=True)
+
+
+def _import_what_workers_share() -> None:
+    """Libraries, but no model: forked workers share their memory with the master.
+
+    None of them starts a thread when imported, which a fork would lose; a test counts them.
+    """
+    import modelhost.app
+    from modelhost.runtimes import import_libraries
+
+    import_libraries(settings.models_dir)
+    gc.collect()
+    gc.freeze()  # a collection in a worker shall not touch, and so copy, what it shares

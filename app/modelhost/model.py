@@ -61,6 +61,12 @@ class Model:
         return self._taken(returned, inputs, "predict")
 
     @property
+    def pure(self) -> bool:
+        """Whether equal inputs always give equal outputs: a Python class must say so itself."""
+        said = self.manifest.pure
+        return self.manifest.format != "python" if said is None else said
+
+    @property
     def streams(self) -> bool:
         """Whether the model has the verb `stream`."""
         return self._stream is not None

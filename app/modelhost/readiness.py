@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-from modelhost.settings import Settings, derived_workers
+from modelhost.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class Readiness:
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """The readiness that a worker with these settings takes part in."""
-        return cls(settings.ready_dir, derived_workers(settings))
+        return cls(settings.ready_dir, settings.workers)
 
     def begin(self) -> None:
         """Start with no worker ready; the master calls this before it forks any."""

@@ -37,6 +37,18 @@ class Registry:
             models[bundle.name][bundle.version] = Model.load(bundle)
         return cls(models, chosen)
 
+    def addresses(self, url: str) -> list[tuple[str, Model]]:
+        """What `url`, a rule with <name> and perhaps <version>, is for each model that it leads to."""
+        if "<name>" not in url:
+            return [(url, self.find())]
+        if "<version>" not in url:
+            return [(url.replace("<name>", name), self.find(name)) for name in self.models]
+        return [
+            (url.replace("<name>", name).replace("<version>", str(version)), model)
+            for name, versions in self.models.items()
+            for version, model in versions.items()
+        ]
+
     def find(self, name: str | None = None, version: str | None = None) -> Model:
         """The model called `name` (None: the default) of `version` (None: the highest).
 

@@ -9,9 +9,6 @@ from typing import Any, Self
 
 PREFIX = "MODELHOST_"
 DEFAULT_BIND = "unix:/run/modelhost/server.sock"
-# Each worker holds every model in its own memory, so a large machine does not get one per core
-# unless it asks.
-MOST_DERIVED_WORKERS = 8
 
 
 class SettingsError(ValueError):
@@ -25,12 +22,15 @@ class Settings:
     models_dir: Path = Path("/models")
     default_model: str = "colours"  # answers at /; empty: the only model there is
     bind: str = DEFAULT_BIND
-    workers: int = 0  # 0: one per usable core
-    threads: int = 8
+    workers: int = 0  # 0: decided by the cores and the models' sizes (capacity.py)
+    threads: int = 0  # that compute one slow model in a worker; 0: decided likewise
+    queue: int = 64  # requests that may wait for one model in a worker
     body_limit_mb: float = 1.0
-    timeout_seconds: int = 30
+    timeout_seconds: int = 30  # for a prediction; what waits for one waits longer
     graceful_seconds: int = 30
     keepalive_seconds: int = 75
+    cache_mb: float = 0.0  # of answers that a worker keeps of models that are pure; 0: none
+    cache_seconds: int = 0  # that nginx may keep them; 0: it may not
     release: str = ""
     ready_dir: Path | None = None  # set by gunicorn_conf.py, not by a deployment
 
@@ -58,21 +58,6 @@ class Settings:
             except ValueError:
                 raise SettingsError(f"{variable} cannot be {text!r}: write for example {variable}={example}") from None
         return cls(**values)
-
-
-def usable_cores() -> int:
-    """The cores this process may use: its affinity, or the container's CPU limit if smaller."""
-    cores = len(os.sched_getaffinity(0))
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # no cgroup v2, or a quota of "max"
-        return cores
-
-
-def derived_workers(settings: Settings) -> int:
-    """How many workers to start."""
-    return settings.workers or min(usable_cores(), MOST_DERIVED_WORKERS)
 
 
 def _number(kind: type[int] | type[float], least: float) -> Callable[[str], float]:
@@ -109,11 +94,14 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "default_model": (str, "colours"),
     "bind": (_bind, DEFAULT_BIND),
     "workers": (_number(int, 0), "2"),
-    "threads": (_number(int, 1), "8"),
+    "threads": (_number(int, 0), "2"),
+    "queue": (_number(int, 1), "64"),
     "body_limit_mb": (_number(float, 0.001), "1"),
     "timeout_seconds": (_number(int, 1), "30"),
     "graceful_seconds": (_number(int, 1), "30"),
     "keepalive_seconds": (_number(int, 1), "75"),
+    "cache_mb": (_number(float, 0), "16"),
+    "cache_seconds": (_number(int, 0), "600"),
     "release": (_header, "2025-01-31-a1b2c3"),
     "ready_dir": (_directory, "/dev/shm/modelhost-ready"),
 }

@@ -3,9 +3,10 @@
 from flask import Blueprint, Response, request
 
 from modelhost import describe, page
+from modelhost.metrics import TYPE, scrape
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
-from modelhost.wire import write_json
+from modelhost.responses import write_json
 
 
 def views(registry: Registry, readiness: Readiness) -> Blueprint:
@@ -43,5 +44,10 @@ def views(registry: Registry, readiness: Readiness) -> Blueprint:
         loaded = [{"name": m.name, "version": m.version, "digest": m.digest}
                   for versions in registry.models.values() for m in versions.values()]  # fmt: skip
         return write_json({**state, "models": loaded}, 200 if state["ready"] else 503)
+
+    @urls.get("/metrics")
+    def metrics() -> Response:
+        """For Prometheus."""
+        return Response(scrape(), content_type=TYPE)
 
     return urls

@@ -146,7 +146,7 @@ def test_a_wrong_setting_ends_the_server_naming_the_variable(start_server: Start
     assert server.process.wait(20) != 0
     log = server.log.read_text()
     assert "MODELHOST_THREADS cannot be 'many'" in log
-    assert "MODELHOST_THREADS=8" in log
+    assert "MODELHOST_THREADS=2" in log
     assert "Traceback" not in log
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from modelhost.settings import RULES, Settings, SettingsError, derived_workers, usable_cores
+from modelhost.settings import RULES, Settings, SettingsError
 
 
 def test_settings_are_read_from_variables() -> None:
@@ -30,7 +30,9 @@ def test_every_setting_has_a_rule_whose_example_is_valid() -> None:
         ("MODELHOST_BIND", "unix:relative.sock"),
         ("MODELHOST_WORKERS", "-1"),
         ("MODELHOST_WORKERS", "two"),
-        ("MODELHOST_THREADS", "0"),
+        ("MODELHOST_THREADS", "-1"),
+        ("MODELHOST_QUEUE", "0"),
+        ("MODELHOST_CACHE_MB", "much"),
         ("MODELHOST_BODY_LIMIT_MB", "0"),
         ("MODELHOST_BODY_LIMIT_MB", "nan"),
         ("MODELHOST_BODY_LIMIT_MB", "inf"),
@@ -47,8 +49,3 @@ def test_a_wrong_value_is_named_with_an_example(variable: str, value: str) -> No
 def test_a_misspelt_variable_is_not_ignored() -> None:
     with pytest.raises(SettingsError, match="did you mean MODELHOST_WORKERS"):
         Settings.from_environment({"MODELHOST_WORKER": "2"})
-
-
-def test_workers_follow_the_cores_unless_set() -> None:
-    assert derived_workers(Settings(workers=3)) == 3
-    assert derived_workers(Settings()) == min(usable_cores(), 8)

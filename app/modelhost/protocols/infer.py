@@ -3,32 +3,34 @@
 from typing import Any, NamedTuple
 
 import orjson
-from flask import Request, Response
 
 from modelhost.datatypes import Array, Arrays
 from modelhost.errors import ClientError
 from modelhost.model import Model
+from modelhost.protocols.protocol import Protocol
 from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
 from modelhost.records import read_record
-from modelhost.wire import compress, parse_json
+from modelhost.wire import JSON, Answer, Environ, compress, parse_json
 from modelhost.wording import brief, listed
 
 HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
+ENVIRON_HEADER = "HTTP_" + HEADER.upper().replace("-", "_")  # as WSGI calls it
+NAME, VERSIONED = "/v2/models/<name>", "/v2/models/<name>/versions/<version>"
 
 
-class Inference(NamedTuple):
-    """A request: the inputs by name as (rows, *shape), and how its answer is wanted."""
+class Wanted(NamedTuple):
+    """How the answer is wanted."""
 
-    inputs: Arrays
     id: str | None
     outputs: dict[str, bool]  # in order; whether as binary
 
 
-def parse(model: Model, body: bytes, header: str | None) -> Inference:
-    """The request in `body`, whose JSON part is `header` bytes long (None: all of it).
+def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, Wanted]:
+    """Inputs by name as (rows, *shape), and how the answer is wanted.
 
     Raises ClientError for anything the protocol or the model's schema does not allow.
     """
+    header = environ.get(ENVIRON_HEADER)
     size = len(body)
     if header is not None:
         size = int(header) if header.isascii() and header.isdigit() and len(header) < 10 else -1
@@ -41,10 +43,10 @@ def parse(model: Model, body: bytes, header: str | None) -> Inference:
     identifier = sent.get("id")
     if identifier is not None and type(identifier) is not str:
         raise refuse("id", identifier, "a string")
-    return Inference(_inputs(model, sent.get("inputs"), view[size:]), identifier, _outputs(model, sent))
+    return _inputs(model, sent.get("inputs"), view[size:]), Wanted(identifier, _outputs(model, sent))
 
 
-def encode(model: Model, outputs: Arrays, asked: Inference, request: Request) -> Response:
+def encode(model: Model, outputs: Arrays, asked: Wanted, environ: Environ) -> Answer:
     """The answer: JSON alone, or followed by binary tensors as application/octet-stream."""
     described, parts = [], []
     for writer in model.outputs:
@@ -61,14 +63,13 @@ def encode(model: Model, outputs: Arrays, asked: Inference, request: Request) ->
     if asked.id is not None:
         answer["id"] = asked.id
     json = orjson.dumps(answer | {"outputs": described}, option=orjson.OPT_SERIALIZE_NUMPY)
-    body, encoding = compress(b"".join([json, *parts]), request)
-    response = Response(body, mimetype="application/octet-stream" if parts else "application/json")
+    body, encoding = compress(b"".join([json, *parts]), environ)
+    headers = [("Vary", "Accept-Encoding")]
     if parts:
-        response.headers[HEADER] = str(len(json))
+        headers.append((HEADER, str(len(json))))
     if encoding != "identity":
-        response.headers["Content-Encoding"] = encoding
-    response.headers["Vary"] = "Accept-Encoding"
-    return response
+        headers.append(("Content-Encoding", encoding))
+    return Answer(body, "application/octet-stream" if parts else JSON, tuple(headers))
 
 
 def example(model: Model) -> dict[str, Any]:
@@ -158,3 +159,6 @@ def _by_name(tensors: Any, field: str, known: list[str]) -> dict[str, dict[str, 
 def _flat(array: Array) -> Any:
     """Row-major elements for orjson, which writes numbers of an array as they are."""
     return array.ravel().tolist() if array.dtype.kind == "O" else array.ravel()
+
+
+PREDICT = Protocol("v2", (NAME + "/infer", VERSIONED + "/infer"), parse, encode, example)

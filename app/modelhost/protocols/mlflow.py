@@ -6,10 +6,9 @@ model has one output, else of records. The default model answers there, others b
 Source: mlflow.pyfunc.scoring_server; SageMaker's "Custom Inference Code with Hosting Services".
 """
 
-from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response
 
 from modelhost import __version__
 from modelhost.batches import at_least_one, read_batch, read_columns, read_table
@@ -17,20 +16,26 @@ from modelhost.csv_rows import read_csv
 from modelhost.datatypes import Arrays
 from modelhost.errors import ClientError
 from modelhost.model import Model
+from modelhost.protocols.protocol import Protocol
 from modelhost.protocols.tensors import refuse
 from modelhost.readiness import Readiness
 from modelhost.records import read_records
 from modelhost.registry import Registry
-from modelhost.wire import parse_json, read_body, write_json
+from modelhost.responses import write_json
+from modelhost.wire import Answer, Environ, json_answer, parse_json
 from modelhost.wording import brief
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
-def parse(model: Model, body: bytes, content_type: str) -> Arrays:
+def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, None]:
     """Inputs by name as (rows, *shape); CSV if the type says so, else JSON. Raises ClientError."""
-    if content_type == "text/csv":
-        return read_csv(model.inputs, body)
+    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == "text/csv":
+        return read_csv(model.inputs, body), None
+    return _read_json(model, body), None
+
+
+def _read_json(model: Model, body: bytes) -> Arrays:
     sent = parse_json(body)
     forms = [form for form in FORMS if type(sent) is dict and form in sent]
     if len(forms) != 1 or not sent.keys() <= {*forms, "params"}:
@@ -49,9 +54,9 @@ def parse(model: Model, body: bytes, content_type: str) -> Arrays:
     return read_batch(model.inputs, value, form)
 
 
-def encode(model: Model, outputs: Arrays) -> Response:
+def encode(model: Model, outputs: Arrays, _wanted: None, _environ: Environ) -> Answer:
     """{"predictions": [...]}."""
-    return write_json({"predictions": model.unnamed_rows(outputs)})
+    return json_answer({"predictions": model.unnamed_rows(outputs)})
 
 
 def example(model: Model) -> Any:
@@ -59,9 +64,18 @@ def example(model: Model) -> Any:
     return {"dataframe_records": [model.example]}
 
 
-def urls(registry: Registry, readiness: Readiness) -> Blueprint:
-    """The URLs over `registry`."""
-    urls = Blueprint("mlflow", __name__)
+PREDICT = Protocol(
+    "mlflow",
+    ("/invocations", "/models/<name>/invocations", "/models/<name>/versions/<version>/invocations"),
+    parse,
+    encode,
+    example,
+)
+
+
+def urls(_registry: Registry, readiness: Readiness) -> Blueprint:
+    """What SageMaker and MLflow ask besides predictions."""
+    urls = Blueprint("mlflow_told", __name__)
 
     @urls.get("/ping")
     @urls.get("/health")
@@ -72,14 +86,6 @@ def urls(registry: Registry, readiness: Readiness) -> Blueprint:
     @urls.get("/version")
     def version() -> Response:
         return Response(__version__, mimetype="text/plain")
-
-    @urls.post("/invocations")
-    @urls.post("/models/<name>/invocations")
-    @urls.post("/models/<name>/versions/<version>/invocations")
-    def invocations(name: str | None = None, version: str | None = None) -> Response:
-        model = registry.find(name, version)
-        g.example = partial(example, model)
-        return encode(model, model.predict(parse(model, read_body(request), request.mimetype)))
 
     return urls
 

@@ -11,21 +11,23 @@ The body is one record, or a batch in one of three forms:
 from collections.abc import Callable
 from typing import Any
 
-from flask import Blueprint, Response, g, request
-
 from modelhost.batches import read_batch, read_columns
 from modelhost.datatypes import Arrays
 from modelhost.model import Model
-from modelhost.readiness import Readiness
+from modelhost.protocols.protocol import Protocol
 from modelhost.records import read_record
-from modelhost.registry import Registry
-from modelhost.wire import read_json, write_json
+from modelhost.wire import Answer, Environ, json_answer, parse_json
 
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 
 
-def parse(model: Model, body: Any) -> tuple[Arrays, bool]:
+def parse(model: Model, body: bytes, _environ: Environ) -> tuple[Arrays, bool]:
     """Inputs by name as (rows, *shape), and whether the body was a batch; raises ClientError."""
+    return read(model, parse_json(body))
+
+
+def read(model: Model, body: Any) -> tuple[Arrays, bool]:
+    """As `parse`, of a body that is parsed JSON."""
     if type(body) is dict and len(body) == 1:
         (form,) = body
         if form in BATCHES and not any(form in reader.names for reader in model.inputs):
@@ -42,9 +44,9 @@ def answer(model: Model, outputs: Arrays, batch: bool) -> dict[str, Any]:
     return {"model": model.name, "version": model.version} | told
 
 
-def encode(model: Model, outputs: Arrays, batch: bool) -> Response:
+def encode(model: Model, outputs: Arrays, batch: bool, _environ: Environ) -> Answer:
     """The answer as JSON."""
-    return write_json(answer(model, outputs, batch))
+    return json_answer(answer(model, outputs, batch))
 
 
 def example(model: Model) -> Any:
@@ -52,17 +54,10 @@ def example(model: Model) -> Any:
     return model.example
 
 
-def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
-    """The URLs over `registry`."""
-    urls = Blueprint("native", __name__)
-
-    @urls.post("/")
-    @urls.post("/models/<name>/predict")
-    @urls.post("/models/<name>/versions/<version>/predict")
-    def predict(name: str | None = None, version: str | None = None) -> Response:
-        model = registry.find(name, version)
-        g.example = example(model)  # an error from here on shows the client a request that works
-        inputs, batch = parse(model, read_json(request))
-        return encode(model, model.predict(inputs), batch)
-
-    return urls
+PREDICT = Protocol(
+    "native",
+    ("/", "/models/<name>/predict", "/models/<name>/versions/<version>/predict"),
+    parse,
+    encode,
+    example,
+)

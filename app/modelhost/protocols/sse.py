@@ -6,21 +6,25 @@ the one shape of an error, ends the stream: the status has been sent by then.
 Source: WHATWG HTML, "Server-sent events".
 """
 
+import contextlib
 import itertools
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, current_app, request
 
 from modelhost.datatypes import Arrays
 from modelhost.errors import FAILED, ClientError, ModelError, write_error
 from modelhost.model import Model
-from modelhost.protocols.native import answer, example, parse
-from modelhost.readiness import Readiness
+from modelhost.executor import Patience
+from modelhost.predictions import Predictions, Served, error_answer
+from modelhost.protocols.native import answer, example, read
 from modelhost.registry import Registry
-from modelhost.wire import read_json
+from modelhost.responses import to_response
+from modelhost.wire import Environ, parse_json, read_body
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,9 @@ def encode(model: Model, outputs: Iterator[Arrays], batch: bool) -> Iterator[byt
         for arrays in outputs:
             yield encode_event(answer(model, arrays, batch))
             number += 1
+    except ClientError as error:  # too slow, or gone
+        yield encode_event(write_error(error), "error")
+        return
     except ModelError as error:
         log.error("%s failed after %d events", model.name, number, exc_info=error)
         yield encode_event(write_error(ClientError(FAILED, example=model.example, status=500)), "error")
@@ -45,26 +52,47 @@ def encode(model: Model, outputs: Iterator[Arrays], batch: bool) -> Iterator[byt
     yield encode_event({"events": number}, "end")
 
 
-def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
+def urls(registry: Registry, predictions: Predictions) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("sse", __name__)
 
     @urls.post("/models/<name>/stream")
     @urls.post("/models/<name>/versions/<version>/stream")
     def stream(name: str, version: str | None = None) -> Response:
-        model = registry.find(name, version)
-        g.example = example(model)
-        if not model.streams:
+        served = predictions.served(registry.find(name, version))
+        if not served.model.streams:
             raise ClientError(f"{name} does not stream: POST the same to /models/{name}/predict.", status=404)
-        inputs, batch = parse(model, read_json(request))
-        outputs = model.stream(inputs)
-        # The first is waited for here, so that a model that fails at once is an error as any other.
-        first = list(itertools.islice(outputs, 1))
-        events = encode(model, itertools.chain(first, outputs), batch)
-        response = Response(events, mimetype="text/event-stream")
-        response.call_on_close(outputs.close)
-        response.headers["Cache-Control"] = "no-store"
-        response.headers["X-Accel-Buffering"] = "no"  # nginx shall pass each event on at once
-        return response
+        try:
+            return _stream(served, predictions, request.environ)
+        except ClientError as error:
+            error.example = example(served.model)
+            return to_response(error_answer(error, served))
 
     return urls
+
+
+def _stream(served: Served, predictions: Predictions, environ: Environ) -> Response:
+    model = served.model
+    inputs, batch = read(model, parse_json(read_body(environ, current_app.config["MAX_CONTENT_LENGTH"])))
+    outputs = model.stream(inputs)
+    arrays = _in_turn(served, outputs, partial(predictions.patience, environ))
+    # The first is waited for here, so that a model that fails at once is an error as any other.
+    first = list(itertools.islice(arrays, 1))
+    response = Response(encode(model, itertools.chain(first, arrays), batch), mimetype="text/event-stream")
+    response.call_on_close(partial(_close, outputs))
+    response.headers["Cache-Control"] = "no-store"
+    response.headers["X-Accel-Buffering"] = "no"  # nginx shall pass each event on at once
+    return response
+
+
+def _in_turn(
+    served: Served, outputs: Generator[Arrays, None, None], patience: Callable[[], Patience]
+) -> Iterator[Arrays]:
+    """What the model yields, each computed in a thread in its turn with the model's other work."""
+    while (arrays := served.executor.call(lambda: next(outputs, None), patience())) is not None:
+        yield arrays
+
+
+def _close(outputs: Generator[Arrays, None, None]) -> None:
+    with contextlib.suppress(ValueError):  # a thread is in it, past its deadline: it ends with that
+        outputs.close()

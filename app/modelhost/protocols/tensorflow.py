@@ -8,18 +8,19 @@ Text may be written {"b64": "..."}.
 
 import base64
 import binascii
-from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response
 
 from modelhost.batches import read_batch, read_columns
 from modelhost.datatypes import Arrays
 from modelhost.errors import ClientError
 from modelhost.model import Model
+from modelhost.protocols.protocol import Protocol
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
-from modelhost.wire import read_json, write_json
+from modelhost.responses import write_json
+from modelhost.wire import Answer, Environ, json_answer, parse_json
 from modelhost.wording import brief, told
 
 SIGNATURE = "serving_default"
@@ -27,8 +28,9 @@ DTYPES = {"BOOL": "DT_BOOL", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_
 NAME, VERSIONED = "/v1/models/<name>", "/v1/models/<name>/versions/<version>"
 
 
-def parse(model: Model, body: Any) -> tuple[Arrays, bool]:
-    """Inputs by name as (rows, *shape), and whether they came in row format."""
+def parse(model: Model, source: bytes, _environ: Environ) -> tuple[Arrays, bool]:
+    """Inputs by name as (rows, *shape), and whether they came in row format; raises ClientError."""
+    body = parse_json(source)
     forms = [form for form in ("instances", "inputs") if type(body) is dict and form in body]
     if len(forms) != 1:
         wanted = "an object with instances (rows) or inputs (columns)"
@@ -48,17 +50,20 @@ def parse(model: Model, body: Any) -> tuple[Arrays, bool]:
     return read_batch(model.inputs, value, form), form == "instances"
 
 
-def encode(model: Model, outputs: Arrays, by_row: bool) -> Response:
+def encode(model: Model, outputs: Arrays, by_row: bool, _environ: Environ) -> Answer:
     """{"predictions": rows} or {"outputs": columns}, without a name where there is one output."""
     if by_row:
-        return write_json({"predictions": model.unnamed_rows(outputs)})
+        return json_answer({"predictions": model.unnamed_rows(outputs)})
     columns = {writer.name: writer.column(outputs[writer.name]) for writer in model.outputs}
-    return write_json({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
+    return json_answer({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
 
 
 def example(model: Model) -> Any:
     """A body in row format."""
     return {"instances": [model.example]}
+
+
+PREDICT = Protocol("tensorflow", (NAME + ":predict", VERSIONED + ":predict"), parse, encode, example)
 
 
 def status(models: list[Model]) -> dict[str, Any]:
@@ -82,7 +87,7 @@ def metadata(model: Model) -> dict[str, Any]:
 
 def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
     """The URLs over `registry`."""
-    urls = Blueprint("tensorflow", __name__)
+    urls = Blueprint("tensorflow_told", __name__)
 
     @urls.get(NAME)
     @urls.get(VERSIONED)
@@ -95,14 +100,6 @@ def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
     @urls.get(VERSIONED + "/metadata")
     def show_metadata(name: str, version: str | None = None) -> Response:
         return write_json(metadata(registry.find(name, version)))
-
-    @urls.post(NAME + ":predict")
-    @urls.post(VERSIONED + ":predict")
-    def predict(name: str, version: str | None = None) -> Response:
-        model = registry.find(name, version)
-        g.example = partial(example, model)
-        inputs, by_row = parse(model, read_json(request))
-        return encode(model, model.predict(inputs), by_row)
 
     return urls
 

@@ -1,26 +1,25 @@
-"""The Open Inference Protocol v2 over REST: what KServe's, Triton's and MLServer's clients speak.
+"""The Open Inference Protocol v2 over REST: what KServe's, Triton's and MLServer's clients ask besides inference.
 
 Also the repository extension, as far as one release goes: models are loaded at start, so the
 index is what is loaded, and loading a model that is loaded changes nothing.
 """
 
-from functools import partial
 from typing import Any
 
-from flask import Blueprint, Response, g, request
+from flask import Blueprint, Response, current_app, request
 
 from modelhost import __version__
 from modelhost.errors import ClientError
 from modelhost.model import Model
-from modelhost.protocols.infer import HEADER, encode, example, parameters, parse
+from modelhost.protocols.infer import NAME, VERSIONED, parameters
 from modelhost.protocols.tensors import refuse
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
-from modelhost.wire import parse_json, read_body, write_json
+from modelhost.responses import write_json
+from modelhost.wire import parse_json, read_body
 
 # How the protocol writes the formats it knows ("platform", <project>_<format>).
 PLATFORMS = {"onnx": "onnxruntime_onnx"}
-NAME, VERSIONED = "/v2/models/<name>", "/v2/models/<name>/versions/<version>"
 
 
 def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
@@ -36,7 +35,7 @@ def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
 
 def urls(registry: Registry, readiness: Readiness) -> Blueprint:
     """The URLs over `registry`."""
-    urls = Blueprint("v2", __name__)
+    urls = Blueprint("v2_told", __name__)
 
     @urls.get("/v2")
     def server() -> Response:
@@ -61,14 +60,6 @@ def urls(registry: Registry, readiness: Readiness) -> Blueprint:
     @urls.get(VERSIONED + "/ready")
     def model_ready(name: str, version: str | None = None) -> Response:
         return write_json({"name": registry.find(name, version).name, "ready": True})
-
-    @urls.post(NAME + "/infer")
-    @urls.post(VERSIONED + "/infer")
-    def infer(name: str, version: str | None = None) -> Response:
-        model = registry.find(name, version)
-        g.example = partial(example, model)
-        asked = parse(model, read_body(request), request.headers.get(HEADER))
-        return encode(model, model.predict(asked.inputs), asked, request)
 
     @urls.post("/v2/repository/index")
     def index() -> Response:
@@ -96,7 +87,7 @@ def urls(registry: Registry, readiness: Readiness) -> Blueprint:
 
 
 def _optional_object() -> dict[str, Any]:
-    body = read_body(request)
+    body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
     sent = parse_json(body) if body else {}
     if type(sent) is not dict:
         raise refuse("The body", sent, "an object, or empty")

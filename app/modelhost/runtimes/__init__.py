@@ -1,11 +1,14 @@
 """What runs a model file. A runtime knows arrays only: no HTTP, no JSON, no schema checks."""
 
+import contextlib
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
-from modelhost.bundle import Bundle
+from modelhost.bundle import Bundle, BundleError, find_bundles
 from modelhost.datatypes import Arrays
+from modelhost.manifest import read_manifest
 
 # The class for each format. Its module imports the format's library, and nothing else does.
 RUNTIMES = {
@@ -41,3 +44,12 @@ def runtime_class(bundle: Bundle) -> Callable[[Bundle], Runtime]:
         raise bundle.refuse("format", f"is {chosen}, which needs the library {error.name}: {instead}") from error
     runtime: Callable[[Bundle], Runtime] = found
     return runtime
+
+
+def import_libraries(models_dir: Path) -> None:
+    """Import what the bundles in `models_dir` need; what is wrong with one is told when it is loaded."""
+    with contextlib.suppress(BundleError):
+        formats = {read_manifest(directory)[0].format for directory in find_bundles(models_dir)}
+        for chosen in formats:
+            with contextlib.suppress(ImportError):
+                importlib.import_module(RUNTIMES[chosen][0])

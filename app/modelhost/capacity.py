@@ -1,0 +1,84 @@
+"""How many workers and threads a machine can carry, and the reason in words for the log.
+
+Reads what limits this process: cores, the container's share of them and of the memory.
+"""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from modelhost.settings import Settings
+
+# Each worker holds every model, so a large machine does not get one per core unless it asks.
+MOST_WORKERS = 8
+# MB, measured: Gunicorn's master with every library, and what a worker adds before its models.
+MASTER_MB, WORKER_MB = 60, 25
+# A model takes more in memory than its file does: weights are copied and rearranged at load.
+TIMES_ITS_FILE = 3
+
+CGROUPS = Path("/sys/fs/cgroup")
+
+
+class Capacity(NamedTuple):
+    """What was decided, and why."""
+
+    workers: int
+    threads: int  # that compute one slow model in a worker
+    reason: str
+
+
+def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float) -> Capacity:
+    """Workers and threads for so many cores, so much memory, and models whose files are so large."""
+    each = WORKER_MB + TIMES_ITS_FILE * models_mb
+    fitting = max(1, int((memory_mb - MASTER_MB) / each))
+    if settings.workers:
+        workers, why = settings.workers, "as set"
+    else:
+        workers = min(cores, MOST_WORKERS, fitting)
+        why = f"{cores} cores" if workers < fitting or workers == cores else f"{memory_mb:.0f} MB hold no more"
+        why += f", about {each:.0f} MB each" + (f" (at most {MOST_WORKERS})" if workers == MOST_WORKERS else "")
+    # Two a core: one computes while the other waits for a file or a socket.
+    threads = settings.threads or max(1, round(2 * cores / workers))
+    told = "as set" if settings.threads else "two for each core"
+    return Capacity(workers, threads, f"workers: {workers} ({why}); threads of a slow model: {threads} ({told})")
+
+
+def here(settings: Settings) -> Capacity:
+    """What this machine can carry of the models in settings.models_dir."""
+    return decide(settings, usable_cores(), usable_memory_mb(), _size_mb(settings.models_dir))
+
+
+def usable_cores() -> int:
+    """The cores this process may use: its affinity, or the container's CPU limit if smaller."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        quota, period = (CGROUPS / "cpu.max").read_text().split()
+    except (OSError, ValueError):
+        quota = _read(CGROUPS / "cpu/cpu.cfs_quota_us")
+        period = _read(CGROUPS / "cpu/cpu.cfs_period_us")
+    if not (quota.isdigit() and period.isdigit()):  # "max", or -1
+        return cores
+    return max(1, min(cores, round(int(quota) / int(period))))
+
+
+def usable_memory_mb() -> float:
+    """The memory this process may use: the machine's, or the container's limit if smaller."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    limit = _read(CGROUPS / "memory.max") or _read(CGROUPS / "memory/memory.limit_in_bytes")
+    return min(total, int(limit) if limit.isdigit() else total) / 2**20
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text().strip()
+    except OSError:
+        return ""
+
+
+def _size_mb(models_dir: Path) -> float:
+    """The files of all bundles; what cannot be read is left for the bundle's own error."""
+    sizes = 0
+    for path in models_dir.glob("*/*/**/*"):
+        if path.is_file():
+            sizes += path.stat().st_size
+    return sizes / 2**20

@@ -1,0 +1,202 @@
+"""Where and when a model computes, so that a slow one does not keep the others waiting.
+
+A call that takes less than handing it to a thread would is made at once, in the worker's loop. All
+others run in threads, a few at a time for each model, behind a queue that is bounded. Where the
+bundle allows batching, a thread that becomes free takes all that waits, up to the bundle's rows:
+nothing ever waits for company.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import gevent
+from gevent.event import AsyncResult
+from gevent.threadpool import ThreadPool
+
+from modelhost.datatypes import Arrays, stack
+from modelhost.errors import ClientError, ModelError
+from modelhost.model import Model
+from modelhost.speed import Speed
+
+AT_ONCE = 0.001  # seconds: what is expected to take longer goes to a thread
+
+
+class Outcome(NamedTuple):
+    """A prediction, and the seconds it waited and computed."""
+
+    outputs: Arrays
+    waited: float
+    computed: float
+
+
+class Patience(NamedTuple):
+    """How long a client waits: until `deadline`, of time.perf_counter, unless it is `gone` before."""
+
+    deadline: float
+    gone: Callable[[], bool] = bool
+
+
+@dataclass(eq=False)
+class Job:
+    """Something to compute: `inputs` of `rows`, or another `call`."""
+
+    patience: Patience
+    inputs: Arrays = field(default_factory=dict)
+    rows: int = 0
+    call: Callable[[], Any] | None = None
+    begun: float = 0.0
+    ended: float = 0.0
+    result: AsyncResult = field(default_factory=AsyncResult)
+
+
+class Executor:
+    """Runs what is asked of one model."""
+
+    def __init__(self, model: Model, threads: int, queue: int, pool: ThreadPool) -> None:
+        batching = model.manifest.batching
+        self.model = model
+        self.speed = Speed.measure(model)
+        self.most_rows = batching.max_rows if batching else 0
+        # One at a time where requests share calls: two would halve the company of each.
+        self.threads = 1 if batching else threads
+        self.on_call: Callable[[int, int], None] = _nobody  # told requests and rows of each call in a thread
+        self._queue = queue
+        self._pool = pool
+        self._waiting: deque[Job] = deque()
+        self._calls: set[Job] = set()  # the first job of each call that a thread is computing
+        self._workers = 0  # greenlets that take jobs
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a thread."""
+        return len(self._waiting)
+
+    def predict(self, inputs: Arrays, patience: Patience) -> Outcome:
+        """The model's outputs for `inputs` of (rows, *shape).
+
+        Raises ModelError as the model does; ClientError where too many wait (503) or the deadline
+        passes (504).
+        """
+        rows = len(next(iter(inputs.values())))
+        if not self._workers and self.speed.expected(rows) < AT_ONCE:
+            start = time.perf_counter()
+            if start > patience.deadline:
+                raise _too_late(self.model)
+            outputs = self.model.predict(inputs)
+            seconds = time.perf_counter() - start
+            self.speed.learn(rows, seconds)
+            return Outcome(outputs, 0.0, seconds)
+        return self._wait_for(Job(patience, inputs, rows))
+
+    def call(self, function: Callable[[], Any], patience: Patience) -> Any:
+        """What `function` returns, run in a thread in its turn; raises as it and `predict` do."""
+        return self._wait_for(Job(patience, call=function)).outputs
+
+    def stuck(self) -> float:
+        """The seconds for which the longest call has been under way."""
+        now = time.perf_counter()
+        return max((now - job.begun for job in self._calls), default=0.0)
+
+    def _wait_for(self, job: Job) -> Outcome:
+        if len(self._waiting) >= self._queue:
+            raise self._too_many()
+        arrived = time.perf_counter()
+        self._waiting.append(job)
+        if self._workers < self.threads:
+            self._workers += 1
+            gevent.spawn(self._work)  # begins after this turn of the loop, with all that came in it
+        try:
+            outputs = job.result.get(timeout=max(0.0, job.patience.deadline - arrived))
+        except gevent.Timeout:
+            if not job.begun:
+                self._waiting.remove(job)
+            raise _too_late(self.model) from None
+        return Outcome(outputs, job.begun - arrived, job.ended - job.begun)
+
+    def _work(self) -> None:
+        """Compute what waits until nothing does; one greenlet of this for each thread in use."""
+        try:
+            while jobs := self._take():
+                begun = time.perf_counter()
+                for job in jobs:
+                    job.begun = begun
+                self._calls.add(jobs[0])
+                results, seconds = self._pool.apply(_compute, (self.model, jobs))
+                self._calls.discard(jobs[0])
+                rows = sum(job.rows for job in jobs)
+                if rows:
+                    self.speed.learn(rows, seconds)
+                    self.on_call(len(jobs), rows)
+                ended = time.perf_counter()
+                for job, (value, error) in zip(jobs, results, strict=True):
+                    job.ended = ended
+                    if error is None:
+                        job.result.set(value)
+                    else:
+                        job.result.set_exception(error)
+        finally:
+            self._workers -= 1
+
+    def _take(self) -> list[Job]:
+        """The jobs of the next call, in the order they came; empty where none waits."""
+        jobs: list[Job] = []
+        rows = 0
+        while self._waiting:
+            job = self._waiting[0]
+            if jobs and (job.call or rows + job.rows > self.most_rows):
+                break
+            self._waiting.popleft()
+            if job.patience.gone():
+                job.result.set_exception(_too_late(self.model))
+                continue
+            jobs.append(job)
+            rows += job.rows
+            if job.call:
+                break
+        return jobs
+
+    def _too_many(self) -> ClientError:
+        seconds = math.ceil(len(self._waiting) * self.speed.expected(1) / self.threads)
+        message = f"{len(self._waiting)} requests already wait for {self.model.name}: send it again later."
+        return ClientError(message, status=503, retry_after=max(1, seconds))
+
+
+def _compute(model: Model, jobs: list[Job]) -> tuple[list[tuple[Any, Exception | None]], float]:
+    """In a thread: what each job gives or raises, and the seconds of it all."""
+    start = time.perf_counter()
+    together = _together(model, jobs) if len(jobs) > 1 else None
+    results = [(outputs, None) for outputs in together] if together else [_alone(model, job) for job in jobs]
+    return results, time.perf_counter() - start
+
+
+def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:
+    """The outputs of each job from one call for all; None where that fails, and one may be why."""
+    try:
+        outputs = model.predict(stack([job.inputs for job in jobs]))
+    except ModelError:
+        return None
+    parts, start = [], 0
+    for job in jobs:
+        parts.append({name: array[start : start + job.rows] for name, array in outputs.items()})
+        start += job.rows
+    return parts
+
+
+def _alone(model: Model, job: Job) -> tuple[Any, Exception | None]:
+    try:
+        return (job.call() if job.call else model.predict(job.inputs)), None
+    except Exception as error:
+        return None, error
+
+
+def _too_late(model: Model) -> ClientError:
+    message = f"{model.name} did not answer in the time the client gave it: send fewer rows, or allow more time."
+    return ClientError(message, status=504)
+
+
+def _nobody(_requests: int, _rows: int) -> None:
+    """Told of calls where nobody listens."""

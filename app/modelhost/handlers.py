@@ -1,0 +1,45 @@
+"""What Flask does with errors: each becomes an answer in the one shape of errors.py."""
+
+import logging
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from modelhost.errors import FAILED, ClientError, write_error
+from modelhost.wording import brief
+
+log = logging.getLogger(__name__)
+
+
+def register_errors(app: Flask) -> None:
+    """Make every error of `app` answer in the one shape, never with HTML or a traceback."""
+    app.register_error_handler(ClientError, _client_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _failure)
+
+
+def _client_error(error: ClientError) -> Response:
+    return Response(write_error(error), error.status, mimetype="application/json")
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Werkzeug's own refusals (no such URL or method), told in our words."""
+    path = brief(request.path)
+    told = ClientError(error.description or error.name, received=path, status=error.code or 500)
+    if error.code == 404:
+        told.message = f"There is nothing at {path}: GET /models lists the models and their URLs."
+    elif isinstance(error, MethodNotAllowed):
+        allowed = ", ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))
+        told.message = f"{request.method} is not allowed on {path}: use {allowed}."
+        told.received, told.expected = request.method, allowed
+    response = _client_error(told)
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
+    return response
+
+
+def _failure(error: Exception) -> Response:
+    """Anything unforeseen: the log gets the traceback, the client a sentence."""
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return _client_error(ClientError(FAILED, status=500))

@@ -1,0 +1,85 @@
+"""What Prometheus is told, right across workers: each writes its own files, a scrape adds them up.
+
+Names and units follow Prometheus' "Metric and label naming".
+"""
+
+import os
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest, multiprocess
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+from prometheus_client.registry import REGISTRY
+
+from modelhost.model import Model
+
+TYPE = CONTENT_TYPE_LATEST
+DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; gunicorn_conf.py sets it
+
+# Seconds. A model in ONNX answers a row in some ten microseconds, and none may take longer than
+# the timeout: four steps for each power of ten between.
+STAGES = ("parse", "wait", "predict", "encode")
+SECONDS = (20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
+ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+MODEL = ("model", "version")
+
+REQUESTS = Counter("modelhost_requests", "Predictions asked for, by HTTP status.", (*MODEL, "protocol", "status"))
+SENT_ROWS = Counter("modelhost_rows", "Rows of predictions answered with 200.", MODEL)
+REQUEST_SECONDS = Histogram("modelhost_request_seconds", "From a request's body to its answer.", MODEL, buckets=SECONDS)
+STAGE_SECONDS = Histogram(
+    "modelhost_stage_seconds",
+    "The parts of that: parse (read and check), wait (for a thread), predict, encode.",
+    (*MODEL, "stage"),
+    buckets=SECONDS,
+)
+CALL_REQUESTS = Histogram("modelhost_call_requests", "Requests answered by one call in a thread.", MODEL, buckets=ROWS)
+CALL_ROWS = Histogram("modelhost_call_rows", "Rows of one call in a thread.", MODEL, buckets=ROWS)
+WAITING = Gauge("modelhost_waiting", "Requests that wait for a thread.", MODEL, multiprocess_mode="livesum")
+CACHE_HITS = Counter("modelhost_cache_hits", "Predictions answered from the app's own cache.", MODEL)
+INFO = Gauge(
+    "modelhost_model_info", "The models served.", (*MODEL, "format", "digest", "release"), multiprocess_mode="livemax"
+)
+
+
+class ModelMetrics:
+    """The metrics of one model; a scrape shows them from its first request on."""
+
+    def __init__(self, model: Model, release: str) -> None:
+        self._labels = (model.name, str(model.version))
+        self._answers: dict[tuple[str, int], Counter] = {}
+        self._rows = SENT_ROWS.labels(*self._labels)
+        self._seconds = REQUEST_SECONDS.labels(*self._labels)
+        self._stages = [STAGE_SECONDS.labels(*self._labels, stage) for stage in STAGES]
+        self._call_requests = CALL_REQUESTS.labels(*self._labels)
+        self._call_rows = CALL_ROWS.labels(*self._labels)
+        self.waiting = WAITING.labels(*self._labels)
+        self.cache_hits = CACHE_HITS.labels(*self._labels)
+        INFO.labels(*self._labels, model.manifest.format, model.digest[:12], release).set(1)
+
+    def answered(self, protocol: str, status: int) -> None:
+        """A request got this status."""
+        key = protocol, status
+        counter = self._answers.get(key)
+        if counter is None:
+            counter = self._answers[key] = REQUESTS.labels(*self._labels, protocol, str(status))
+        counter.inc()
+
+    def predicted(self, rows: int, seconds: float, stages: tuple[float, float, float, float]) -> None:
+        """A request of `rows` was answered in `seconds`, of which each of STAGES took so many."""
+        self._rows.inc(rows)
+        self._seconds.observe(seconds)
+        for histogram, stage in zip(self._stages, stages, strict=True):
+            if stage:  # what never waits has no histogram of waiting
+                histogram.observe(stage)
+
+    def called(self, requests: int, rows: int) -> None:
+        """One call of the model in a thread answered so many requests with so many rows."""
+        self._call_requests.observe(requests)
+        self._call_rows.observe(rows)
+
+
+def scrape() -> bytes:
+    """All workers' metrics in Prometheus' text format."""
+    if not os.environ.get(DIRECTORY):
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    multiprocess.MultiProcessCollector(registry)
+    return generate_latest(registry)

@@ -1,0 +1,151 @@
+"""A prediction's way from the bytes of a request to those of its answer, whatever the protocol.
+
+Read, parse and check, compute, encode; timed and counted, and perhaps taken from a cache. Knows
+WSGI's environ and no framework: Flask's views and fastpath.py both call it.
+"""
+
+import hashlib
+import logging
+import select
+import time
+from typing import Any
+
+from cachetools import LRUCache
+from gevent.threadpool import ThreadPool
+
+from modelhost.errors import FAILED, ClientError, ModelError, write_error
+from modelhost.executor import Executor, Patience
+from modelhost.metrics import ModelMetrics
+from modelhost.model import Model
+from modelhost.protocols.protocol import Protocol
+from modelhost.registry import Registry
+from modelhost.settings import Settings
+from modelhost.wire import Answer, Environ, read_body
+from modelhost.wording import brief
+
+TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
+ENVIRON_TIMEOUT = "HTTP_X_REQUEST_TIMEOUT_MS"
+# What else of a request decides its answer.
+DECIDING = ("CONTENT_TYPE", "HTTP_INFERENCE_HEADER_CONTENT_LENGTH", "HTTP_ACCEPT_ENCODING")
+
+log = logging.getLogger(__name__)
+now = time.perf_counter
+
+
+class Served:
+    """One model with all that serves it in this worker."""
+
+    def __init__(self, model: Model, settings: Settings, pool: ThreadPool) -> None:
+        self.model = model
+        self.executor = Executor(model, max(1, settings.threads), settings.queue, pool)
+        self.metrics = ModelMetrics(model, settings.release)
+        self.executor.on_call = self.metrics.called
+        self.headers = (("X-Model", f"{model.name}/{model.version}"),)
+        self.kept = self.headers
+        if model.pure and settings.cache_seconds:
+            self.kept += (("X-Accel-Expires", str(settings.cache_seconds)),)  # nginx may keep it so long
+
+
+class Predictions:
+    """Answers predictions of every model of `registry`."""
+
+    def __init__(self, registry: Registry, settings: Settings) -> None:
+        models = [model for versions in registry.models.values() for model in versions.values()]
+        pool = ThreadPool(max(1, len(models) * max(1, settings.threads)))
+        self._served = {(model.name, model.version): Served(model, settings, pool) for model in models}
+        self._limit = settings.body_limit_bytes
+        self._seconds = settings.timeout_seconds
+        size = int(settings.cache_mb * 2**20)
+        self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_size) if size else None
+
+    def served(self, model: Model) -> Served:
+        """`model` with what serves it."""
+        return self._served[model.name, model.version]
+
+    def stuck(self) -> float:
+        """The seconds for which the longest of all calls has been under way."""
+        return max(served.executor.stuck() for served in self._served.values())
+
+    def answer(self, protocol: Protocol, served: Served, environ: Environ) -> Answer:
+        """The answer to a request for a prediction, which may be an error in the one shape."""
+        try:
+            answer = self._answer(protocol, served, environ)
+        except ClientError as error:
+            if error.example is None:
+                error.example = protocol.example(served.model)
+            answer = error_answer(error, served)
+        except Exception as error:
+            log.error(
+                "%s failed (request %s)",
+                environ.get("PATH_INFO"), environ.get("HTTP_X_REQUEST_ID", "-"), exc_info=error,
+            )  # fmt: skip
+            answer = error_answer(ClientError(FAILED, example=protocol.example(served.model), status=500), served)
+        served.metrics.answered(protocol.name, answer.status)
+        return answer
+
+    def patience(self, environ: Environ) -> Patience:
+        """How long the request's client waits; raises ClientError where it says so wrongly."""
+        seconds, asked = float(self._seconds), environ.get(ENVIRON_TIMEOUT)
+        if asked is not None:
+            if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:10])):
+                wanted = "a whole number of milliseconds from 1"
+                raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, brief(asked), wanted)
+            seconds = min(seconds, int(asked[:10]) / 1000)
+        connection = environ.get("gunicorn.socket")
+        deadline = now() + seconds - _already_waited(environ)
+        return Patience(deadline, lambda: _closed(connection)) if connection else Patience(deadline)
+
+    def _answer(self, protocol: Protocol, served: Served, environ: Environ) -> Answer:
+        start = now()
+        patience = self.patience(environ)
+        body = read_body(environ, self._limit)
+        key = None
+        if self._cache is not None and served.model.pure:
+            digest = hashlib.blake2b(body, digest_size=20).digest()
+            key = (protocol.name, served.model.digest, digest, *[environ.get(name) for name in DECIDING])
+            if (kept := self._cache.get(key)) is not None:
+                served.metrics.cache_hits.inc()
+                return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
+        inputs, wanted = protocol.parse(served.model, body, environ)
+        parsed = now()
+        outcome = served.executor.predict(inputs, patience)
+        computed = now()
+        answer = protocol.encode(served.model, outcome.outputs, wanted, environ)
+        end = now()
+        parse, encode = parsed - start, end - computed
+        waited, predicted = outcome.waited, computed - parsed - outcome.waited
+        served.metrics.predicted(len(next(iter(inputs.values()))), end - start, (parse, waited, predicted, encode))
+        if key is not None and self._cache is not None and _size(answer) <= self._cache.maxsize:
+            self._cache[key] = answer
+        timing = (
+            f"parse;dur={parse * 1e3:.3f}, wait;dur={waited * 1e3:.3f}, "
+            f"predict;dur={predicted * 1e3:.3f}, encode;dur={encode * 1e3:.3f}"
+        )
+        return Answer(answer.body, answer.mimetype, (*answer.headers, ("Server-Timing", timing), *served.kept))
+
+
+def error_answer(error: ClientError, served: Served) -> Answer:
+    """`error` in the one shape."""
+    retry = (("Retry-After", str(error.retry_after)),) if error.retry_after else ()
+    return Answer(write_error(error), headers=served.headers + retry, status=error.status)
+
+
+def _already_waited(environ: Environ) -> float:
+    """Seconds since nginx had the whole request, of what a busy loop has not yet looked at."""
+    since: str = environ.get("HTTP_X_REQUEST_START", "")
+    try:
+        return max(0.0, time.time() - float(since.removeprefix("t="))) if since else 0.0
+    except ValueError:
+        return 0.0
+
+
+def _closed(connection: Any) -> bool:
+    """Whether the other side has closed its connection, both ways."""
+    poll = select.poll()
+    poll.register(connection.fileno(), 0)  # closed and broken ones are told unasked
+    return bool(poll.poll(0))
+
+
+def _size(answer: Answer) -> int:
+    return len(answer.body) + 512  # its key and the bookkeeping
+

@@ -1,0 +1,61 @@
+"""The Gunicorn worker: gevent's, without its monkey patching.
+
+Nothing here does network I/O but the worker itself, whose sockets are gevent's; the rest of Python
+stays as it is. So a model's own threads, locks and sleeps work as its author knows them, in the
+native threads that executor.py gives them.
+"""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from gevent import socket
+from gunicorn.workers.ggevent import GeventWorker
+
+# Loading may take this long in all; the master kills a worker that is silent longer than its timeout.
+LOADING_SECONDS = 600
+
+
+class Worker(GeventWorker):  # type: ignore[misc]
+    """A worker that tells the master that it lives while models load, and gives up if one hangs."""
+
+    def patch(self) -> None:
+        """Only the listening sockets become gevent's."""
+        self.sockets = [
+            socket.socket(sock.FAMILY, socket.SOCK_STREAM, fileno=sock.sock.detach()) for sock in self.sockets
+        ]
+
+    def load_wsgi(self) -> None:
+        """Load the application, and so every model."""
+        with self._alive_meanwhile():
+            super().load_wsgi()
+
+    def notify(self) -> None:
+        """Once a second. A call that outlived everyone who waited for it will not end: so this worker does.
+
+        It takes no more connections, and what else is under way has graceful_timeout to end.
+        """
+        super().notify()
+        predictions: Any = getattr(self.wsgi, "extensions", {}).get("modelhost")
+        if self.alive and predictions and (seconds := predictions.stuck()) > 2 * self.cfg.timeout:
+            self.log.critical("a prediction has not ended for %d s: this worker is replaced", seconds)
+            self.alive = False
+
+    @contextmanager
+    def _alive_meanwhile(self) -> Iterator[None]:
+        ended = threading.Event()
+        last = time.monotonic() + LOADING_SECONDS
+
+        def tell() -> None:
+            while not ended.wait(1) and time.monotonic() < last:
+                self.tmp.notify()
+
+        teller = threading.Thread(target=tell)
+        teller.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            teller.join()
