@@ -29,7 +29,7 @@ def create_app(settings: Settings) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
-    app.register_blueprint(views(registry, readiness))
+    app.register_blueprint(views(registry, readiness, predictions))
     app.register_blueprint(documentation(registry))
     for telling in TELLING:
         app.register_blueprint(telling(registry, readiness))

@@ -7,6 +7,7 @@ nothing ever waits for company.
 """
 
 import math
+import select
 import time
 from collections import deque
 from collections.abc import Callable
@@ -34,10 +35,18 @@ class Outcome(NamedTuple):
 
 
 class Patience(NamedTuple):
-    """How long a client waits: until `deadline`, of time.perf_counter, unless it is `gone` before."""
+    """How long a client waits: until `deadline`, of time.perf_counter, unless it goes before."""
 
     deadline: float
-    gone: Callable[[], bool] = bool
+    connection: Any = None  # its socket
+
+    def gone(self) -> bool:
+        """Whether the client has closed its connection, both ways."""
+        if self.connection is None:
+            return False
+        poll = select.poll()
+        poll.register(self.connection.fileno(), 0)  # that it is closed or broken is told unasked
+        return bool(poll.poll(0))
 
 
 @dataclass(eq=False)

@@ -60,10 +60,12 @@ class OutputWriter:
     def _labelled(self, array: Array, labels: Array) -> Array:
         if array.dtype.kind not in "iu":
             raise self._refusal("labels", f"need integers, but the model returned {array.dtype}")
-        if array.size and not 0 <= array.min() <= array.max() < len(labels):
+        try:
+            # As unsigned, a negative integer is one too large, not one from the end.
+            return labels[array.view(f"u{array.itemsize}")]
+        except IndexError:
             told = f"has {len(labels)} names, but the model returned the integer "
-            raise self._refusal("labels", told + str(max(array.max(), -array.min())))
-        return labels[array]
+            raise self._refusal("labels", told + str(max(array.max(), -array.min()))) from None
 
     def _refusal(self, field: str, problem: str) -> ModelError:
         return ModelError(f"outputs[{self.name}].{field} {problem}")

@@ -6,7 +6,6 @@ WSGI's environ and no framework: Flask's views and fastpath.py both call it.
 
 import hashlib
 import logging
-import select
 import time
 from typing import Any
 
@@ -62,6 +61,11 @@ class Predictions:
         """`model` with what serves it."""
         return self._served[model.name, model.version]
 
+    def write_metrics(self) -> None:
+        """Let a scrape see what has happened in this worker until now."""
+        for served in self._served.values():
+            served.metrics.write(served.executor.waiting)
+
     def stuck(self) -> float:
         """The seconds for which the longest of all calls has been under way."""
         return max(served.executor.stuck() for served in self._served.values())
@@ -91,9 +95,7 @@ class Predictions:
                 wanted = "a whole number of milliseconds from 1"
                 raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, brief(asked), wanted)
             seconds = min(seconds, int(asked[:10]) / 1000)
-        connection = environ.get("gunicorn.socket")
-        deadline = now() + seconds - _already_waited(environ)
-        return Patience(deadline, lambda: _closed(connection)) if connection else Patience(deadline)
+        return Patience(now() + seconds - _already_waited(environ), environ.get("gunicorn.socket"))
 
     def _answer(self, protocol: Protocol, served: Served, environ: Environ) -> Answer:
         start = now()
@@ -104,7 +106,7 @@ class Predictions:
             digest = hashlib.blake2b(body, digest_size=20).digest()
             key = (protocol.name, served.model.digest, digest, *[environ.get(name) for name in DECIDING])
             if (kept := self._cache.get(key)) is not None:
-                served.metrics.cache_hits.inc()
+                served.metrics.hit()
                 return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
         inputs, wanted = protocol.parse(served.model, body, environ)
         parsed = now()
@@ -114,7 +116,7 @@ class Predictions:
         end = now()
         parse, encode = parsed - start, end - computed
         waited, predicted = outcome.waited, computed - parsed - outcome.waited
-        served.metrics.predicted(len(next(iter(inputs.values()))), end - start, (parse, waited, predicted, encode))
+        served.metrics.predicted(len(next(iter(inputs.values()))), end - start, parse, waited, predicted, encode)
         if key is not None and self._cache is not None and _size(answer) <= self._cache.maxsize:
             self._cache[key] = answer
         timing = (
@@ -137,13 +139,6 @@ def _already_waited(environ: Environ) -> float:
         return max(0.0, time.time() - float(since.removeprefix("t="))) if since else 0.0
     except ValueError:
         return 0.0
-
-
-def _closed(connection: Any) -> bool:
-    """Whether the other side has closed its connection, both ways."""
-    poll = select.poll()
-    poll.register(connection.fileno(), 0)  # closed and broken ones are told unasked
-    return bool(poll.poll(0))
 
 
 def _size(answer: Answer) -> int:

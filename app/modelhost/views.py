@@ -4,12 +4,13 @@ from flask import Blueprint, Response, request
 
 from modelhost import describe, page
 from modelhost.metrics import TYPE, scrape
+from modelhost.predictions import Predictions
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
 from modelhost.responses import write_json
 
 
-def views(registry: Registry, readiness: Readiness) -> Blueprint:
+def views(registry: Registry, readiness: Readiness, predictions: Predictions) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("modelhost", __name__)
 
@@ -47,7 +48,8 @@ def views(registry: Registry, readiness: Readiness) -> Blueprint:
 
     @urls.get("/metrics")
     def metrics() -> Response:
-        """For Prometheus."""
+        """For Prometheus: this worker's to the moment, the others' at most a second old."""
+        predictions.write_metrics()
         return Response(scrape(), content_type=TYPE)
 
     return urls

@@ -9,10 +9,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gevent import socket
 from gunicorn.workers.ggevent import GeventWorker
+
+if TYPE_CHECKING:  # what it imports reads variables that gunicorn_conf.py sets later
+    from modelhost.predictions import Predictions
 
 # Loading may take this long in all; the master kills a worker that is silent longer than its timeout.
 LOADING_SECONDS = 600
@@ -38,10 +41,18 @@ class Worker(GeventWorker):  # type: ignore[misc]
         It takes no more connections, and what else is under way has graceful_timeout to end.
         """
         super().notify()
-        predictions: Any = getattr(self.wsgi, "extensions", {}).get("modelhost")
-        if self.alive and predictions and (seconds := predictions.stuck()) > 2 * self.cfg.timeout:
+        predictions: Predictions | None = getattr(self.wsgi, "extensions", {}).get("modelhost")
+        if predictions is None:
+            return
+        predictions.write_metrics()
+        if self.alive and (seconds := predictions.stuck()) > 2 * self.cfg.timeout:
             self.log.critical("a prediction has not ended for %d s: this worker is replaced", seconds)
             self.alive = False
+
+    def run(self) -> None:
+        """Serve until told to end."""
+        super().run()
+        self.notify()
 
     @contextmanager
     def _alive_meanwhile(self) -> Iterator[None]:

@@ -29,7 +29,7 @@ class OnnxRuntime:
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime; sessions may be run by several threads at once."""
-        return dict(zip(self._outputs, self._session.run(None, inputs), strict=True))
+        return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
 
 
 def session_options() -> ort.SessionOptions:
