@@ -11,9 +11,13 @@ from modelhost.app import create_app
 from modelhost.settings import Settings
 
 
-@pytest.fixture(scope="session")
-def app() -> Flask:
-    return create_app(Settings(models_dir=MODELS, release=RELEASE, body_limit_mb=0.1))
+@pytest.fixture(scope="session", params=["fast path", "Flask"])
+def app(request: pytest.FixtureRequest) -> Flask:
+    """The application as it is served, and as it would be without the path past Flask."""
+    app = create_app(Settings(models_dir=MODELS, release=RELEASE, body_limit_mb=0.1))
+    if request.param == "Flask":
+        app.wsgi_app = app.wsgi_app.flask
+    return app
 
 
 @pytest.fixture

@@ -1,0 +1,314 @@
+"""Many requests at once: who waits, who shares a call, who is refused, and that nobody gets another's answer.
+
+The model here waits inside `predict` until the test lets it go, so nothing depends on how fast the machine is.
+"""
+
+import contextlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import RELEASE, Bundles, Server, assert_error_shape, eventually
+
+Start = Callable[..., Server]
+
+# Answers x as y. Values from 1000 on wait until the file `go` is there, those below 0 fail. Each call
+# leaves a file named after its number and rows. 5 ms for a row are more than is computed in the loop.
+GATE = """
+import itertools, pathlib, time
+DIRECTORY = pathlib.Path({directory!r})
+class Model:
+    count = itertools.count()
+    def predict(self, inputs):
+        x = inputs["x"]
+        time.sleep(0.005)
+        if (x >= 1000).any():
+            DIRECTORY.joinpath(f"call-{{next(self.count)}}-{{len(x)}}").touch()
+            while not DIRECTORY.joinpath("go").exists():
+                time.sleep(0.005)
+        if (x < 0).any():
+            raise ValueError("negative")
+        return {{"y": x}}
+"""
+
+
+class Gate:
+    """A server with one worker, one thread, the model `gate` and iris; and what was asked of it."""
+
+    def __init__(self, bundles: Bundles, directory: Path, start: Start, batching: int = 0, **variables: str) -> None:
+        self.directory = directory
+        bundle = bundles.copy("colours", "gate/1")
+
+        def change(manifest: dict[str, Any]) -> None:
+            manifest["name"] = "gate"
+            manifest["inputs"] = [{"name": "x", "datatype": "INT64", "shape": []}]
+            manifest["outputs"] = [{"name": "y", "datatype": "INT64", "shape": []}]
+            if batching:
+                manifest["batching"] = {"max_rows": batching}
+
+        bundles.edit(bundle, change)
+        bundles.write(bundle, "model.py", GATE.format(directory=str(directory)))
+        bundles.write(bundle, "golden.json", json.dumps([{"inputs": {"x": 1}, "outputs": {"y": 1}}]))
+        bundles.copy("iris")
+        self.server = start(
+            MODELHOST_MODELS_DIR=str(bundles.directory),
+            MODELHOST_DEFAULT_MODEL="gate",
+            **{"MODELHOST_WORKERS": "1", "MODELHOST_THREADS": "1"} | variables,
+        )
+        self.server.wait_until_ready()
+        self.pool = ThreadPoolExecutor(32)
+
+    def ask(self, *values: int, **headers: str) -> Future[Any]:
+        """A request with a row for each value, on its way in a thread of its own."""
+        body = json.dumps([{"x": value} for value in values])
+        return self.pool.submit(self.server.request, "POST", "/", body, headers=headers)
+
+    def ask_and_wait(self, *values: int) -> Future[Any]:
+        """As `ask`, and the model has begun to compute it."""
+        before = len(self.calls())
+        asked = self.ask(*values)
+        assert eventually(lambda: len(self.calls()) > before)
+        return asked
+
+    def wait_for_queue(self, length: int) -> None:
+        """Return when so many requests wait."""
+        assert eventually(lambda: self.metric("modelhost_waiting") == length), self.metric("modelhost_waiting")
+
+    def calls(self) -> list[int]:
+        """The rows of each call of the model that waited, in order."""
+        names = [path.name.split("-") for path in self.directory.glob("call-*")]
+        return [int(rows) for _, number, rows in sorted(names, key=lambda name: int(name[1]))]
+
+    def metric(self, name: str) -> float:
+        """A metric of the model `gate`."""
+        text = self.server.request("GET", "/metrics").body.decode()
+        lines = [line for line in text.splitlines() if line.startswith(name + "{") and 'model="gate"' in line]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    def go(self) -> None:
+        """Let the model compute."""
+        (self.directory / "go").touch()
+
+
+def answered(asked: Future[Any]) -> list[int]:
+    answer = asked.result(20)
+    assert answer.status == 200, answer.body
+    return [row["y"] for row in json.loads(answer.body)["predictions"]]
+
+
+@pytest.fixture
+def gate(bundles: Bundles, tmp_path: Path, start_server: Start) -> Iterator[Callable[..., Gate]]:
+    gates: list[Gate] = []
+
+    def make(batching: int = 0, **variables: str) -> Gate:
+        gates.append(Gate(bundles, tmp_path, start_server, batching, **variables))
+        return gates[-1]
+
+    yield make
+    for gate in gates:
+        gate.go()
+        gate.pool.shutdown()
+
+
+def test_a_fast_model_answers_while_a_slow_one_computes(gate: Callable[..., Gate]) -> None:
+    slow = gate()
+    waiting = slow.ask_and_wait(1000)
+    for path, body in (("/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]"), ("/models/iris/predict", "[[1, 1, 1, 1]]")):
+        assert slow.server.request("POST", path, body).status == 200
+    assert slow.server.request("GET", "/readyz").status == 200
+    assert not waiting.done()
+    slow.go()
+    assert answered(waiting) == [1000]
+
+
+def test_what_waits_shares_a_call_up_to_the_bundles_rows(gate: Callable[..., Gate]) -> None:
+    slow = gate(batching=8)
+    first = slow.ask_and_wait(1000)
+    others = []
+    for number, values in enumerate([(1001,), (1002, 1003, 1004), (1005,), (1006, 1007, 1008, 1009), (1010,)]):
+        others.append((values, slow.ask(*values)))
+        slow.wait_for_queue(number + 1)
+    slow.go()
+    assert answered(first) == [1000]
+    for values, asked in others:
+        assert answered(asked) == list(values)
+    # Nothing waits for company, no request is split, and no call but a client's own has more rows than 8.
+    assert slow.calls() == [1, 5, 5]
+    assert slow.metric("modelhost_call_requests_sum") == 6
+    assert slow.metric("modelhost_call_requests_count") == 3
+
+
+def test_a_batch_larger_than_the_bundles_rows_is_one_call_of_its_own(gate: Callable[..., Gate]) -> None:
+    slow = gate(batching=4)
+    first = slow.ask_and_wait(1000)
+    large = slow.ask(*range(1001, 1011))
+    slow.wait_for_queue(1)
+    small = slow.ask(1011)
+    slow.wait_for_queue(2)
+    slow.go()
+    assert answered(first) + answered(large) + answered(small) == list(range(1000, 1012))
+    assert slow.calls() == [1, 10, 1]
+
+
+def test_a_request_that_fails_spoils_none_that_shared_its_call(gate: Callable[..., Gate]) -> None:
+    slow = gate(batching=8)
+    first = slow.ask_and_wait(1000)
+    good, bad, other = slow.ask(1), slow.ask(-1), slow.ask(2)
+    slow.wait_for_queue(3)
+    slow.go()
+    assert answered(first) + answered(good) + answered(other) == [1000, 1, 2]
+    assert bad.result(10).status == 500
+    assert "negative" not in assert_error_shape(bad.result().body)["error"]
+
+
+def test_without_batching_each_request_is_a_call(gate: Callable[..., Gate]) -> None:
+    slow = gate()
+    asked = [slow.ask_and_wait(1000)] + [slow.ask(1000 + number) for number in range(1, 4)]
+    slow.wait_for_queue(3)
+    slow.go()
+    assert [answered(one) for one in asked] == [[1000], [1001], [1002], [1003]]
+    assert slow.calls() == [1, 1, 1, 1]
+
+
+def test_a_full_queue_refuses_and_says_when_to_come_back(gate: Callable[..., Gate]) -> None:
+    slow = gate(MODELHOST_QUEUE="2")
+    asked = [slow.ask_and_wait(1000)]
+    for number in (1, 2):
+        asked.append(slow.ask(1000 + number))
+        slow.wait_for_queue(number)
+    refused = slow.server.request("POST", "/", '{"x": 5}')
+    assert refused.status == 503
+    assert int(refused.headers["Retry-After"]) >= 1
+    assert assert_error_shape(refused.body)["error"].startswith("2 requests already wait for gate")
+    assert slow.server.request("POST", "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]").status == 200
+    slow.go()
+    assert [answered(one) for one in asked] == [[1000], [1001], [1002]]
+
+
+def test_what_nobody_waits_for_any_more_is_not_computed(gate: Callable[..., Gate]) -> None:
+    slow = gate()
+    first = slow.ask_and_wait(1000)
+    late = slow.ask(1001, **{"X-Request-Timeout-Ms": "50"})
+    assert late.result(10).status == 504
+    assert "in the time the client gave" in assert_error_shape(late.result().body)["error"]
+    with contextlib.closing(slow.server.connect()) as gone:  # its client leaves
+        gone.request("POST", "/", '{"x": 1002}')
+        slow.wait_for_queue(1)
+    slow.go()
+    assert answered(first) == [1000]
+    assert answered(slow.ask(1003)) == [1003]
+    assert slow.calls() == [1, 1]  # of 1000 and 1003
+
+
+@pytest.mark.parametrize("wrong", ["", "0", "-5", "soon", "1.5", "٢"])
+def test_a_wrong_deadline_is_named(server: Server, wrong: str) -> None:
+    headers = {"X-Request-Timeout-Ms": wrong.encode()}
+    answer = server.request("POST", "/", '{"index": 1}', headers=headers)
+    assert answer.status == 400
+    assert assert_error_shape(answer.body)["field"] == "X-Request-Timeout-Ms"
+
+
+def test_the_time_since_the_proxy_had_the_request_counts(server: Server) -> None:
+    headers = {"X-Request-Timeout-Ms": "5000", "X-Request-Start": f"t={time.time() - 6:.3f}"}
+    assert server.request("POST", "/", '{"index": 1}', headers=headers).status == 504
+    headers["X-Request-Start"] = f"t={time.time():.3f}"
+    assert server.request("POST", "/", '{"index": 1}', headers=headers).status == 200
+
+
+def test_a_call_that_never_ends_times_out_and_its_worker_is_replaced(gate: Callable[..., Gate]) -> None:
+    slow = gate(MODELHOST_TIMEOUT_SECONDS="1", MODELHOST_GRACEFUL_SECONDS="1")
+    (worker,) = slow.server.worker_pids()
+    assert slow.ask(1000).result(10).status == 504
+    assert slow.server.request("POST", "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]").status == 200
+
+    def replaced() -> bool:
+        return worker not in slow.server.worker_pids() and len(slow.server.ready_pids()) == 1
+
+    assert eventually(replaced, 30), slow.server.log.read_text()
+    assert "a prediction has not ended" in slow.server.log.read_text()
+    slow.go()
+    assert answered(slow.ask(7)) == [7]
+
+
+def test_metrics_count_every_request_of_every_worker(server: Server) -> None:
+    def counted() -> dict[str, float]:
+        lines = server.request("GET", "/metrics").body.decode().splitlines()
+        return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines if line[0] != "#")}
+
+    def of(protocol: str, status: int) -> str:
+        labels = f'model="iris",protocol="{protocol}",status="{status}",version="1"'
+        return f"modelhost_requests_total{{{labels}}}"
+
+    before = counted()
+    bodies = [("/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2], [1, 1, 1, 1]]"), ("/models/iris/predict", "[]")]
+    bodies += [("/v1/models/iris:predict", '{"instances": [[1, 1, 1, 1]]}')]
+
+    def ask(number: int) -> None:
+        for path, body in bodies:
+            server.request("POST", path, body)
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(40)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    def more(name: str) -> float:
+        return counted().get(name, 0) - before.get(name, 0)
+
+    assert eventually(lambda: more(of("native", 200)) == 40)
+    assert eventually(lambda: more(of("native", 400)) == 40 and more(of("tensorflow", 200)) == 40)
+    assert more('modelhost_rows_total{model="iris",version="1"}') == 120
+    assert more('modelhost_request_seconds_count{model="iris",version="1"}') == 80
+    assert more('modelhost_stage_seconds_count{model="iris",stage="predict",version="1"}') == 80
+    info = [name for name in counted() if name.startswith("modelhost_model_info") and "iris" in name]
+    assert len(info) == 1
+    assert f'release="{RELEASE}"' in info[0]
+
+
+def test_answers_tell_where_their_time_went(server: Server) -> None:
+    answer = server.request("POST", "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]")
+    stages = dict(stage.split(";dur=") for stage in answer.headers["Server-Timing"].split(", "))
+    assert list(stages) == ["parse", "wait", "predict", "encode"]
+    assert all(float(milliseconds) >= 0 for milliseconds in stages.values())
+    assert answer.headers["X-Model"] == "iris/1"
+
+
+def test_pure_models_are_answered_from_the_cache_and_others_are_not(
+    bundles: Bundles, tmp_path: Path, start_server: Start
+) -> None:
+    for name in ("colours", "iris"):
+        bundles.copy(name)
+    server = start_server(
+        MODELHOST_MODELS_DIR=str(bundles.directory), MODELHOST_WORKERS="1",
+        MODELHOST_CACHE_MB="1", MODELHOST_CACHE_SECONDS="60",
+    )  # fmt: skip
+    server.wait_until_ready()
+    iris, other = "[[5.1, 3.5, 1.4, 0.2]]", "[[6.1, 2.5, 4.4, 1.2]]"
+    first, again, different = (server.request("POST", "/models/iris/predict", body) for body in (iris, iris, other))
+    assert [answer.headers["X-Cache"] for answer in (first, again, different)] == [None, "HIT", None]
+    assert first.body == again.body != different.body
+    assert again.headers["X-Accel-Expires"] == "60"
+    # The same body means something else to another protocol, and to another model.
+    same = b'{"inputs": [[5.1, 3.5, 1.4, 0.2]]}'
+    for path in ("/models/iris/invocations", "/v1/models/iris:predict"):
+        assert server.request("POST", path, same).headers["X-Cache"] is None
+        assert server.request("POST", path, same).headers["X-Cache"] == "HIT"
+    wrong = [server.request("POST", "/models/iris/predict", "[]") for _ in range(2)]
+    assert [answer.headers["X-Cache"] for answer in wrong] == [None, None]
+    assert wrong[0].headers["X-Accel-Expires"] is None
+    colours = [server.request("POST", "/", '{"index": 1}') for _ in range(2)]
+    assert [answer.headers["X-Cache"] for answer in colours] == [None, None]
+    assert colours[1].headers["X-Accel-Expires"] is None
+
+
+def test_libraries_are_shared_and_no_thread_is_lost_in_a_fork(server: Server) -> None:
+    assert len(list(Path(f"/proc/{server.process.pid}/task").iterdir())) == 1
+    worker = Path(f"/proc/{server.worker_pids()[0]}/maps").read_text()
+    assert "onnxruntime" in worker
+    assert "onnxruntime" in Path(f"/proc/{server.process.pid}/maps").read_text()
