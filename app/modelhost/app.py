@@ -46,7 +46,8 @@ def create_app(settings: Settings) -> Flask:
         response.headers.extend(signature)
         return response
 
-    app.wsgi_app = FastPath(app.wsgi_app, PREDICTING, registry, predictions, signature)  # type: ignore[assignment]
+    # Flask's own documentation puts a middleware in like this.
+    app.wsgi_app = FastPath(app.wsgi_app, PREDICTING, registry, predictions, signature)  # type: ignore[method-assign]
     return app
 
 

@@ -177,8 +177,11 @@ class Executor:
 def _compute(model: Model, jobs: list[Job]) -> tuple[list[tuple[Any, Exception | None]], float]:
     """In a thread: what each job gives or raises, and the seconds of it all."""
     start = time.perf_counter()
-    together = _together(model, jobs) if len(jobs) > 1 else None
-    results = [(outputs, None) for outputs in together] if together else [_alone(model, job) for job in jobs]
+    results: list[tuple[Any, Exception | None]]
+    if len(jobs) > 1 and (together := _together(model, jobs)) is not None:
+        results = [(outputs, None) for outputs in together]
+    else:
+        results = [_alone(model, job) for job in jobs]
     return results, time.perf_counter() - start
 
 

@@ -15,8 +15,8 @@ from modelhost.wire import Environ
 
 STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
-StartResponse = Callable[[str, list[tuple[str, str]]], Any]
-Wsgi = Callable[[Environ, StartResponse], Iterable[bytes]]
+StartResponse = Callable[..., Any]
+Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 
 
 class FastPath:

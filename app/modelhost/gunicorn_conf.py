@@ -88,7 +88,7 @@ def child_exit(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
     readiness.remove(worker.pid)
-    multiprocess.mark_process_dead(worker.pid, str(metrics))
+    multiprocess.mark_process_dead(worker.pid, str(metrics))  # type: ignore[no-untyped-call]  # no types
 
 
 def on_exit(_server: Any) -> None:
@@ -102,7 +102,6 @@ def _import_what_workers_share() -> None:
 
     None of them starts a thread when imported, which a fork would lose; a test counts them.
     """
-    import modelhost.app
     from modelhost.runtimes import import_libraries
 
     import_libraries(settings.models_dir)

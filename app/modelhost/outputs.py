@@ -62,7 +62,8 @@ class OutputWriter:
             raise self._refusal("labels", f"need integers, but the model returned {array.dtype}")
         try:
             # As unsigned, a negative integer is one too large, not one from the end.
-            return labels[array.view(f"u{array.itemsize}")]
+            named: Array = labels[array.view(f"u{array.itemsize}")]
+            return named
         except IndexError:
             told = f"has {len(labels)} names, but the model returned the integer "
             raise self._refusal("labels", told + str(max(array.max(), -array.min()))) from None

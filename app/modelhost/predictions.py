@@ -12,7 +12,7 @@ from typing import Any
 from cachetools import LRUCache
 from gevent.threadpool import ThreadPool
 
-from modelhost.errors import FAILED, ClientError, ModelError, write_error
+from modelhost.errors import FAILED, ClientError, write_error
 from modelhost.executor import Executor, Patience
 from modelhost.metrics import ModelMetrics
 from modelhost.model import Model
@@ -27,6 +27,8 @@ ENVIRON_TIMEOUT = "HTTP_X_REQUEST_TIMEOUT_MS"
 # What else of a request decides its answer.
 DECIDING = ("CONTENT_TYPE", "HTTP_INFERENCE_HEADER_CONTENT_LENGTH", "HTTP_ACCEPT_ENCODING")
 
+Headers = tuple[tuple[str, str], ...]
+
 log = logging.getLogger(__name__)
 now = time.perf_counter
 
@@ -39,8 +41,8 @@ class Served:
         self.executor = Executor(model, max(1, settings.threads), settings.queue, pool)
         self.metrics = ModelMetrics(model, settings.release)
         self.executor.on_call = self.metrics.called
-        self.headers = (("X-Model", f"{model.name}/{model.version}"),)
-        self.kept = self.headers
+        self.headers: Headers = (("X-Model", f"{model.name}/{model.version}"),)
+        self.kept: Headers = self.headers
         if model.pure and settings.cache_seconds:
             self.kept += (("X-Accel-Expires", str(settings.cache_seconds)),)  # nginx may keep it so long
 
@@ -91,7 +93,7 @@ class Predictions:
         """How long the request's client waits; raises ClientError where it says so wrongly."""
         seconds, asked = float(self._seconds), environ.get(ENVIRON_TIMEOUT)
         if asked is not None:
-            if not (asked.isascii() and asked.isdigit() and 0 < int(asked[:10])):
+            if not (asked.isascii() and asked.isdigit() and int(asked[:10]) > 0):
                 wanted = "a whole number of milliseconds from 1"
                 raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, brief(asked), wanted)
             seconds = min(seconds, int(asked[:10]) / 1000)
@@ -143,4 +145,3 @@ def _already_waited(environ: Environ) -> float:
 
 def _size(answer: Answer) -> int:
     return len(answer.body) + 512  # its key and the bookkeeping
-

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gevent import socket
 from gunicorn.workers.ggevent import GeventWorker
@@ -23,6 +23,9 @@ LOADING_SECONDS = 600
 
 class Worker(GeventWorker):  # type: ignore[misc]
     """A worker that tells the master that it lives while models load, and gives up if one hangs."""
+
+    sockets: list[Any]
+    alive: bool
 
     def patch(self) -> None:
         """Only the listening sockets become gevent's."""

@@ -18,8 +18,8 @@ from flask import Blueprint, Response, current_app, request
 
 from modelhost.datatypes import Arrays
 from modelhost.errors import FAILED, ClientError, ModelError, write_error
-from modelhost.model import Model
 from modelhost.executor import Patience
+from modelhost.model import Model
 from modelhost.predictions import Predictions, Served, error_answer
 from modelhost.protocols.native import answer, example, read
 from modelhost.registry import Registry
