@@ -37,9 +37,9 @@ def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float) -
         workers = min(cores, MOST_WORKERS, fitting)
         why = f"{cores} cores" if workers < fitting or workers == cores else f"{memory_mb:.0f} MB hold no more"
         why += f", about {each:.0f} MB each" + (f" (at most {MOST_WORKERS})" if workers == MOST_WORKERS else "")
-    # Two a core: one computes while the other waits for a file or a socket.
-    threads = settings.threads or max(1, round(2 * cores / workers))
-    told = "as set" if settings.threads else "two for each core"
+    # More would compute no faster, and keep the others waiting.
+    threads = settings.threads or max(1, round(cores / workers))
+    told = "as set" if settings.threads else "one for each core"
     return Capacity(workers, threads, f"workers: {workers} ({why}); threads of a slow model: {threads} ({told})")
 
 

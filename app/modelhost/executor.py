@@ -7,7 +7,9 @@ nothing ever waits for company.
 """
 
 import math
+import os
 import select
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
@@ -24,6 +26,12 @@ from modelhost.model import Model
 from modelhost.speed import Speed
 
 AT_ONCE = 0.001  # seconds: what is expected to take longer goes to a thread
+
+
+# The lowest priority: only the other threads of this container are compared with.
+BEHIND = 19
+
+_this_thread = threading.local()
 
 
 class Outcome(NamedTuple):
@@ -176,6 +184,7 @@ class Executor:
 
 def _compute(model: Model, jobs: list[Job]) -> tuple[list[tuple[Any, Exception | None]], float]:
     """In a thread: what each job gives or raises, and the seconds of it all."""
+    _step_back()
     start = time.perf_counter()
     results: list[tuple[Any, Exception | None]]
     if len(jobs) > 1 and (together := _together(model, jobs)) is not None:
@@ -183,6 +192,13 @@ def _compute(model: Model, jobs: list[Job]) -> tuple[list[tuple[Any, Exception |
     else:
         results = [_alone(model, job) for job in jobs]
     return results, time.perf_counter() - start
+
+
+def _step_back() -> None:
+    """Let the worker's loop, and so the fast models, have the core first when both want it."""
+    if not getattr(_this_thread, "behind", False):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), BEHIND)
+        _this_thread.behind = True
 
 
 def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:

@@ -8,11 +8,11 @@ from modelhost.settings import Settings
 @pytest.mark.parametrize(
     ("settings", "cores", "memory_mb", "models_mb", "workers", "threads", "said"),
     [
-        (Settings(), 2, 600, 1, 2, 2, "workers: 2 (2 cores"),
-        (Settings(), 1, 600, 1, 1, 2, "workers: 1 (1 cores"),
-        (Settings(), 64, 64_000, 1, 8, 16, "(at most 8)"),
-        (Settings(), 4, 600, 80, 2, 4, "600 MB hold no more"),
-        (Settings(), 4, 200, 400, 1, 8, "200 MB hold no more"),
+        (Settings(), 2, 600, 1, 2, 1, "workers: 2 (2 cores"),
+        (Settings(), 1, 600, 1, 1, 1, "workers: 1 (1 cores"),
+        (Settings(), 64, 64_000, 1, 8, 8, "(at most 8)"),
+        (Settings(), 4, 600, 80, 2, 2, "600 MB hold no more"),
+        (Settings(), 4, 200, 400, 1, 4, "200 MB hold no more"),
         (Settings(workers=3), 2, 600, 400, 3, 1, "workers: 3 (as set)"),
         (Settings(threads=5), 2, 600, 1, 2, 5, "threads of a slow model: 5 (as set)"),
     ],
