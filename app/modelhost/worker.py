@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import gevent
 from gevent import socket
 from gunicorn.workers.ggevent import GeventWorker
 
@@ -32,6 +33,10 @@ class Worker(GeventWorker):  # type: ignore[misc]
     sockets: list[Any]
     alive: bool
 
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._idle: dict[Any, Any] = {}  # greenlets whose connections wait for a request, and their timeouts
+
     def patch(self) -> None:
         """Only the listening sockets become gevent's."""
         self.sockets = [
@@ -48,12 +53,26 @@ class Worker(GeventWorker):  # type: ignore[misc]
         with self._alive_meanwhile():
             super().load_wsgi()
 
-    def notify(self) -> None:
-        """Once a second. A call that outlived everyone who waited for it will not end: so this worker does.
+    @contextmanager
+    def timeout_ctx(self) -> Iterator[None]:
+        """While a connection waits for its next request: at most as long as connections are kept."""
+        with gevent.Timeout(self.cfg.keepalive, False) as timeout:
+            self._idle[gevent.getcurrent()] = timeout
+            try:
+                yield
+            finally:
+                del self._idle[gevent.getcurrent()]
 
-        It takes no more connections, and what else is under way has graceful_timeout to end.
+    def notify(self) -> None:
+        """Once a second, also while the worker ends.
+
+        A call that outlived everyone who waited for it will not end: so this worker does. It takes
+        no more connections, and what else is under way has graceful_timeout to end.
         """
         super().notify()
+        if not self.alive:  # no more requests are wanted: connections end as if they had been idle too long
+            for greenlet, timeout in self._idle.items():
+                greenlet.kill(timeout, block=False)
         predictions: Predictions | None = getattr(self.wsgi, "extensions", {}).get("modelhost")
         if predictions is None:
             return

@@ -1,11 +1,13 @@
 """The real Gunicorn with gunicorn_conf.py, over a unix socket."""
 
+import contextlib
 import json
 import os
 import signal
 import stat
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -126,6 +128,28 @@ def test_sigterm_ends_the_server_cleanly_and_leaves_nothing(start_server: Start)
     assert not server.socket.exists()
     assert not server.ready_dir.exists()
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_server_that_ends_waits_for_requests_under_way_but_not_for_idle_connections(start_server: Start) -> None:
+    server = start_server(MODELHOST_WORKERS="1", MODELHOST_GRACEFUL_SECONDS="30")
+    server.wait_until_ready()
+    with contextlib.closing(server.connect()) as idle, contextlib.closing(server.connect()) as busy:
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
+        busy.putrequest("POST", "/")
+        busy.putheader("Content-Length", "12")
+        busy.endheaders(b'{"index"')
+        time.sleep(0.2)
+        server.process.send_signal(signal.SIGTERM)
+        time.sleep(1.5)
+        assert server.process.poll() is None
+        busy.send(b": 2}")
+        answer = busy.getresponse()
+        assert json.loads(answer.read())["prediction"] == {"colour": "blue"}
+        assert answer.headers["Connection"] == "close"
+        assert server.process.wait(5) == 0  # seconds: far less than MODELHOST_GRACEFUL_SECONDS
+        assert idle.sock is not None
+        assert idle.sock.recv(1) == b""
 
 
 def test_a_bad_bundle_ends_the_server_with_one_line_that_names_the_field(start_server: Start, bundles: Bundles) -> None:
