@@ -62,6 +62,7 @@ def main() -> None:
             write_requests(folder / "requests" / "rf64.json", model, vary(random, data, BODIES * 64), 64)
         pack(folder, folder / "bundles", name)
     pack(folder, folder / "bundles-sklearn", "rf", "--no-convert")
+    share_calls(folder / "bundles-sklearn" / "rf" / "1" / "model.yaml")
     many(folder / "bundles" / "iris" / "1", folder / "bundles-many")
     for how in SLOW_BODIES:
         slow(folder / "bundles-slow" / f"slow-{how}" / "1", how)
@@ -102,6 +103,13 @@ def pack(folder: Path, into: Path, name: str, *options: str) -> None:
     command = [sys.executable, "-m", "modelhost.cli", "pack", folder / "joblib" / f"{name}.joblib", "--name", name]
     command += ["--sample", folder / "samples" / f"{name}.npy", "--into", into, "--version", "1", *options]
     subprocess.run(command, check=True, env=os.environ | {"PYTHONPATH": str(PROJECT / "app")})
+
+
+def share_calls(manifest: Path) -> None:
+    """Let waiting requests share a call, if packing has not decided so by itself."""
+    text = manifest.read_text()
+    if "\nbatching:" not in text:
+        manifest.write_text(f"{text}batching:\n  max_rows: 256\n")
 
 
 def many(bundle: Path, into: Path) -> None:

@@ -20,6 +20,7 @@ def markdown(told: dict[str, Any]) -> str:
         "<!-- Written by `make bench`; bench/notes.md is the part that is written by hand. -->",
         introduction(told),
         *[f"**Incomplete: {name} failed.**" for name in told["failed"]],
+        *[f"Not measured: {name}, for {reason}." for name, reason in told["skipped"].items()],
         "## What we aim for",
         table(["figure", "aim", "measured", ""], [row(aim) for aim in aims(told)]),
         NOTES.read_text().strip(),

@@ -149,11 +149,20 @@ def raw(place: Place) -> list[Command]:
     return ours("bundles", place, app=("--chdir", str(PEERS / "raw"), "server:app"))
 
 
-# What a cached run needs of the app or of the role; where neither has it, the run is skipped.
-IN_APP = {"MODELHOST_CACHE_SECONDS": "60"} if "cache_seconds" in Settings.__dataclass_fields__ else {}
-DEFAULTS = yaml.safe_load((proxy.ROLE / "defaults" / "main.yml").read_text())
-IN_NGINX = {"reverse_proxy_cache_mb": 16} if "reverse_proxy_cache_mb" in DEFAULTS else {}
-NO_CACHE = "neither MODELHOST_CACHE_SECONDS nor reverse_proxy_cache_mb exists"
+def without(settings: dict[str, str], proxied: dict[str, Any]) -> str:
+    """Why a run with these settings of the app and variables of nginx's role cannot be: none of this name exists."""
+    defaults = yaml.safe_load((proxy.ROLE / "defaults" / "main.yml").read_text())
+    known = {f"MODELHOST_{name.upper()}" for name in Settings.__dataclass_fields__} | set(defaults)
+    unknown = [name for name in (*settings, *proxied) if name not in known]
+    return f"there is no {' and no '.join(unknown)}" if unknown else ""
+
+
+def cached(name: str, title: str, settings: dict[str, str], proxied: dict[str, Any]) -> Peer:
+    """Ours with a cache for the answers of models that always answer alike."""
+    commands = partial(ours, "bundles", settings=settings, proxied=proxied)
+    absent = without(settings, proxied)
+    return Peer(name, title, "modelhost", wires.OURS, commands, ("iris",), ours=True, absent=absent)
+
 
 SEED = ["--workers", "1", "--worker-class", "sync"]
 GTHREAD = ["--workers", str(WORKERS), "--worker-class", "gthread", "--threads", "8", "--keep-alive", "75"]
@@ -162,16 +171,13 @@ ONNX = {"ONNX": str(MODELS / "bundles")}
 ALL = (
     Peer("modelhost", "modelhost", "modelhost", wires.OURS, partial(ours, "bundles"), ours=True),
     Peer("raw", "a fixed answer on the same worker", "modelhost", wires.RAW, raw, ("iris",), ours=True),
-    Peer(
+    cached(
         "modelhost-cached",
-        "modelhost, answers cached",
-        "modelhost",
-        wires.OURS,
-        partial(ours, "bundles", settings=IN_APP, proxied=IN_NGINX),
-        ("iris",),
-        ours=True,
-        absent="" if IN_APP or IN_NGINX else NO_CACHE,
+        "modelhost, nginx caches",
+        {"MODELHOST_CACHE_SECONDS": "600"},
+        {"reverse_proxy_cache_mb": 16},
     ),
+    cached("modelhost-cached-app", "modelhost, the app caches", {"MODELHOST_CACHE_MB": "16"}, {}),
     Peer(
         "modelhost-sklearn",
         "modelhost, the forest kept as scikit-learn",
