@@ -49,11 +49,11 @@ class Load:
 class Wrk:
     """A run of wrk that has been started."""
 
-    def __init__(self, folder: Path, port: int, path: str, bodies: list[Any], connections: int, seconds: float) -> None:
+    def __init__(self, folder: Path, port: int, path: str, bodies: list[Any], connections: int, seconds: int) -> None:
         script, lines = folder / "load.lua", folder / f"bodies-{path.replace('/', '_')}.jsonl"
         script.write_text(SCRIPT)
         lines.write_text("".join(json.dumps(body) + "\n" for body in bodies))
-        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "30s", "-s", str(script)]
+        command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
         self.process = subprocess.Popen(
             [*command, f"http://127.0.0.1:{port}{path}", "--", str(lines)],
             stdout=subprocess.PIPE,

@@ -11,7 +11,7 @@ from load import Load, Wrk
 from peers import Peer
 from servers import Server, serving
 
-WARM_SECONDS = 1.0
+WARM_SECONDS = 1
 Say = Callable[[str], None]
 
 
@@ -19,7 +19,7 @@ class LoadError(Exception):
     """Answers that were no success, or connections that broke, while it was timed."""
 
 
-def turn(peer: Peer, cases: list[str], seconds: float, say: Say) -> dict[str, Any]:
+def turn(peer: Peer, cases: list[str], seconds: int, say: Say) -> dict[str, Any]:
     """The figures of one peer in one round: start_seconds, memory_mb, and those of each case."""
     figures: dict[str, Any] = {"cases": {}}
     for model, names in groupby(sorted(cases, key=lambda name: CASES[name].model), lambda name: CASES[name].model):
@@ -30,7 +30,7 @@ def turn(peer: Peer, cases: list[str], seconds: float, say: Say) -> dict[str, An
     return figures
 
 
-def serve(peer: Peer, model: str, cases: list[str], seconds: float, figures: dict[str, Any], say: Say) -> None:
+def serve(peer: Peer, model: str, cases: list[str], seconds: int, figures: dict[str, Any], say: Say) -> None:
     """Add to `figures` what one start of the server gives; of several starts, the first counts for start and memory."""
     with serving(peer, model, requests(model)) as server:
         for name in cases:
@@ -46,9 +46,9 @@ def serve(peer: Peer, model: str, cases: list[str], seconds: float, figures: dic
         say(f"{peer.name:20} started in {server.start_seconds:.1f} s, holds {server.memory_mb():.0f} MB")
 
 
-def timed(server: Server, peer: Peer, case: Case, seconds: float) -> Load:
+def timed(server: Server, peer: Peer, case: Case, seconds: int) -> Load:
     """Load the server with a case; raises LoadError where one request went wrong."""
-    run(server, peer, case, min(WARM_SECONDS, seconds)).result()
+    run(server, peer, case, WARM_SECONDS).result()
     slow = None
     if case.beside:
         path = peer.wire.path.format(model=case.beside)
@@ -61,14 +61,14 @@ def timed(server: Server, peer: Peer, case: Case, seconds: float) -> Load:
     return found
 
 
-def run(server: Server, peer: Peer, case: Case, seconds: float) -> Wrk:
+def run(server: Server, peer: Peer, case: Case, seconds: int) -> Wrk:
     """Start a run of wrk with the case's requests."""
     bodies = [peer.wire.write(rows) for rows in requests(case.requests)["rows"]]
     path = peer.wire.path.format(model=case.model)
     return Wrk(server.place.folder, server.place.port, path, bodies, case.connections, seconds)
 
 
-def weigh_long(peer: Peer, total: int, seconds: float, say: Say) -> list[dict[str, float]]:
+def weigh_long(peer: Peer, total: int, seconds: int, say: Say) -> list[dict[str, float]]:
     """Memory after every few seconds of load, until `total` requests were answered."""
     case = CASES["iris"]
     points: list[dict[str, float]] = []

@@ -90,7 +90,7 @@ def percentiles(figures: Figures, peer: Peer, case: str) -> str:
 
 
 def bars(told: dict[str, Any]) -> dict[str, Any]:
-    """What the plots show: for each, its unit and series of (server, value), ours first."""
+    """What the plots show: for each, its unit, the servers from top to bottom, and series of (server, value)."""
     figures = Figures(told)
     compared = [peer for peer in measured(figures) if not peer.ours or peer.name in (OURS, "modelhost-sklearn")]
 
@@ -106,11 +106,13 @@ def bars(told: dict[str, Any]) -> dict[str, Any]:
     def panels(key: str) -> dict[str, Any]:
         return {case: series(compared, "cases", case, key) for case in USUAL[:3]}
 
-    return {
-        "throughput": {"unit": "requests a second", "panels": panels("per_second")},
-        "p99": {"unit": "ms", "panels": panels("p99")},
-        "memory": {"unit": "MB (PSS)", "panels": {"after the load": series(compared, "memory_mb")}},
+    plots = {
+        "throughput": ("requests a second", panels("per_second")),
+        "p99": ("ms", panels("p99")),
+        "memory": ("MB (PSS)", {"after the load": series(compared, "memory_mb")}),
     }
+    titles = [peer.title for peer in compared]
+    return {name: {"unit": unit, "servers": titles, "panels": panel} for name, (unit, panel) in plots.items()}
 
 
 def terminal(told: dict[str, Any]) -> str:

@@ -27,11 +27,10 @@ def main() -> None:
 def draw(plot: dict[str, Any], path: Path) -> None:
     """Horizontal bars, a panel for each case, ours in colour."""
     panels = plot["panels"]
-    tallest = max(len(series) for series in panels.values())
+    titles = plot["servers"]
     figure, axes = plt.subplots(
-        1, len(panels), figsize=(2.6 + 3 * len(panels), 0.9 + 0.26 * tallest), squeeze=False, layout="constrained"
+        1, len(panels), figsize=(2.6 + 3 * len(panels), 0.9 + 0.26 * len(titles)), squeeze=False, layout="constrained"
     )
-    titles = list(dict.fromkeys(title for series in panels.values() for title, _ in series))
     for number, (axis, (case, series)) in enumerate(zip(axes[0], panels.items(), strict=True)):
         values = dict(series)
         heights = [values.get(title, 0) for title in titles]

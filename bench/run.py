@@ -54,13 +54,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=BY_NAME, metavar="PEER", default=[], help=f"of: {names}")
     parser.add_argument("--cases", nargs="+", choices=CASES, metavar="CASE", default=[], help=f"of: {', '.join(CASES)}")
     parser.add_argument("--rounds", type=int, help="how often each is started and timed (default 3, quick 1)")
-    parser.add_argument("--seconds", type=float, help="how long each case is timed (default 8, quick 2)")
+    parser.add_argument("--seconds", type=int, help="how long each case is timed (default 8, quick 2)")
     parser.add_argument("--quick", action="store_true", help="see that everything works; the figures are rough")
     parser.add_argument("--long", action="store_true", help=f"also weigh ours over {LONG:,} requests: some minutes")
     parser.add_argument("--page", action="store_true", help="write the page from the figures there are")
     wanted = parser.parse_args()
     wanted.rounds = wanted.rounds or (1 if wanted.quick else 3)
-    wanted.seconds = wanted.seconds or (2.0 if wanted.quick else 8.0)
+    wanted.seconds = wanted.seconds or (2 if wanted.quick else 8)
     return wanted
 
 
