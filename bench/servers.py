@@ -53,7 +53,7 @@ def serving(peer: Peer, model: str, requests: dict[str, Any]) -> Iterator[Server
         logs = "\n".join(path.read_text(errors="replace")[-2000:] for path in sorted(folder.glob("*.log")))
         raise type(error)(f"{error}\n{logs}".strip()) from error
     finally:
-        for process in processes:
+        for process in reversed(processes):  # nginx first: a server may wait for its connections
             end(process)
         shutil.rmtree(folder, ignore_errors=True)
 
