@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down test test-app test-roles test-pack lint docs lock models bench-deploy
+.PHONY: help demo demo-url demo-down test test-app test-roles test-pack test-bench lint docs lock models bench bench-deploy
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -32,11 +32,20 @@ test-pack: .venv .cache/libraries ## `modelhost pack`, with the libraries of mod
 test-roles: .venv ## the roles' templates, as the programs read them that they are for
 	@$(BIN)/python tests/run.py roles
 
+test-bench: .venv ## the parts of `make bench`: reading wrk, checking answers, the page
+	@$(BIN)/python tests/run.py bench
+
 lint: .venv ## ansible-lint, yamllint, ruff, mypy, shellcheck
 	@$(BIN)/python tests/run.py lint
 
 docs: .venv ## write each role's README anew from its specification
 	@$(BIN)/python docs/role_readmes.py
+
+# The peers' environments are kept between runs: 4 GB. ARGS="--quick" and others: bench/run.py --help.
+PEERS := $(patsubst bench/peers/%/requirements.lock,%,$(wildcard bench/peers/*/requirements.lock))
+bench: .venv $(patsubst %,.cache/bench/%/complete,tools modelhost $(PEERS)) ## serve the same models with the peers and with ours, and write docs/benchmarks.md
+	@$(BIN)/python bench/programs.py
+	@$(BIN)/python bench/run.py $(ARGS)
 
 bench-deploy: .venv ## time a first deployment against the same installs and builds in a plain shell script
 	@$(BIN)/python bench/deploy.py --tasks
@@ -64,6 +73,17 @@ python:
 	@.cache/libraries/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
+# What trains and draws, what serves as deployed, and each peer: in environments of their own.
+.cache/bench/tools/complete: bench/requirements.lock
+.cache/bench/modelhost/complete: app/requirements.lock
+$(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer)/requirements.lock))
+.cache/bench/%/complete: | python
+	@echo "bench: installing $* into .cache/bench/$*, from $<"
+	@mkdir -p .cache/bench
+	@$(PYTHON) testbed/venv.py .cache/bench/$*
+	@.cache/bench/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@touch $@
+
 # The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
@@ -76,6 +96,15 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --constraints requirements.lock tests/requirements.in app/pyproject.toml \
 	  --output-file tests/requirements.lock
+	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	  --python-version 3.11 --constraints app/requirements.lock --constraints bench/peers/constraints.txt \
+	  bench/requirements.in app/pyproject.toml --output-file bench/requirements.lock
+	@for peer in $(PEERS); do \
+	  case $$peer in modelhost-*) app="--constraints app/requirements.lock app/pyproject.toml";; *) app=;; esac; \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	    --python-version 3.11 --constraints bench/peers/constraints.txt bench/peers/$$peer/requirements.in $$app \
+	    --output-file bench/peers/$$peer/requirements.lock || exit 1; \
+	done
 
 models: ## train the example models anew and write their bundles
 	@$(PYTHON) -m venv .cache/train && .cache/train/bin/pip install --quiet --disable-pip-version-check \

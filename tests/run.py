@@ -70,8 +70,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "clients": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/app/clients"]],
     "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
+    "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+../seed/server.py

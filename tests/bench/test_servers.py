@@ -1,0 +1,70 @@
+"""What is started is weighed whole and leaves nothing behind, and nginx's configuration stays the role's."""
+
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from peers import ALL, Command, Place
+from places import PEERS, PROJECT
+from proxy import of_role
+from servers import end, family, pss_mb, start
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path, 18080, 18081, "iris")
+
+
+def test_children_count_even_in_a_session_of_their_own_and_all_end(place):
+    process = start(Command(["sh", "-c", "setsid sleep 60 & sleep 60 & wait"]), place)
+    try:
+        until = time.monotonic() + 10
+        while len(found := family(iter([process.pid]))) < 3 and time.monotonic() < until:
+            time.sleep(0.05)
+        assert len(found) == 3
+        assert all(pss_mb(pid) > 0 for pid in found)
+    finally:
+        end(process)
+    until = time.monotonic() + 10
+    while (left := [pid for pid in found if pss_mb(pid)]) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not left
+
+
+def test_the_roles_nginx_touches_nothing_outside_its_folder(tmp_path):
+    config, socket = of_role(tmp_path, 18080)
+    text = config.read_text()
+    paths = re.findall(r"(?<=[ :])/[^\s;]+", text)
+    assert "listen 18080" in text
+    assert socket.is_relative_to(tmp_path)
+    outside = [path for path in paths if re.match(r"/(tmp|run|var|srv|etc)/", path)]
+    assert [path for path in outside if not Path(path).is_relative_to(tmp_path)] == []
+    role = (PROJECT / "roles/reverse_proxy/templates/etc/nginx/nginx.conf.j2").read_text()
+    assert re.findall(r"keepalive\w* .*;", text) == re.findall(r"keepalive\w* .*;", role)
+
+
+@pytest.mark.parametrize("environment", sorted({peer.environment for peer in ALL} - {"modelhost"}))
+def test_every_environment_is_locked_with_one_scikit_learn(environment):
+    lock = (PEERS / environment / "requirements.lock").read_text()
+    assert "--hash=sha256:" in lock
+    (pinned,) = re.findall(r"^scikit-learn==(\S+)", lock, re.MULTILINE)
+    assert f"scikit-learn=={pinned}" in (PEERS / "constraints.txt").read_text()
+    assert f"scikit-learn=={pinned}" in (PROJECT / "bench/requirements.lock").read_text()
+
+
+def test_peers_are_started_from_their_own_environments(place, tmp_path):
+    for peer in ALL:
+        folder = tmp_path / peer.name
+        folder.mkdir()
+        words = peer.commands(Place(folder, 18080, 18081, "iris"))[0].words
+        assert f".cache/bench/{peer.environment}/bin/" in words[0]
+
+
+def test_make_knows_every_environment():
+    database = subprocess.run(
+        ["make", "-pnq", "bench"], cwd=PROJECT, capture_output=True, text=True, check=False
+    ).stdout
+    for environment in {peer.environment for peer in ALL} | {"tools"}:
+        assert f".cache/bench/{environment}/complete" in database
