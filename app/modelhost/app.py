@@ -10,6 +10,7 @@ from modelhost.protocols import PREDICTING, TELLING, sse
 from modelhost.protocols.protocol import Protocol
 from modelhost.readiness import Readiness
 from modelhost.registry import Registry
+from modelhost.repository import Repository, read_wanted
 from modelhost.responses import to_response
 from modelhost.settings import Settings
 from modelhost.views import views
@@ -20,34 +21,42 @@ def create_app(settings: Settings) -> Flask:
 
     Raises BundleError where a model must not be served. Call it after the fork.
     """
-    registry = Registry.load(settings.models_dir, settings.default_model)
     readiness = Readiness.of(settings)
+    wanted = read_wanted(readiness.directory)
+    registry = Registry.load(settings.models_dir, settings.default_model, wanted["models"] if wanted else None)
     predictions = Predictions(registry, settings)
+
+    # A deployment is complete when answers carry its release.
+    signature = [("X-Release", settings.release), ("X-Content-Type-Options", "nosniff")]
+    fast_path = FastPath(PREDICTING, registry, predictions, signature)
+
+    def changed() -> None:
+        predictions.follow_registry()
+        fast_path.follow_registry()
 
     app = Flask("modelhost", static_folder=None)
     app.extensions["modelhost"] = predictions
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
+    repository = app.extensions["modelhost.repository"] = Repository(registry, settings, readiness, changed)
     app.register_blueprint(views(registry, readiness, predictions))
     app.register_blueprint(documentation(registry))
     for telling in TELLING:
-        app.register_blueprint(telling(registry, readiness))
+        app.register_blueprint(telling(repository))
     for protocol in PREDICTING:
         app.register_blueprint(_predicting(protocol, registry, predictions))
     app.register_blueprint(sse.urls(registry, predictions))
     register_errors(app)
-
-    # A deployment is complete when answers carry its release.
-    signature = [("X-Release", settings.release), ("X-Content-Type-Options", "nosniff")]
 
     @app.after_request
     def sign(response: Response) -> Response:
         response.headers.extend(signature)
         return response
 
+    fast_path.flask = app.wsgi_app
     # Flask's own documentation puts a middleware in like this.
-    app.wsgi_app = FastPath(app.wsgi_app, PREDICTING, registry, predictions, signature)  # type: ignore[method-assign]
+    app.wsgi_app = fast_path  # type: ignore[method-assign]
     return app
 
 

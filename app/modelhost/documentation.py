@@ -28,13 +28,13 @@ def documentation(registry: Registry) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("documentation", __name__)
 
-    @functools.cache
-    def description() -> bytes:
+    @functools.lru_cache(maxsize=1)
+    def description(_loaded: tuple[tuple[str, int], ...]) -> bytes:
         return orjson.dumps(document(registry))
 
     @urls.get("/openapi.json")
     def openapi() -> Response:
-        return Response(description(), mimetype="application/json")
+        return Response(description(registry.loaded()), mimetype="application/json")
 
     @urls.get("/docs")
     def docs() -> Response:

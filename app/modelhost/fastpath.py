@@ -22,22 +22,30 @@ Wsgi = Callable[[Environ, Any], Iterable[bytes]]
 class FastPath:
     """A WSGI application in front of `flask`; `signature` are headers of every answer."""
 
+    flask: Wsgi
+
     def __init__(
         self,
-        flask: Wsgi,
         protocols: Iterable[Protocol],
         registry: Registry,
         predictions: Predictions,
         signature: list[tuple[str, str]],
     ) -> None:
-        self.flask = flask
+        self._protocols = protocols
+        self._registry = registry
+        self._predictions = predictions
         self._answer = predictions.answer
         self._signature = signature
-        self._routes: dict[str, tuple[Protocol, Served]] = {}
-        for protocol in protocols:
-            for url in protocol.urls:
-                for path, model in registry.addresses(url):
-                    self._routes[path] = protocol, predictions.served(model)
+        self.follow_registry()
+
+    def follow_registry(self) -> None:
+        """Know the URLs of the models that are loaded now."""
+        self._routes: dict[str, tuple[Protocol, Served]] = {
+            path: (protocol, self._predictions.served(model))
+            for protocol in self._protocols
+            for url in protocol.urls
+            for path, model in self._registry.addresses(url)
+        }
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """WSGI."""

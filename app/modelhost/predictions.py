@@ -51,13 +51,25 @@ class Predictions:
     """Answers predictions of every model of `registry`."""
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
-        models = [model for versions in registry.models.values() for model in versions.values()]
-        pool = ThreadPool(max(1, len(models) * max(1, settings.threads)))
-        self._served = {(model.name, model.version): Served(model, settings, pool) for model in models}
+        self._registry = registry
+        self._settings = settings
+        self._pool = ThreadPool(1)
+        self._served: dict[tuple[str, int], Served] = {}
+        self.follow_registry()
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds
         size = int(settings.cache_mb * 2**20)
         self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_size) if size else None
+
+    def follow_registry(self) -> None:
+        """Serve the models that are loaded now; what is under way with others ends."""
+        models = [model for versions in self._registry.models.values() for model in versions.values()]
+        self._pool.maxsize = max(1, len(models) * max(1, self._settings.threads))
+        self._served = {
+            (model.name, model.version): self._served.get((model.name, model.version))
+            or Served(model, self._settings, self._pool)
+            for model in models
+        }
 
     def served(self, model: Model) -> Served:
         """`model` with what serves it."""

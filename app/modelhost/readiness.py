@@ -46,7 +46,8 @@ class Readiness:
     def remove(self, pid: int) -> None:
         """The worker `pid` has ended."""
         if self.directory:
-            (self.directory / str(pid)).unlink(missing_ok=True)
+            for left in (str(pid), f"{pid}.has"):
+                (self.directory / left).unlink(missing_ok=True)
 
     def first_failure(self) -> bool:
         """Whether no worker has called this before: only one shall tell why models do not load."""

@@ -18,12 +18,15 @@ class Registry:
     default: str
 
     @classmethod
-    def load(cls, models_dir: Path, default: str) -> Self:
-        """All models below `models_dir`; raises BundleError where one must not be served.
+    def load(cls, models_dir: Path, default: str, wanted: dict[str, list[int]] | None = None) -> Self:
+        """All models below `models_dir`, or those `wanted`; raises BundleError where one must not be served.
 
         `default` names the model that answers at /; empty takes the only one there is.
         """
-        bundles = [read_bundle(directory) for directory in find_bundles(models_dir)]
+        directories = find_bundles(models_dir)
+        if wanted is not None:
+            directories = [models_dir / name / str(version) for name in wanted for version in wanted[name]]
+        bundles = [read_bundle(directory) for directory in directories]
         names = sorted({bundle.name for bundle in bundles})
         chosen = default or (names[0] if len(names) == 1 else "")
         if chosen not in names:
@@ -36,6 +39,10 @@ class Registry:
         for bundle in bundles:
             models[bundle.name][bundle.version] = Model.load(bundle)
         return cls(models, chosen)
+
+    def loaded(self) -> tuple[tuple[str, int], ...]:
+        """Name and version of every model."""
+        return tuple((name, version) for name, versions in self.models.items() for version in versions)
 
     def addresses(self, url: str) -> list[tuple[str, Model]]:
         """What `url`, a rule with <name> and perhaps <version>, is for each model that it leads to."""

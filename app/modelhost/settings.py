@@ -31,6 +31,7 @@ class Settings:
     keepalive_seconds: int = 75
     cache_mb: float = 0.0  # of answers that a worker keeps of models that are pure; 0: none
     cache_seconds: int = 0  # that nginx may keep them; 0: it may not
+    hot_models: bool = False  # whether clients may load and unload models
     release: str = ""
     ready_dir: Path | None = None  # set by gunicorn_conf.py, not by a deployment
 
@@ -70,6 +71,12 @@ def _number(kind: type[int] | type[float], least: float) -> Callable[[str], floa
     return accept
 
 
+def _boolean(text: str) -> bool:
+    if text not in ("true", "false"):
+        raise ValueError
+    return text == "true"
+
+
 def _bind(text: str) -> str:
     host, _, port = text.rpartition(":")
     if text.startswith("unix:/") or (host and port.isascii() and port.isdigit()):
@@ -102,6 +109,7 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "keepalive_seconds": (_number(int, 1), "75"),
     "cache_mb": (_number(float, 0), "16"),
     "cache_seconds": (_number(int, 0), "600"),
+    "hot_models": (_boolean, "true"),
     "release": (_header, "2025-01-31-a1b2c3"),
     "ready_dir": (_directory, "/dev/shm/modelhost-ready"),
 }

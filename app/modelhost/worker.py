@@ -73,10 +73,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
         if not self.alive:  # no more requests are wanted: connections end as if they had been idle too long
             for greenlet, timeout in self._idle.items():
                 greenlet.kill(timeout, block=False)
-        predictions: Predictions | None = getattr(self.wsgi, "extensions", {}).get("modelhost")
+        serving = getattr(self.wsgi, "extensions", {})
+        predictions: Predictions | None = serving.get("modelhost")
         if predictions is None:
             return
         predictions.write_metrics()
+        serving["modelhost.repository"].look()
         if self.alive and (seconds := predictions.stuck()) > 2 * self.cfg.timeout:
             self.log.critical("a prediction has not ended for %d s: this worker is replaced", seconds)
             self.alive = False

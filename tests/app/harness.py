@@ -170,7 +170,7 @@ class Server:
 
     def ready_pids(self) -> list[int]:
         """The workers that told they are ready."""
-        return sorted(int(path.name) for path in self.ready_dir.iterdir())
+        return sorted(int(path.name) for path in self.ready_dir.iterdir() if path.name.isdigit())
 
     def stop(self) -> int:
         """End it as a container engine does; its exit status."""

@@ -18,9 +18,8 @@ from modelhost.errors import ClientError
 from modelhost.model import Model
 from modelhost.protocols.protocol import Protocol
 from modelhost.protocols.tensors import refuse
-from modelhost.readiness import Readiness
 from modelhost.records import read_records
-from modelhost.registry import Registry
+from modelhost.repository import Repository
 from modelhost.responses import write_json
 from modelhost.wire import Answer, Environ, json_answer, parse_json
 from modelhost.wording import brief
@@ -73,14 +72,14 @@ PREDICT = Protocol(
 )
 
 
-def urls(_registry: Registry, readiness: Readiness) -> Blueprint:
+def urls(repository: Repository) -> Blueprint:
     """What SageMaker and MLflow ask besides predictions."""
     urls = Blueprint("mlflow_told", __name__)
 
     @urls.get("/ping")
     @urls.get("/health")
     def ping() -> Response:
-        state = readiness.state()["ready"]
+        state = repository.readiness.state()["ready"]
         return write_json({"ready": state}, 200 if state else 503)
 
     @urls.get("/version")

@@ -17,8 +17,7 @@ from modelhost.datatypes import Arrays
 from modelhost.errors import ClientError
 from modelhost.model import Model
 from modelhost.protocols.protocol import Protocol
-from modelhost.readiness import Readiness
-from modelhost.registry import Registry
+from modelhost.repository import Repository
 from modelhost.responses import write_json
 from modelhost.wire import Answer, Environ, json_answer, parse_json
 from modelhost.wording import brief, told
@@ -85,8 +84,9 @@ def metadata(model: Model) -> dict[str, Any]:
     }
 
 
-def urls(registry: Registry, _readiness: Readiness) -> Blueprint:
-    """The URLs over `registry`."""
+def urls(repository: Repository) -> Blueprint:
+    """The URLs over `repository`."""
+    registry = repository.registry
     urls = Blueprint("tensorflow_told", __name__)
 
     @urls.get(NAME)

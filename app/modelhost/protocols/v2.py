@@ -1,7 +1,7 @@
 """The Open Inference Protocol v2 over REST: what KServe's, Triton's and MLServer's clients ask besides inference.
 
-Also the repository extension, as far as one release goes: models are loaded at start, so the
-index is what is loaded, and loading a model that is loaded changes nothing.
+Also the repository extension. Unless models may change while the server runs (repository.py), they
+are loaded at start: the index is what is loaded, and loading a model that is loaded changes nothing.
 """
 
 from typing import Any
@@ -13,8 +13,7 @@ from modelhost.errors import ClientError
 from modelhost.model import Model
 from modelhost.protocols.infer import NAME, VERSIONED, parameters
 from modelhost.protocols.tensors import refuse
-from modelhost.readiness import Readiness
-from modelhost.registry import Registry
+from modelhost.repository import Repository
 from modelhost.responses import write_json
 from modelhost.wire import parse_json, read_body
 
@@ -33,8 +32,9 @@ def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
     }
 
 
-def urls(registry: Registry, readiness: Readiness) -> Blueprint:
-    """The URLs over `registry`."""
+def urls(repository: Repository) -> Blueprint:
+    """The URLs over `repository`."""
+    registry = repository.registry
     urls = Blueprint("v2_told", __name__)
 
     @urls.get("/v2")
@@ -48,7 +48,7 @@ def urls(registry: Registry, readiness: Readiness) -> Blueprint:
 
     @urls.get("/v2/health/ready")
     def ready() -> Response:
-        state = readiness.state()["ready"]
+        state = repository.readiness.state()["ready"]
         return write_json({"ready": state}, 200 if state else 503)
 
     @urls.get(NAME)
@@ -64,21 +64,27 @@ def urls(registry: Registry, readiness: Readiness) -> Blueprint:
     @urls.post("/v2/repository/index")
     def index() -> Response:
         only_ready = _optional_object().get("ready", False)
-        if type(only_ready) is not bool:  # every model listed is ready, so the answer is the same
+        if type(only_ready) is not bool:
             raise refuse("ready", only_ready, "true or false")
-        models = [model for versions in registry.models.values() for model in versions.values()]
-        return write_json([{"name": m.name, "version": str(m.version), "state": "READY", "reason": ""} for m in models])
+        listed = repository.index()
+        return write_json([each for each in listed if each["state"] == "READY"] if only_ready else listed)
 
     @urls.post("/v2/repository/models/<name>/load")
     def load(name: str) -> Response:
-        registry.find(name)
         if parameters(_optional_object(), ""):
             message = f"{name} is loaded from its bundle alone: send no parameters."
             raise ClientError(message, "parameters", None, "no parameters")
+        if repository.hot:
+            repository.load(name)
+        else:
+            registry.find(name)
         return Response(status=200, mimetype="application/json")
 
     @urls.post("/v2/repository/models/<name>/unload")
     def unload(name: str) -> Response:
+        if repository.hot:
+            repository.unload(name)
+            return Response(status=200, mimetype="application/json")
         registry.find(name)
         message = f"{name} stays loaded as long as this release runs: deploy one without it instead."
         raise ClientError(message, status=409)

@@ -1,0 +1,216 @@
+"""Which models are loaded, changed while the server runs and agreed on by all its workers.
+
+A change is a new generation in the file `wanted`, in the directory through which workers tell that
+they are ready. Each worker looks there once a second, loads and warms what is new in a thread, and
+leaves in a file of its own the generation it has, or why it could not. Who asked for the change
+waits for all of them; where one fails, the generation before is wanted again. A worker that starts
+later loads what is wanted.
+"""
+
+import fcntl
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import gevent
+
+from modelhost.bundle import BundleError, find_bundles, read_bundle
+from modelhost.errors import ClientError
+from modelhost.model import Model
+from modelhost.readiness import Readiness
+from modelhost.registry import Registry
+from modelhost.settings import Settings
+from modelhost.wording import brief
+
+log = logging.getLogger(__name__)
+
+Wanted = dict[str, list[int]]  # versions by name
+
+WANTED, HAS, LOCK = "wanted", ".has", "lock"
+POLL_SECONDS = 0.05
+
+
+class Repository:
+    """The models directory of a server whose models may change."""
+
+    def __init__(
+        self, registry: Registry, settings: Settings, readiness: Readiness, changed: Callable[[], None]
+    ) -> None:
+        self.registry = registry
+        self.readiness = readiness
+        self.seconds = settings.timeout_seconds
+        self._models_dir = settings.models_dir
+        self._directory = readiness.directory if settings.hot_models else None
+        self._changed = changed  # to be called when the registry has
+        self._generation = 0
+        self._applying = False
+        self._failure = ""
+
+    @property
+    def hot(self) -> bool:
+        """Whether models may be loaded and unloaded."""
+        return self._directory is not None
+
+    def index(self) -> list[dict[str, str]]:
+        """Every version in the models directory or in memory, and its state; READY only if in all workers."""
+        told = {}
+        for path in find_bundles(self._models_dir) if self.hot else []:
+            reason = self._failure if f"{path.parent.name}/{path.name}/" in self._failure else "unloaded"
+            told[path.parent.name, path.name] = ("UNAVAILABLE", reason)
+        agreed = self._agreed(self._wanted()[0]) is not None if self.hot else True
+        for name, version in self.registry.loaded():
+            told[name, str(version)] = ("READY", "") if agreed else ("LOADING", "not yet in every worker")
+        return [
+            {"name": name, "version": version, "state": state, "reason": reason}
+            for (name, version), (state, reason) in sorted(told.items())
+        ]
+
+    def load(self, name: str) -> None:
+        """Load every version of `name` in the models directory, in all workers.
+
+        Raises ClientError where there is none (404) or one must not be served (400).
+        """
+        try:
+            bundles = [read_bundle(path) for path in find_bundles(self._models_dir) if path.parent.name == name]
+        except BundleError as error:
+            self._failure = str(error)
+            raise ClientError(f"The models are those of before: {error}.", "model", name) from error
+        if not bundles:
+            known = ", ".join(sorted({path.parent.name for path in find_bundles(self._models_dir)}))
+            message = f"There is no model {brief(name)} to load: use one of {known}."
+            raise ClientError(message, "model", brief(name), f"one of {known}", status=404)
+        for bundle in bundles:
+            loaded = self.registry.models.get(name, {}).get(bundle.version)
+            if loaded and loaded.digest != bundle.digest:
+                message = (
+                    f"{name} version {bundle.version} is loaded with other contents: give what is new a new version."
+                )
+                raise ClientError(message, "model", name, status=409)
+        self._change(lambda wanted: wanted | {name: [bundle.version for bundle in bundles]})
+
+    def unload(self, name: str) -> None:
+        """Take every version of `name` out of all workers; raises ClientError (404, or 409 for the default)."""
+        self.registry.find(name)
+        if name == self.registry.default:
+            raise ClientError(f"{name} answers at /, so it stays loaded: deploy another default first.", status=409)
+        self._change(lambda wanted: {other: versions for other, versions in wanted.items() if other != name})
+
+    def look(self) -> None:
+        """Begin to follow a change, if there is one; the worker calls this once a second."""
+        if self.hot and not self._applying and self._wanted()[0] > self._generation:
+            self._applying = True
+            gevent.spawn(self._follow)
+
+    def _change(self, change: Callable[[Wanted], Wanted]) -> None:
+        """In a thread, because it waits for files; raises ClientError where a worker refuses."""
+        gevent.get_hub().threadpool.apply(self._agree_on, (change,))
+
+    def _agree_on(self, change: Callable[[Wanted], Wanted]) -> None:
+        with self._alone():
+            generation, before = self._wanted()
+            self._want(generation + 1, change(before))
+            failure = self._wait_for(generation + 1)
+            if failure:
+                self._failure = failure
+                self._want(generation + 2, before)
+                self._wait_for(generation + 2)
+                raise ClientError(f"The models are those of before: {failure}.", "model")
+
+    def _wait_for(self, generation: int) -> str:
+        end = time.monotonic() + self.seconds
+        while time.monotonic() < end:
+            if (failure := self._agreed(generation)) is not None:
+                return failure
+            time.sleep(POLL_SECONDS)
+        return f"not every worker has loaded it within {self.seconds} s"
+
+    def _agreed(self, generation: int) -> str | None:
+        """None until every worker has looked at `generation`; then why one refused it, or nothing."""
+        assert self._directory
+        if generation == 0:
+            return ""
+        told = [json.loads(path.read_bytes()) for path in self._directory.glob(f"*{HAS}")]
+        looked = [each for each in told if each["generation"] >= generation]
+        if len(looked) < self.readiness.workers:
+            return None
+        return next((str(each["failure"]) for each in looked if each["failure"]), "")
+
+    def _follow(self) -> None:
+        """Become what is wanted, and tell; what is served meanwhile is what was."""
+        failure = ""
+        generation, wanted = self._wanted()
+        try:
+            new = gevent.get_hub().threadpool.apply(self._load_missing, (wanted,))
+            for name, versions in new.items():
+                self.registry.models.setdefault(name, {}).update(versions)
+            self._drop_unwanted(wanted)
+            self._changed()
+        except Exception as error:
+            if not isinstance(error, BundleError):
+                log.exception("a change of the models failed")
+            failure = str(error)
+        finally:
+            self._generation = generation
+            self._applying = False
+        self._write(f"{os.getpid()}{HAS}", {"generation": generation, "failure": failure})
+        log.info(
+            "models of generation %d: %s",
+            generation,
+            failure or ", ".join(f"{n}/{v}" for n, v in self.registry.loaded()),
+        )
+
+    def _load_missing(self, wanted: Wanted) -> dict[str, dict[int, Model]]:
+        loaded = set(self.registry.loaded())
+        return {
+            name: {
+                version: Model.load(read_bundle(self._models_dir / name / str(version)))
+                for version in versions
+                if (name, version) not in loaded
+            }
+            for name, versions in wanted.items()
+        }
+
+    def _drop_unwanted(self, wanted: Wanted) -> None:
+        for name, version in self.registry.loaded():
+            if version not in wanted.get(name, []):
+                del self.registry.models[name][version]
+        for name in [name for name, versions in self.registry.models.items() if not versions]:
+            del self.registry.models[name]
+
+    def _wanted(self) -> tuple[int, Wanted]:
+        """The generation and what it is; 0 is what the server started with."""
+        told = read_wanted(self._directory)
+        if told is None:
+            return 0, {name: sorted(versions) for name, versions in self.registry.models.items()}
+        return told["generation"], told["models"]
+
+    def _want(self, generation: int, models: Wanted) -> None:
+        self._write(WANTED, {"generation": generation, "models": models})
+
+    def _write(self, name: str, value: Any) -> None:
+        """By a rename, so that nobody reads half of it."""
+        assert self._directory
+        scratch = self._directory / f"{name}.{os.getpid()}.new"
+        scratch.write_text(json.dumps(value))
+        scratch.rename(self._directory / name)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One change at a time, in whichever worker; the kernel lets go of the lock if that dies."""
+        assert self._directory
+        with (self._directory / LOCK).open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def read_wanted(directory: Path | None) -> Any:
+    """What the file `wanted` in `directory` says, or None where nothing was changed yet."""
+    try:
+        return json.loads((directory / WANTED).read_bytes()) if directory else None
+    except FileNotFoundError:
+        return None

@@ -1,0 +1,114 @@
+"""Models loaded and unloaded while the server runs, in every worker or in none."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness import Bundles, Server, assert_error_shape, eventually
+
+Start = Callable[..., Server]
+IRIS = "[[5.1, 3.5, 1.4, 0.2]]"
+
+
+@pytest.fixture
+def hot(bundles: Bundles, start_server: Start) -> Server:
+    """Two workers over colours and iris, which may change."""
+    bundles.copy("colours")
+    bundles.copy("iris")
+    server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory), MODELHOST_HOT_MODELS="true")
+    server.wait_until_ready()
+    return server
+
+
+def change(server: Server, name: str, verb: str) -> Any:
+    return server.request("POST", f"/v2/repository/models/{name}/{verb}")
+
+
+def states(server: Server) -> dict[str, str]:
+    told = json.loads(server.request("POST", "/v2/repository/index").body)
+    return {f"{each['name']}/{each['version']}": each["state"] for each in told}
+
+
+def everywhere(server: Server, path: str, body: str) -> set[tuple[int, str | None]]:
+    """Status and model of twenty answers, each on a connection of its own, so that every worker gives some."""
+    answers = [server.request("POST", path, body) for _ in range(20)]
+    return {(answer.status, answer.headers["X-Model"]) for answer in answers}
+
+
+def new_version(bundles: Bundles, name: str, version: int) -> Path:
+    bundle = bundles.copy(name, f"{name}/{version}")
+    return bundles.edit(bundle, lambda manifest: manifest.update(version=version))
+
+
+def test_a_model_unloaded_is_gone_from_every_worker_and_comes_back(hot: Server) -> None:
+    assert change(hot, "iris", "unload").status == 200
+    assert everywhere(hot, "/models/iris/predict", IRIS) == {(404, None)}
+    assert states(hot) == {"colours/1": "READY", "iris/1": "UNAVAILABLE"}
+    assert "iris" not in hot.request("GET", "/openapi.json").body.decode()
+    assert change(hot, "iris", "load").status == 200
+    assert everywhere(hot, "/models/iris/predict", IRIS) == {(200, "iris/1")}
+    assert states(hot) == {"colours/1": "READY", "iris/1": "READY"}
+
+
+def test_a_new_version_is_loaded_under_requests_and_none_fails(hot: Server, bundles: Bundles) -> None:
+    new_version(bundles, "iris", 2)
+    assert states(hot)["iris/2"] == "UNAVAILABLE"
+    ended, found = threading.Event(), []
+
+    def ask() -> None:
+        while not ended.is_set():
+            found.append(hot.request("POST", "/models/iris/predict", IRIS).status)
+
+    asking = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in asking:
+        thread.start()
+    loaded = change(hot, "iris", "load")
+    ended.set()
+    for thread in asking:
+        thread.join()
+    assert (loaded.status, loaded.body) == (200, b"")
+    assert set(found) == {200}
+    assert everywhere(hot, "/models/iris/predict", IRIS) == {(200, "iris/2")}
+    assert everywhere(hot, "/models/iris/versions/1/predict", IRIS) == {(200, "iris/1")}
+
+
+def test_a_version_that_must_not_be_served_leaves_what_was(hot: Server, bundles: Bundles) -> None:
+    bundle = new_version(bundles, "iris", 2)
+    golden = json.loads((bundle / "golden.json").read_text())
+    golden[0]["outputs"]["species"] = "rose"
+    bundles.write(bundle, "golden.json", json.dumps(golden))
+    refused = change(hot, "iris", "load")
+    assert refused.status == 400
+    assert "iris/2/model.yaml: golden example 0" in assert_error_shape(refused.body)["error"]
+    assert everywhere(hot, "/models/iris/predict", IRIS) == {(200, "iris/1")}
+    assert states(hot) == {"colours/1": "READY", "iris/1": "READY", "iris/2": "UNAVAILABLE"}
+    told = json.loads(hot.request("POST", "/v2/repository/index").body)
+    assert any("rose" in each["reason"] for each in told) or any(each["reason"] == "unloaded" for each in told)
+
+
+def test_a_worker_that_comes_back_loads_what_is_wanted(hot: Server, bundles: Bundles) -> None:
+    new_version(bundles, "iris", 2)
+    assert change(hot, "iris", "load").status == 200
+    new_version(bundles, "iris", 3)  # nobody asked for this one
+    before = hot.worker_pids()
+    os.kill(before[0], signal.SIGKILL)
+    assert eventually(lambda: len(hot.ready_pids()) == 2 and before[0] not in hot.ready_pids())
+    assert everywhere(hot, "/models/iris/predict", IRIS) == {(200, "iris/2")}
+    assert eventually(lambda: states(hot)["iris/2"] == "READY")
+
+
+def test_what_cannot_be_done_is_told(hot: Server, bundles: Bundles) -> None:
+    assert change(hot, "lily", "load").status == 404
+    assert change(hot, "lily", "unload").status == 404
+    kept = change(hot, "colours", "unload")
+    assert kept.status == 409
+    assert "answers at /" in assert_error_shape(kept.body)["error"]
+    bundles.edit(bundles.directory / "iris" / "1", lambda manifest: manifest.update(description="Another"))
+    changed = change(hot, "iris", "load")
+    assert changed.status == 409
+    assert "a new version" in assert_error_shape(changed.body)["error"]
