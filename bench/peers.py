@@ -174,8 +174,8 @@ ALL = (
     cached(
         "modelhost-cached",
         "modelhost, nginx caches",
-        {"MODELHOST_CACHE_SECONDS": "600"},
-        {"reverse_proxy_cache_mb": 16},
+        {"MODELHOST_CACHE_SECONDS": "600", "MODELHOST_RELEASE": "bench"},
+        {"reverse_proxy_cache_mb": 16, "reverse_proxy_cache_epoch": "bench"},
     ),
     cached("modelhost-cached-app", "modelhost, the app caches", {"MODELHOST_CACHE_MB": "16"}, {}),
     Peer(

@@ -34,6 +34,7 @@ HOST = {
     },
     "model_server_models": ["models/colours/1", "models/iris/1"],
     "model_server_image": "modelhost-app:0123456789ab",
+    "model_server_release": "ba9876543210",
     "model_server_read": {
         "bundles": [
             {"name": "colours", "version": 1, "digest": "a" * 64, "path": "models/colours/1"},

@@ -41,6 +41,9 @@ NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
         {"reverse_proxy_http_port": 8080, "reverse_proxy_server_names": ["models.example.org", "*.example.org"]},
         {"ansible_facts": {"all_ipv6_addresses": []}},
         {"reverse_proxy_body_limit_mb": 1024, "reverse_proxy_timeout_seconds": 3605},
+        {"reverse_proxy_metrics_allow": ["10.0.0.5", "192.168.0.0/16", "fd00:1::/64"]},
+        {"reverse_proxy_cache_mb": 8},
+        {"reverse_proxy_cache_mb": 4096, "reverse_proxy_cache_epoch": "2025-01-31.a_b"},
     ],
 )
 def test_nginx_accepts_its_configuration(overrides, read):
@@ -67,6 +70,19 @@ def compose(read: Read, role: str, template: str, **overrides: Any) -> dict[str,
     return service
 
 
+def test_nothing_is_cached_unless_somebody_asks_for_it():
+    assert "cache_path" not in render("reverse_proxy", "etc/nginx/nginx.conf.j2")
+    assert "cache_path" in render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8)
+
+
+def test_a_new_release_changes_the_configuration_of_a_proxy_that_caches_and_of_no_other():
+    def rendered(release: str, **overrides: Any) -> str:
+        return render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_release=release, **overrides)
+
+    assert rendered("one") == rendered("two")
+    assert rendered("one", reverse_proxy_cache_mb=8) != rendered("two", reverse_proxy_cache_mb=8)
+
+
 @pytest.mark.parametrize(("role", "template"), COMPOSE_FILES)
 def test_no_container_publishes_a_port_or_has_more_rights_than_it_needs(role, template, read):
     service = compose(read, role, template)
@@ -84,6 +100,23 @@ def test_no_container_publishes_a_port_or_has_more_rights_than_it_needs(role, te
     assert service["restart"] == "unless-stopped"
 
 
+def test_the_cache_has_memory_of_its_own(read):
+    def sizes(**overrides: Any) -> tuple[int, str]:
+        service = compose(read, "reverse_proxy", "srv/modelhost/proxy/compose.yml.j2", **overrides)
+        return int(service["mem_limit"]) // 1024**2, service["tmpfs"][0].rpartition("size=")[2]
+
+    assert sizes() == (128, "64m")
+    assert sizes(reverse_proxy_cache_mb=100) == (228, "164m")
+
+
+def test_the_app_answers_with_the_release_that_the_proxys_cache_names(read):
+    release = "001234567e89"  # which YAML would take for a number
+    app = compose(read, "model_server", "srv/modelhost/app/compose.yml.j2", model_server_release=release)
+    nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_release=release, reverse_proxy_cache_mb=8)
+    assert app["environment"]["MODELHOST_RELEASE"] == release
+    assert f"\\Q{release}\\E" in nginx
+
+
 def test_the_app_has_no_network_and_reads_its_bundles_only(read):
     service = compose(read, "model_server", "srv/modelhost/app/compose.yml.j2")
     assert service["network_mode"] == "none"
@@ -97,6 +130,12 @@ def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
     gunicorn = int(app["environment"]["MODELHOST_TIMEOUT_SECONDS"])
     assert 30 < gunicorn < 35 < int(app["stop_grace_period"].rstrip("s"))
     assert "proxy_read_timeout 35s;" in nginx
+
+
+@pytest.mark.parametrize(("cache_mb", "seconds"), [(0, "0"), (8, "86400")])
+def test_the_app_lets_answers_be_kept_where_the_proxy_keeps_them(cache_mb, seconds, read):
+    app = compose(read, "model_server", "srv/modelhost/app/compose.yml.j2", reverse_proxy_cache_mb=cache_mb)
+    assert app["environment"]["MODELHOST_CACHE_SECONDS"] == seconds
 
 
 def test_the_limits_of_a_host_of_one_gigabyte_leave_room_for_the_engine():

@@ -1,28 +1,18 @@
 """nginx answers for itself where the app cannot, in the app's one shape of an error; a reload is enough for it."""
 
 import json
-import os
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
+from proxied import converge
 
 SHAPE = {"error", "field", "received", "expected", "example"}
-SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-TESTBED = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "testbed"
 
 
 def curl(host, *options: str) -> tuple[int, dict]:
     answer = host.check_output("curl -s -w '\\n%{http_code}' " + " ".join(options) + " http://127.0.0.1/")
     body, status = answer.rsplit("\n", 1)
     return int(status), json.loads(body)
-
-
-def converge(**variables: object) -> subprocess.CompletedProcess[str]:
-    """Run the role again with other values."""
-    command = ["ansible-playbook", "-i", str(TESTBED), "-e", json.dumps(variables), str(SCENARIO / "converge.yml")]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 def started_at(host) -> str:
