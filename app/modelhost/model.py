@@ -15,6 +15,7 @@ from modelhost.inputs import InputReader
 from modelhost.outputs import OutputWriter
 from modelhost.records import read_record
 from modelhost.runtimes import Runtime, open_runtime
+from modelhost.wording import brief
 
 log = logging.getLogger(__name__)
 
@@ -124,12 +125,11 @@ class Model:
         for way, answered in (("", answers), (" in a batch", together)):
             for number, (example, answer) in enumerate(zip(examples, answered, strict=True)):
                 for name, wanted in example.outputs.items():
-                    if not close(answer[name], wanted, bundle.manifest.tolerance):
+                    told = first_difference(answer[name], wanted, bundle.manifest.tolerance, name)
+                    if told:
                         raise bundle.refuse(
                             "golden",
-                            f"example {number} expects {name} {wanted!r}, but the model "
-                            f"answers {answer[name]!r}{way}: record the example anew if the "
-                            "model is right",
+                            f"example {number} expects {told}{way}: record the example anew if the model is right",
                         )
 
     def _fed(self, inputs: Arrays) -> Arrays:
@@ -152,7 +152,24 @@ def close(answer: Any, wanted: Any, tolerance: float) -> bool:
     if isinstance(answer, list) and isinstance(wanted, list):
         pairs = zip(answer, wanted, strict=False)
         return len(answer) == len(wanted) and all(close(a, w, tolerance) for a, w in pairs)
-    numbers = {type(answer), type(wanted)} <= {int, float}
-    if numbers and float in (type(answer), type(wanted)):
+    if _are_numbers(answer, wanted) and float in (type(answer), type(wanted)):
         return math.isclose(answer, wanted, rel_tol=tolerance, abs_tol=tolerance)
     return type(answer) is type(wanted) and bool(answer == wanted)
+
+
+def first_difference(answer: Any, wanted: Any, tolerance: float, place: str) -> str | None:
+    """Where two JSON values, found at `place`, are first not alike (see `close`), in a clause; None where they are."""
+    if isinstance(answer, list) and isinstance(wanted, list) and len(answer) == len(wanted):
+        pairs = enumerate(zip(answer, wanted, strict=True))
+        found = (first_difference(a, w, tolerance, f"{place}[{number}]") for number, (a, w) in pairs)
+        return next((told for told in found if told), None)
+    if close(answer, wanted, tolerance):
+        return None
+    by = f" (a difference of {abs(answer - wanted):.2g})" if _are_numbers(answer, wanted) else ""
+    lengths = isinstance(answer, list) and isinstance(wanted, list)
+    expected, got = (f"a list of {len(value)}" if lengths else repr(brief(value)) for value in (wanted, answer))
+    return f"{place} {expected}, but the model answers {got}{by}"
+
+
+def _are_numbers(*values: Any) -> bool:
+    return {type(value) for value in values} <= {int, float}

@@ -1,5 +1,6 @@
 """Bundles that must not be served are refused with a sentence that says what to change."""
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -169,6 +170,21 @@ def test_golden_examples_that_the_model_does_not_answer_refuse_it(bundles: Bundl
     sentence = refusal(bundles, "colours")
     assert "golden" in sentence
     assert said in sentence
+
+
+def test_a_golden_array_that_differs_is_told_by_its_first_place_and_difference(bundles: Bundles) -> None:
+    bundle = bundles.copy("iris")
+    examples = json.loads((bundle / "golden.json").read_text())
+    right = examples[2]["outputs"]["probabilities"][1]
+    examples[2]["outputs"]["probabilities"][1] = right + 0.25
+    bundles.write(bundle, "golden.json", json.dumps(examples))
+    sentence = refusal(bundles, "iris")
+    assert f"example 2 expects probabilities[1] {right + 0.25}, but the model answers {right}" in sentence
+    assert "(a difference of 0.25): record" in sentence
+    examples[2]["outputs"]["probabilities"] = [0.1] * 1000
+    bundles.write(bundle, "golden.json", json.dumps(examples))
+    sentence = refusal(bundles, "iris")
+    assert "example 2 expects probabilities a list of 1000, but the model answers a list of 3: record" in sentence
 
 
 @pytest.mark.parametrize(
