@@ -3,4 +3,4 @@
 This file imports nothing: the control machine imports `modelhost.bundle` without numpy or Flask.
 """
 
-__version__ = "0.1.0"  # as in pyproject.toml
+__version__ = "0.1.0"  # read by pyproject.toml too

@@ -3,7 +3,7 @@
 import difflib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import yaml
@@ -17,7 +17,7 @@ WRITE = {
     "name": "a name such as iris (a model's: lower-case letters, digits, - and _)",
     "version": "a positive integer such as 1",
     "description": "one sentence such as Species of an iris from four measurements",
-    "format": "one of " + ", ".join(Format.__args__),  # type: ignore[attr-defined]
+    "format": "one of " + ", ".join(get_args(Format)),
     "entry": "the file the format loads, such as model.onnx",
     "files": "each file but model.yaml with its sha256, such as model.onnx: <64 hex digits>",
     "inputs": "a list of inputs, each with name, datatype and shape",
@@ -35,7 +35,7 @@ WRITE = {
     "statistics": "the file that describes the sample, such as statistics.json",
     "origin": "texts by name, such as library: scikit-learn 1.7",
     "tensor": "the tensor's name inside the model file, such as X",
-    "datatype": "one of " + ", ".join(Datatype.__args__),  # type: ignore[attr-defined]
+    "datatype": "one of " + ", ".join(get_args(Datatype)),
     "shape": "the shape of one row, such as [4], or [] for a scalar",
     "features": "a list of columns, each with a name",
     "minimum": "a number such as 0",

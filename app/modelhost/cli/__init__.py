@@ -1,9 +1,8 @@
 """The `modelhost` command, for people who train models. It needs no Docker."""
 
-from importlib import metadata
-
 import click
 
+from modelhost import __version__
 from modelhost.cli.check import check
 from modelhost.cli.list import list_models
 from modelhost.cli.pack import pack
@@ -20,15 +19,8 @@ Completion, for bash (zsh and fish alike):
 """
 
 
-def _version() -> str:
-    try:
-        return metadata.version("modelhost")
-    except metadata.PackageNotFoundError:  # run from its source
-        return "(not installed)"
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"]}, epilog=EPILOG)
-@click.version_option(_version())
+@click.version_option(__version__)
 def main() -> None:
     """Make bundles of models, check them, serve them, and ask a server for predictions."""
 
