@@ -15,8 +15,9 @@ from modelhost.cli.reports import Report, progress, reporting, table
 def check(bundles: tuple[Path, ...]) -> Report:
     """Check BUNDLES as the server would: schema, digests, golden examples; and measure them.
 
-    Each model runs in a process of its own. Load time, memory and latency must be within the
-    objectives of its model.yaml, where it has any.
+    Each model runs in a process of its own. Memory and latency must be within the objectives of its
+    model.yaml, where it has any. Where its batching is not what this machine's timing says, that is
+    told, and is no fault.
 
     \b
     Example:
@@ -31,6 +32,7 @@ def check(bundles: tuple[Path, ...]) -> Report:
 
 
 def _measured(bundle: Bundle) -> dict[str, Any]:
+    from modelhost.packing import batching
     from modelhost.packing.costs import measure
 
     progress(f"Running {bundle.name} version {bundle.version} ...")
@@ -52,12 +54,15 @@ def _measured(bundle: Bundle) -> dict[str, Any]:
         "examples": len(bundle.examples),
         **costs,
         "missed": missed,
+        "batching_differs": batching.differs(bundle.manifest.batching, costs["call_ms"]),
         "ok": not missed,
     }
 
 
 def _told(bundle: Bundle, found: dict[str, Any]) -> str:
-    objectives = bundle.manifest.objectives
+    from modelhost.packing import batching
+
+    objectives, shared = bundle.manifest.objectives, bundle.manifest.batching
     fields = f"{len(bundle.manifest.inputs)} inputs, {len(bundle.manifest.outputs)} outputs"
     rows = [
         ["  schema", "ok", fields],
@@ -68,6 +73,9 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
         ["  latency", _judged(found, "latency_ms"),
          f"p50 {found['latency_p50_ms']:.3f} ms, p99 {found['latency_p99_ms']:.3f} ms a row"
          + _within(objectives.latency_ms, "ms")],
+        ["  batching", "differs" if found["batching_differs"] else "ok",
+         batching.told(found["call_ms"])
+         + f" (model.yaml: {f'up to {shared.max_rows} rows' if shared else 'none'})"],
     ]  # fmt: skip
     head = f"{bundle.name} version {bundle.version} ({bundle.manifest.format}), digest {bundle.digest[:12]}"
     return f"{head}\n{table(rows)}"

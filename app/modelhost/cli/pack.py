@@ -41,6 +41,11 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option(
     "--allow-pickle", is_flag=True, help="If it must stay native, as a pickle: it can run any code on the server."
 )
+@click.option("--batching/--no-batching", default=None,
+              help="Whether requests that wait share a call of the model. Default: by its own timing.")  # fmt: skip
+@click.option(
+    "--pure", is_flag=True, help="Promise of a Python class: equal inputs, equal outputs, so caches may answer."
+)
 @reporting
 def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
     """Make a bundle of MODEL, a file of ONNX, scikit-learn (joblib, pickle, skops), LightGBM,
@@ -66,6 +71,8 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
 
 
 def _told(found: dict[str, Any]) -> str:
+    from modelhost.packing.batching import told
+
     costs = found["costs"]
     lines = [
         f"{found['bundle']}: {found['kind']} of {found['library']}, as {found['format']}",
@@ -73,6 +80,18 @@ def _told(found: dict[str, Any]) -> str:
         *(f"  {note}" for note in found["notes"]),
         f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
+        f"  {told(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
         f"Next: modelhost serve {found['bundle']}",
     ]
     return "\n".join(lines)
+
+
+def _asked(shared: dict[str, Any] | None, timings: dict[int, float]) -> str:
+    """What model.yaml says of batching, after what the timing says."""
+    from modelhost.packing.batching import pays
+
+    if shared and not pays(timings):
+        return f"; but --batching was given: up to {shared['max_rows']} rows"
+    if shared:
+        return f"; company changes an answer by at most {shared['difference']:g}"
+    return "; but --no-batching was given" if pays(timings) else ""

@@ -13,15 +13,18 @@ from typing import Any
 
 from modelhost.bundle import read_bundle
 from modelhost.manifest import BundleError, label
+from modelhost.packing.batching import time_calls
 
 CALLS, SECONDS = 1000, 0.3  # whichever comes first
+SHARED_CALLS, SHARED_SECONDS = 50, 0.1  # likewise, for each number of rows
 
 
-def measure(directory: Path) -> dict[str, float]:
-    """load_ms, memory_mb, latency_p50_ms and latency_p99_ms of the bundle in `directory`.
+def measure(directory: Path) -> dict[str, Any]:
+    """load_ms, memory_mb, latency_p50_ms, latency_p99_ms and call_ms of the bundle in `directory`.
 
     Memory is what the model adds to a process that has its library. Latency is one row from
-    JSON to JSON, without HTTP. Raises BundleError where the server would refuse the bundle.
+    JSON to JSON, without HTTP; call_ms has by rows what a call of the model takes (see batching.py).
+    Raises BundleError where the server would refuse the bundle.
     """
     command = [sys.executable, "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as gunicorn_conf.py has it
@@ -34,23 +37,27 @@ def measure(directory: Path) -> dict[str, float]:
         raise BundleError(f"{label(Path(directory).absolute())}: {problem}") from None
     if "refused" in told:
         raise BundleError(told["refused"])
-    return told
+    return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}}
 
 
-def seconds_per_call(call: Callable[[], object], calls: int = CALLS, seconds: float = SECONDS) -> list[float]:
-    """The sorted durations of at least 10 and at most `calls` calls, until `seconds` have passed."""
+def seconds_per_call(
+    call: Callable[[], object], calls: int = CALLS, seconds: float = SECONDS, least: int = 10
+) -> list[float]:
+    """The sorted durations of at least `least` and at most `calls` calls, until `seconds` have passed."""
     took: list[float] = []
     end = time.perf_counter() + seconds
-    while len(took) < 10 or (len(took) < calls and time.perf_counter() < end):
+    while len(took) < least or (len(took) < calls and time.perf_counter() < end):
         start = time.perf_counter()
         call()
         took.append(time.perf_counter() - start)
     return sorted(took)
 
 
-def _costs(directory: Path) -> dict[str, float]:
+def _costs(directory: Path) -> dict[str, Any]:
+    import numpy as np
     import orjson
 
+    from modelhost.datatypes import stack
     from modelhost.model import Model
     from modelhost.records import read_record
     from modelhost.runtimes import runtime_class
@@ -69,11 +76,19 @@ def _costs(directory: Path) -> dict[str, float]:
         return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
 
     took = seconds_per_call(answer)
+    examples = stack([read_record(model.inputs, example.inputs) for example in bundle.examples])
+
+    def call_ms(rows: int) -> float:
+        batch = {name: array[np.arange(rows) % len(array)] for name, array in examples.items()}
+        took = seconds_per_call(lambda: model.predict(batch), SHARED_CALLS, SHARED_SECONDS, least=5)
+        return took[len(took) // 2] * 1e3
+
     return {
         "load_ms": load_ms,
         "memory_mb": max(0.0, _resident_mb() - before),
         "latency_p50_ms": took[len(took) // 2] * 1e3,
         "latency_p99_ms": took[int(len(took) * 0.99)] * 1e3,
+        "call_ms": time_calls(call_ms),
     }
 
 

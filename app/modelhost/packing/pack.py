@@ -16,7 +16,8 @@ import yaml
 
 from modelhost.bundle import MANIFEST
 from modelhost.datatypes import Arrays
-from modelhost.packing.batches import tolerance_for
+from modelhost.packing import batching
+from modelhost.packing.company import difference_in_company, tolerance_for
 from modelhost.packing.costs import measure
 from modelhost.packing.engine import Engine, choose_engine
 from modelhost.packing.errors import PackError
@@ -46,6 +47,8 @@ class Order:
     convert: bool = True
     ranges: bool = False
     allow_pickle: bool = False
+    batching: bool | None = None  # None: by timing
+    pure: bool = False
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -62,9 +65,12 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     source = open_source(order.model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)
+    if order.pure:
+        _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     engine = choose_engine(source, reference, order.tolerance, order.may_differ, order.convert)
-    tolerance = tolerance_for(engine.predict, engine.batch, order.tolerance)
+    difference = difference_in_company(engine.predict, engine.batch)
+    tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
             f"tolerance {tolerance:g}: the model's answers change that much with the rows sent together"
@@ -79,7 +85,14 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
         say("Measuring, as `modelhost check` does ...")
         costs = measure(directory)
-        _write_manifest(directory, manifest | {"objectives": _objectives(costs)})
+        shared = _batching(order, engine, costs["call_ms"], difference)
+        tolerance = tolerance_for(shared.get("difference", difference), tolerance)
+        measured = {
+            "tolerance": tolerance,
+            "objectives": _objectives(costs),
+            **({"batching": shared} if shared else {}),
+        }
+        _write_manifest(directory, manifest | measured)
         target.parent.mkdir(exist_ok=True)
         os.rename(directory, target)
     finally:
@@ -88,6 +101,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     return {
         "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
         "library": source.library, "kind": source.kind, "conversion": engine.told, "costs": costs, "notes": notes,
+        "batching": shared or None,
     }  # fmt: skip
 
 
@@ -108,6 +122,22 @@ def _reference(source: Source) -> Arrays:
         if array.shape[:1] != (rows,):
             raise PackError(f"output {name} has the shape {array.shape} for {rows} rows: its rows must come first")
     return answers
+
+
+def _check_pure(source: Source, reference: Arrays) -> None:
+    """--pure is a promise; one that the sample breaks at once is refused."""
+    for name, array in source.predict(source.batch).items():
+        if not np.array_equal(array, reference[name], equal_nan=reference[name].dtype.kind == "f"):
+            raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
+
+
+def _batching(order: Order, engine: Engine, timings: batching.Timings, difference: float) -> dict[str, Any]:
+    """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
+    if not (batching.pays(timings) if order.batching is None else order.batching):
+        return {}
+    rows = batching.best_rows(timings)
+    most = max(difference, difference_in_company(engine.predict, engine.batch, rows))
+    return {"max_rows": rows, "difference": float(f"{most:.1e}")}
 
 
 def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
@@ -154,6 +184,7 @@ def _manifest(
         "format": saved.format,
         "entry": saved.entry,
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
+        **({"pure": True} if order.pure else {}),
         "files": {},
         "inputs": engine.inputs,
         "outputs": outputs,

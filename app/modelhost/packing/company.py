@@ -7,33 +7,37 @@ import numpy as np
 from modelhost.datatypes import Array, Arrays
 from modelhost.packing.errors import PackError
 
-ROWS = 16
+ROWS = 16  # that are asked alone
 MOST = 0.01  # a model that differs by more is not one that answers rows
 
 
-def tolerance_for(predict: Callable[[Arrays], Arrays], batch: Arrays, tolerance: float) -> float:
-    """`tolerance`, or more where the model's own arithmetic changes with the batch by more.
+def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, rows: int = ROWS) -> float:
+    """The most that an answer alone differs from the same one in a call of `rows` rows of `batch`.
 
-    Quantised models, for one, scale by the largest value among all rows. Raises PackError where a
-    label changes, or a number by more than 1 %: then rows are mixed up, or normalised together.
+    Absolute or relative, whichever is smaller. Quantised models, for one, scale by the largest value among all
+    rows. Raises PackError where a label changes, or a number by more than 1 %: then rows are mixed up, or
+    normalised together.
     """
-    some = {name: array[:ROWS] for name, array in batch.items()}
-    rows = len(next(iter(some.values())))
-    together = predict(some)
-    alone = [predict({name: array[row : row + 1] for name, array in some.items()}) for row in range(rows)]
+    company = {name: array[np.arange(rows) % len(array)] for name, array in batch.items()}
+    places = np.unique(np.linspace(0, rows - 1, ROWS).astype(int))
+    together = predict(company)
+    alone = [predict({name: array[place : place + 1] for name, array in company.items()}) for place in places]
     found = 0.0
-    for name, left in together.items():
+    for name, answers in together.items():
         try:
             right = np.concatenate([np.asarray(answer[name]) for answer in alone])
-            found = max(found, _difference(np.asarray(left), right))
-        except ValueError as error:
+            found = max(found, _difference(np.asarray(answers)[places], right))
+        except (ValueError, IndexError) as error:
             raise PackError(f"output {name} has another shape for one row than for {rows}: {error}") from error
     if found > MOST:
         instead = "is it in training mode, or does it normalise across rows?"
         raise PackError(f"the model's answer to a row depends on the rows sent with it (by {found:.2g}): {instead}")
-    if found <= tolerance / 2:
-        return tolerance
-    return float(f"{4 * found:.0e}")
+    return found
+
+
+def tolerance_for(difference: float, tolerance: float) -> float:
+    """`tolerance`, or more where company changes an answer by more than half of it."""
+    return tolerance if difference <= tolerance / 2 else float(f"{4 * difference:.0e}")
 
 
 def _difference(left: Array, right: Array) -> float:
