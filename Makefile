@@ -26,7 +26,7 @@ test: .venv .cache/libraries ## prove everything (README.md tells what each rung
 test-app: .venv .cache/libraries ## the app, and the clients of every protocol: no engine is needed
 	@$(BIN)/python tests/run.py app clients
 
-test-pack: .venv .cache/libraries ## `modelhost pack`, with the libraries of models (installs 700 MB)
+test-pack: .venv .cache/libraries ## `modelhost pack`, with the libraries of models (installs 1.3 GB)
 	@$(BIN)/python tests/run.py pack
 
 test-roles: .venv ## the roles' templates, as the programs read them that they are for

@@ -8,7 +8,7 @@ Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
     "FP16", "FP32", "FP64", "BYTES",
 ]  # fmt: skip
-Format = Literal["onnx", "skops", "lightgbm", "xgboost", "python", "pickle"]
+Format = Literal["onnx", "skops", "lightgbm", "xgboost", "catboost", "python", "pickle"]
 Number = int | float
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]

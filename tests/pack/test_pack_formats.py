@@ -161,7 +161,7 @@ def test_a_pickle_is_not_opened_unless_the_bundle_says_so(tmp_path: Path, monkey
     assert not Path("sprung").exists()
 
 
-@pytest.mark.parametrize("kind", ["skops", "lightgbm", "xgboost", "onnx"])
+@pytest.mark.parametrize("kind", ["skops", "lightgbm", "xgboost", "catboost", "onnx"])
 def test_a_pickle_under_another_formats_name_is_not_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
@@ -198,7 +198,7 @@ def test_every_trusted_type_is_one_of_scikit_learns_own(tmp_path: Path) -> None:
     assert all(name.startswith("sklearn.") for name in skops_runtime.TRUSTED)
 
 
-@pytest.mark.parametrize(("kind", "library"), [("xgboost", "xgboost"), ("lightgbm", "lightgbm"), ("skops", "skops")])
+@pytest.mark.parametrize(("kind", "library"), [(kind, kind) for kind in ("catboost", "lightgbm", "skops", "xgboost")])
 def test_a_missing_library_is_named_with_its_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, library: str
 ) -> None:

@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import catboost
 import joblib
 import lightgbm
 import numpy as np
@@ -49,7 +50,7 @@ def _iris(model: Any, named: bool = False) -> Trained:
     data = load_iris()
     target = data.target_names[data.target] if named else data.target
     model.fit(data.data, target)
-    answers = {"label": model.predict(data.data).tolist()}
+    answers = {"label": model.predict(data.data).ravel().tolist()}  # CatBoost gives a column
     if hasattr(model, "predict_proba"):
         answers["probabilities"] = model.predict_proba(data.data).tolist()
     return Trained(model, dict(zip(COLUMNS, data.data.T.tolist(), strict=True)), answers)
@@ -84,7 +85,39 @@ def _waves() -> Trained:
     return _iris(make_pipeline(Waves(), LogisticRegression(max_iter=2000)), named=True)
 
 
+def _catboost(kind: Any, **options: Any) -> Any:
+    return kind(iterations=15, verbose=False, allow_writing_files=False, thread_count=1, random_seed=1, **options)
+
+
+def _catboost_mixed() -> Trained:
+    """Categories as text and as integers, which ONNX cannot have of CatBoost."""
+    import pandas
+
+    rng = np.random.default_rng(5)
+    table = pandas.DataFrame({
+        "age": rng.integers(18, 90, 120), "city": rng.choice(["Bern", "Genève", "Zürich"], 120),
+        "rooms": rng.integers(1, 5, 120), "income": rng.normal(3000, 900, 120).round(2),
+    })  # fmt: skip
+    stays = np.where(table.income / 100 + 20 * (table.city == "Bern") + 5 * table.rooms > 45, "yes", "no")
+    model = _catboost(catboost.CatBoostClassifier, cat_features=["city", "rooms"]).fit(table, stays)
+    answers = {"label": model.predict(table).tolist(), "probabilities": model.predict_proba(table).tolist()}
+    return Trained(model, {name: table[name].tolist() for name in table}, answers)
+
+
+def _counts() -> Trained:
+    data = load_diabetes()
+    model = _catboost(catboost.CatBoostRegressor, loss_function="Poisson").fit(data.data, data.target)
+    rows = data.data[:120]
+    columns = dict(zip(data.feature_names, rows.T.tolist(), strict=True))
+    return Trained(model, columns, {"prediction": model.predict(rows).tolist()})
+
+
 TRAINERS = {
+    "catboost": lambda: _iris(_catboost(catboost.CatBoostClassifier), named=True),
+    "catboost-counted": lambda: _iris(_catboost(catboost.CatBoostClassifier)),
+    "catboost-counts": _counts,
+    "catboost-mixed": _catboost_mixed,
+    "catboost-regression": lambda: _diabetes(_catboost(catboost.CatBoostRegressor)),
     "logistic": lambda: _iris(make_pipeline(StandardScaler(), LogisticRegression()), named=True),
     "forest": lambda: _iris(RandomForestClassifier(20, random_state=1)),
     "histogram": lambda: _iris(HistGradientBoostingClassifier(max_iter=10)),

@@ -49,7 +49,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @reporting
 def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
     """Make a bundle of MODEL, a file of ONNX, scikit-learn (joblib, pickle, skops), LightGBM,
-    XGBoost, or Python with a class Model.
+    XGBoost, CatBoost, or Python with a class Model.
 
     The schema, golden examples and statistics come from the model and the sample. Where ONNX
     answers the sample alike, the bundle has the model as ONNX, which is smaller and faster.

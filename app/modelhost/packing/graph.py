@@ -14,10 +14,23 @@ def without_zipmaps(model: Any) -> list[str]:
     changed = []
     for node in [node for node in model.graph.node if node.op_type == "ZipMap"]:
         output = next(value for value in model.graph.output if value.name == node.output[0])
-        output.CopyFrom(helper.make_tensor_value_info(node.input[0], onnx.TensorProto.FLOAT, [None, None]))
+        output.CopyFrom(floats(node.input[0], [None, None]))
         model.graph.node.remove(node)
         changed.append(output.name)
     return changed
+
+
+def floats(name: str, shape: list[int | None]) -> Any:
+    """The declaration of a float32 tensor; None is a dimension that varies."""
+    return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+
+def with_input_named(model: Any, name: str) -> None:
+    """Call the one input of `model` `name`."""
+    (value,) = model.graph.input
+    for node in model.graph.node:
+        node.input[:] = [name if other == value.name else other for other in node.input]
+    value.name = name
 
 
 def with_scalar_inputs(model: Any, batch: Arrays) -> None:

@@ -17,6 +17,7 @@ RUNTIMES = {
     "skops": ("modelhost.runtimes.skops", "SkopsRuntime"),
     "lightgbm": ("modelhost.runtimes.lightgbm", "LightgbmRuntime"),
     "xgboost": ("modelhost.runtimes.xgboost", "XgboostRuntime"),
+    "catboost": ("modelhost.runtimes.catboost", "CatboostRuntime"),
     "pickle": ("modelhost.runtimes.pickle", "PickleRuntime"),
 }
 

@@ -14,8 +14,10 @@ FORMATS = {
     ".joblib": "sklearn", ".pkl": "sklearn", ".pickle": "sklearn", ".skops": "sklearn",
     ".txt": "lightgbm", ".lgb": "lightgbm",
     ".json": "xgboost", ".ubj": "xgboost",
+    ".cbm": "catboost",
     ".py": "python",
 }  # fmt: skip
+BOOSTED = {"catboost", "lightgbm", "xgboost"}  # each with an extra of its own, called as its package is
 
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
@@ -34,5 +36,5 @@ def load_format(name: str) -> ModuleType:
     try:
         return importlib.import_module(f"modelhost.packing.formats.{name}")
     except ModuleNotFoundError as error:
-        extra = name if name in ("lightgbm", "xgboost") else "pack"
-        raise PackError(f"{error.name} is not installed: pip install 'modelhost[{extra}]'") from error
+        extras = f"pack,{name}" if name in BOOSTED else "pack"
+        raise PackError(f"{error.name} is not installed: pip install 'modelhost[{extras}]'") from error

@@ -17,14 +17,13 @@ from skl2onnx.common import data_types as types
 from modelhost.datatypes import Arrays
 from modelhost.packing.columns import choose, column_inputs, matrix_input
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats import load_format
+from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
 from modelhost.packing.source import Saved, Source
 from modelhost.runtimes.estimator import answers, as_table
 from modelhost.runtimes.skops import untrusted_types
 
 OPSET = 18
-BOOSTED = {"lightgbm": "lightgbm", "xgboost": "xgboost"}  # the package of the estimator: its format
 TENSORS = {
     "FP32": types.FloatTensorType, "FP64": types.DoubleTensorType, "INT64": types.Int64TensorType,
     "BYTES": types.StringTensorType, "BOOL": types.BooleanTensorType,
@@ -36,7 +35,7 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     estimator = _load(path)
     package = type(estimator).__module__.partition(".")[0]
     if package in BOOSTED:
-        source: Source = load_format(BOOSTED[package]).inspect_estimator(estimator, sample)
+        source: Source = load_format(package).inspect_estimator(estimator, sample)
         return source
     if not hasattr(estimator, "predict") and not hasattr(estimator, "transform"):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform")

@@ -1,0 +1,66 @@
+"""CatBoost: its own binary files, and its estimators out of a pickle."""
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import catboost
+import onnx
+
+from modelhost.datatypes import Arrays
+from modelhost.packing import graph
+from modelhost.packing.columns import choose, column_inputs, matrix_input
+from modelhost.packing.errors import PackError
+from modelhost.packing.samples import Sample
+from modelhost.packing.source import Saved, Source
+from modelhost.runtimes.catboost import load, model_answers, objective_of
+
+
+def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
+    """The model in a .cbm file."""
+    try:
+        return _inspect(load(path), sample)
+    except catboost.CatBoostError as error:
+        raise PackError(f"{path} is no CatBoost model: {str(error).strip().splitlines()[0]}") from error
+
+
+def inspect_estimator(estimator: Any, sample: Sample) -> Source:
+    """A fitted CatBoostClassifier, CatBoostRegressor and their like."""
+    return _inspect(estimator, sample)
+
+
+def _inspect(model: Any, sample: Sample) -> Source:
+    notes: list[str] = []
+    names = model.feature_names_
+    known = [] if names == [str(place) for place in range(len(names))] else names
+    chosen = choose(sample, known, len(names), notes)
+    if model.get_embedding_feature_indices():
+        raise PackError("the model takes embeddings as features: pack it as a Python class (see docs/pack.md)")
+    texts = model.get_cat_feature_indices() + model.get_text_feature_indices()
+    # With categories or text, each feature is an input of its own; else all are numbers, in CatBoost's own float32.
+    inputs, batch = column_inputs(chosen) if texts else matrix_input(chosen, "FP32")
+
+    def predict(rows: Arrays) -> Arrays:
+        return model_answers(model, rows)
+
+    def save(directory: Path) -> Saved:
+        model.save_model(str(directory / "model.cbm"))
+        return Saved("catboost", "model.cbm")
+
+    def convert(datatypes: dict[str, str]) -> Any:
+        with tempfile.TemporaryDirectory() as scratch:
+            model.save_model(f"{scratch}/model.onnx", format="onnx")
+            exported = onnx.load(f"{scratch}/model.onnx")
+        if not graph.without_zipmaps(exported):  # a regression, which gives (rows, 1), whatever the export declares
+            exported.graph.output[0].CopyFrom(graph.floats(exported.graph.output[0].name, [None, 1]))
+        graph.with_input_named(exported, *datatypes)
+        return exported
+
+    objective = objective_of(model)
+    return Source(
+        f"CatBoost {catboost.__version__}", f"{type(model).__name__} of {model.tree_count_} trees ({objective})",
+        inputs, batch, predict, save, convert,
+        datatypes=[{schema["name"]: schema["datatype"] for schema in inputs}],
+        classes=tuple(model.classes_),
+        notes=notes,
+    )  # fmt: skip
