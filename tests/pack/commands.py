@@ -53,7 +53,7 @@ def run(*arguments: object, cwd: Path, **variables: str) -> Result:
 
 
 @contextmanager
-def serving(*arguments: object, cwd: Path) -> Iterator[str]:
+def serving(*arguments: object, cwd: Path, **variables: str) -> Iterator[str]:
     """`modelhost serve` with the arguments, ready; gives its URL, and ends it as Ctrl-C does."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -61,7 +61,7 @@ def serving(*arguments: object, cwd: Path) -> Iterator[str]:
     log = cwd / "serve.log"
     command = [*COMMAND, "serve", *map(str, arguments), "--bind", bind]
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=cwd, env=environment(), stdout=output, stderr=output)
+        process = subprocess.Popen(command, cwd=cwd, env=environment(**variables), stdout=output, stderr=output)
     try:
         deadline = time.monotonic() + 30
         while "Ready at" not in log.read_text():

@@ -1,17 +1,21 @@
 """check, serve, predict and list, on the example bundles and on broken ones."""
 
+import importlib
 import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 from commands import MODELS, ROOT, Result, environment, serving
+from modelhost.cli.http import TooLargeError
 
 Command = Callable[..., Result]
+PREDICT = importlib.import_module("modelhost.cli.predict")  # whose command has the same name
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +154,66 @@ def test_predict_takes_rows_from_a_file(invoke: Command, url: str, tmp_path: Pat
         assert [json.loads(line)["species"] for line in lines] == species
     data = invoke("predict", MODELS / "iris/1", "--data", json.dumps(rows), "--json").ok().json
     assert [row["species"] for row in data] == species
+
+
+def images(number: int) -> list[dict[str, list[list[int]]]]:
+    return [{"image": [[(row * 7 + x * y) % 17 for x in range(8)] for y in range(8)]} for row in range(number)]
+
+
+def test_many_rows_go_in_few_requests_of_a_size_that_the_server_takes(invoke: Command, tmp_path: Path) -> None:
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in images(1000)))
+    alone = invoke("predict", MODELS / "digits/1", "--file", "rows.jsonl", "--json").ok().json
+    with serving(MODELS / "digits/1", cwd=tmp_path, MODELHOST_BODY_LIMIT_MB="0.02") as url:
+        served = invoke("predict", f"{url}/models/digits", "--file", "rows.jsonl", "--json").ok().json
+        lines = invoke("predict", f"{url}/models/digits", "--file", "rows.jsonl").ok().out.splitlines()
+        refused = invoke("predict", f"{url}/models/digits", "--data", json.dumps({"image": images(1) * 1000}))
+    assert [row["digit"] for row in served] == [row["digit"] for row in alone]
+    assert len({row["digit"] for row in served}) > 1
+    assert [json.loads(line) for line in lines] == served
+    assert refused.code == 1
+    assert "answered 413: The body is larger than" in refused.err
+
+
+def test_requests_have_ever_more_rows_up_to_256_or_until_the_server_refuses(
+    invoke: Command, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+
+    def ask(url: str, rows: Any) -> Any:
+        sent.append(len(rows))
+        if len(rows) > 100:
+            raise TooLargeError("too large")
+        return real(url, rows)
+
+    real = PREDICT.ask
+    monkeypatch.setattr(PREDICT, "ask", ask)
+    rows = [{"index": row % 5} for row in range(600)]
+    answers = invoke("predict", f"{url}/models/colours", "--data", json.dumps(rows), "--json").ok().json
+    assert sent == [1, 2, 4, 8, 16, 32, 64, 128, *[64] * 7, 25]
+    assert [answer["colour"] for answer in answers] == ["red", "green", "blue", "yellow", "black"] * 120
+
+
+def test_a_wrong_row_among_many_is_told_with_its_place(invoke: Command, url: str) -> None:
+    rows = json.dumps([{"index": 0}] * 300 + [{"index": 9}] + [{"index": 1}] * 10)
+    for target in (f"{url}/models/colours", MODELS / "colours/1"):
+        result = invoke("predict", target, "--data", rows)
+        assert result.code == 1
+        assert "index in row 45 must be an integer from 0 to 4, not 9. (its row 0 is row 255 of all)" in result.err
+
+
+def test_long_work_tells_how_far_it_is(invoke: Command, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(PREDICT, "SECONDS", 0)
+    result = invoke("predict", f"{url}/models/colours", "--data", json.dumps([{"index": 0}] * 600)).ok()
+    assert result.err.splitlines()[-2:] == ["255 of 600 rows are predicted ...", "511 of 600 rows are predicted ..."]
+
+
+def test_a_slow_model_gets_few_rows_in_a_request(invoke: Command, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[int] = []
+    real = PREDICT.ask
+    monkeypatch.setattr(PREDICT, "ask", lambda url, rows: [sent.append(len(rows)), real(url, rows)][1])
+    monkeypatch.setattr(PREDICT, "QUICK", 0)
+    invoke("predict", f"{url}/models/colours", "--data", json.dumps([{"index": 0}] * 5)).ok()
+    assert sent == [1, 1, 1, 1, 1]
 
 
 def test_a_refused_row_ends_with_1_and_the_servers_own_words(modelhost: Command, url: str) -> None:

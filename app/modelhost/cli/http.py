@@ -11,6 +11,10 @@ from modelhost.cli.reports import CommandError
 TIMEOUT_SECONDS = 60
 
 
+class TooLargeError(CommandError):
+    """A body that the server does not take, whatever is in it."""
+
+
 def ask(url: str, body: Any = None) -> Any:
     """The parsed JSON that `url` answers to GET, or to POST of `body`; raises CommandError."""
     data = None if body is None else json.dumps(body).encode()
@@ -19,9 +23,13 @@ def ask(url: str, body: Any = None) -> Any:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        raise CommandError(f"{url} answered {error.code}: {_reason(error)}") from None
+        kind = TooLargeError if error.code == 413 else CommandError
+        raise kind(f"{url} answered {error.code}: {_reason(error)}") from None
     except OSError as error:
         reason = getattr(error, "reason", error)
+        if data and isinstance(reason, BrokenPipeError | ConnectionResetError):
+            # A server need not read all of a body that it refuses, and then its answer is lost.
+            raise TooLargeError(f"{url} closed the connection on {len(data)} bytes: send less in one request") from None
         raise CommandError(f"no server answers at {url} ({reason}): is it running, and the address right?") from None
     except ValueError:
         raise CommandError(f"{url} does not answer with JSON: is a modelhost server there?") from None

@@ -1,16 +1,22 @@
 """modelhost predict: rows in, predictions out, from a server or straight from a bundle."""
 
 import json
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
 
-from modelhost.cli.http import ask, is_url, model_url
-from modelhost.cli.reports import CommandError, Report, reporting
+from modelhost.cli.http import TooLargeError, ask, is_url, model_url
+from modelhost.cli.reports import CommandError, Report, progress, reporting
+
+MOST_ROWS = 256  # in one request
+QUICK = 1.0  # seconds: while requests take less, the next one has twice the rows
+SECONDS = 2.0  # between two lines of progress
 
 Row = dict[str, Any]
+Rows = list[Row]
 
 
 @click.command(short_help="Predict rows at a server's URL, or with a bundle.")
@@ -35,39 +41,74 @@ def predict(target: str, data: str | None, file: Path | None) -> Report:
     given = _parsed(data) if data is not None else _read(file) if file is not None else None
     open_target = _server if is_url(target) else _bundle
     example, answer = open_target(target)
-    answers = [answer(row) for row in (given if given is not None else [example()])]
+    rows = given if given is not None else [example()]
+    answers: Rows = []
+    told = time.monotonic()
+    for batch in _answered(answer, rows):
+        answers += batch
+        if time.monotonic() - told > SECONDS and len(answers) < len(rows):
+            told = time.monotonic()
+            progress(f"{len(answers):,} of {len(rows):,} rows are predicted ...")
     return Report(answers, "\n".join(json.dumps(row, ensure_ascii=False) for row in answers))
 
 
-def _server(url: str) -> tuple[Callable[[], Row], Callable[[Row], Row]]:
+def _answered(answer: Callable[[Rows], Rows], rows: Rows) -> Iterator[Rows]:
+    """The answers to `rows` in batches, of one row at first: a slow model must be done before the server gives up.
+
+    Where a batch is too large for the server, it and all later ones have half as many rows.
+    """
+    start, size, most = 0, 1, MOST_ROWS
+    while start < len(rows):
+        batch = rows[start : start + size]
+        begun = time.monotonic()
+        try:
+            answers = answer(batch)
+        except CommandError as error:
+            if isinstance(error, TooLargeError) and len(batch) > 1:
+                size = most = len(batch) // 2
+                continue
+            # Each request's rows are counted from 0.
+            raise CommandError(f"{error} (its row 0 is row {start} of all)" if start else str(error)) from None
+        if time.monotonic() - begun < QUICK:
+            size = min(2 * size, most)
+        start += len(batch)
+        yield answers
+
+
+def _server(url: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
     described, predicted = model_url(url)
-    return lambda: ask(described)["example"], lambda row: ask(predicted, row)["prediction"]
+
+    def answer(rows: Rows) -> Rows:
+        found: Rows = ask(predicted, rows)["predictions"]
+        return found
+
+    return lambda: ask(described)["example"], answer
 
 
-def _bundle(directory: str) -> tuple[Callable[[], Row], Callable[[Row], Row]]:
+def _bundle(directory: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
     import orjson
 
+    from modelhost.batches import read_batch
     from modelhost.bundle import read_bundle
     from modelhost.errors import ClientError, ModelError
     from modelhost.model import Model
-    from modelhost.records import read_record
 
     model = Model.load(read_bundle(Path(directory)))
 
-    def answer(row: Row) -> Row:
+    def answer(rows: Rows) -> Rows:
         try:
-            outputs = model.rows(model.predict(read_record(model.inputs, row)))
+            outputs = model.rows(model.predict(read_batch(model.inputs, rows, "rows")))
         except ClientError as error:
             raise CommandError(error.message) from None
         except ModelError as error:
             raise CommandError(f"the model failed: {error}") from None
-        found: list[Row] = orjson.loads(orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY))
-        return found[0]
+        found: Rows = orjson.loads(orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY))
+        return found
 
     return lambda: model.example, answer
 
 
-def _parsed(text: str) -> list[Row]:
+def _parsed(text: str) -> Rows:
     try:
         value = json.loads(text)
     except ValueError as error:
@@ -77,7 +118,7 @@ def _parsed(text: str) -> list[Row]:
     return value if isinstance(value, list) else [value]
 
 
-def _read(file: Path) -> list[Row]:
+def _read(file: Path) -> Rows:
     from modelhost.packing.samples import read_records
 
     return read_records(file)
