@@ -81,6 +81,11 @@ def _converted(
 
     answers = predict(batch)
     closeness = compare(reference, answers, tolerance)
+    if source.beyond:
+        rows = {name: array.astype(DTYPES[datatypes[name]]) for name, array in source.beyond.items()}
+        beyond = compare(source.predict(source.beyond), predict(rows), tolerance)
+        if beyond.rows_beyond:
+            raise ValueError("a value that an encoder does not know is answered otherwise")
 
     def save(directory: Path) -> Saved:
         (directory / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))

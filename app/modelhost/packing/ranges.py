@@ -12,14 +12,14 @@ MOST_CATEGORIES = 200
 def add_ranges(inputs: list[dict[str, Any]], batch: Arrays) -> None:
     """Write into `inputs` what the sample held, widened by half of its width on each side.
 
-    A column without negative values stays so; text becomes categories.
+    A column without negative values stays so; text becomes categories, unless the model has said which it knows.
     """
     for schema in inputs:
         array = batch[schema["name"]]
         if features := schema.get("features"):
             for place, feature in enumerate(features):
                 feature |= _range(array[:, place], schema["datatype"])
-        else:
+        elif "categories" not in schema:
             schema |= _range(array, schema["datatype"])
 
 

@@ -28,7 +28,8 @@ class Source:
     `inputs` are those of model.yaml; `batch` has an array (rows, *shape) for each, by name.
     `predict` is the model's own library. `convert` takes a datatype for each input and gives an
     ONNX model with the same inputs, or raises; `datatypes` are those to try, the best first.
-    `labels` names the integers of the output called label.
+    `labels` names the integers of the output called label. `beyond` has rows that are like none of
+    the sample, and which a conversion must answer as the library does; it may be empty.
     """
 
     library: str
@@ -42,6 +43,7 @@ class Source:
     classes: tuple[Any, ...] = ()
     labels: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    beyond: Arrays = field(default_factory=dict)
 
 
 def datatype_of(array: Array) -> str:

@@ -16,6 +16,7 @@ from skl2onnx.common import data_types as types
 
 from modelhost.datatypes import Arrays
 from modelhost.packing.columns import choose, column_inputs, matrix_input
+from modelhost.packing.encoders import add_categories, known_values, unknown_rows
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
@@ -64,6 +65,8 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool) -> Source:
             return answers(estimator, as_table(rows), wanted)
 
     inputs, batch = _table(chosen, predict)
+    known = known_values(estimator, list(chosen.columns))
+    add_categories(inputs, known)
     kind = type(estimator).__name__
     if hasattr(estimator, "steps"):
         kind += "(" + ", ".join(type(step).__name__ for _, step in estimator.steps) + ")"
@@ -76,6 +79,7 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool) -> Source:
         convert=_converter(estimator, "probabilities" in wanted),
         datatypes=_candidates(inputs),
         classes=tuple(getattr(estimator, "classes_", ())),
+        beyond=unknown_rows(inputs, batch, known),
         notes=notes,
     )  # fmt: skip
 
@@ -108,11 +112,9 @@ def _table(sample: Sample, predict: Callable[[Arrays], Arrays]) -> tuple[list[di
 
 
 def _candidates(inputs: list[dict[str, Any]]) -> list[dict[str, str]]:
-    """Datatypes to try for the ONNX model's inputs: small, then exact, then as they are."""
-    numbers = ("FP64", "INT64")
-    tried = [
-        {i["name"]: kind if i["datatype"] in numbers else i["datatype"] for i in inputs} for kind in ("FP32", "FP64")
-    ]
+    """Datatypes to try for the ONNX model's inputs: small, then exact, then as they are (categories always are)."""
+    numbers = {i["name"] for i in inputs if i["datatype"] in ("FP64", "INT64") and "categories" not in i}
+    tried = [{i["name"]: kind if i["name"] in numbers else i["datatype"] for i in inputs} for kind in ("FP32", "FP64")]
     tried.append({i["name"]: "FP32" if i["datatype"] == "FP64" else i["datatype"] for i in inputs})
     return [datatypes for place, datatypes in enumerate(tried) if datatypes not in tried[:place]]
 
@@ -142,6 +144,6 @@ def _save(estimator: Any, directory: Path, allow_pickle: bool) -> Saved:
     if untrusted:
         raise PackError(
             f"the model holds types that the server does not trust ({', '.join(untrusted)}): "
-            " build it of scikit-learn's own classes, or see --allow-pickle"
+            "build it of scikit-learn's own classes, or see --allow-pickle"
         )
     return Saved("skops", path.name)
