@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 HEADER = "Inference-Header-Content-Length"
-TYPES = {"FP32": "<f4", "INT64": "<i8"}
+TYPES = {"BOOL": "?", "FP32": "<f4", "FP64": "<f8", "INT64": "<i8"}
 Row = dict[str, Any]
 
 
@@ -26,10 +26,16 @@ class Spoken:
 
 def every_way(schema: dict[str, Any], rows: list[Row]) -> dict[str, Spoken]:
     """`rows` (records by feature) for the model whose GET /models/<name> is `schema`, each way."""
+    return {way: speak() for way, speak in ways(schema, rows).items()}
+
+
+def ways(schema: dict[str, Any], rows: list[Row]) -> dict[str, Callable[[], Spoken]]:
+    """What `every_way` gives, each made when it is called."""
     name, outputs = schema["name"], [output["name"] for output in schema["outputs"]]
-    (tensor,) = schema["inputs"]
+    inputs = schema["inputs"]
+    whole = len(inputs) == 1 and not inputs[0].get("features")  # a row is what the one input takes
     columns = {key: [row[key] for row in rows] for key in rows[0]}
-    plain = [list(row.values()) if tensor.get("features") else row[tensor["name"]] for row in rows]
+    plain = columns[inputs[0]["name"]] if whole else [list(row.values()) for row in rows]
     native, v1, v2 = f"/models/{name}/predict", f"/v1/models/{name}:predict", f"/v2/models/{name}/infer"
     mlflow = f"/models/{name}/invocations"
 
@@ -46,37 +52,62 @@ def every_way(schema: dict[str, Any], rows: list[Row]) -> dict[str, Spoken]:
         found = json.loads(body)["outputs"]
         return transposed(found if len(outputs) > 1 else {outputs[0]: found})
 
-    ways = {
-        "records": Spoken(native, dump({"records": rows}), predictions),
-        "list of records": Spoken(native, dump(rows), predictions),
-        "columns": Spoken(native, dump({"columns": columns}), predictions),
-        "rows": Spoken(native, dump({"rows": plain}), predictions),
-        "TensorFlow rows": Spoken(v1, dump({"instances": plain}), unnamed),
-        "TensorFlow named rows": Spoken(v1, dump({"instances": rows}), unnamed),
-        "TensorFlow columns": Spoken(v1, dump({"inputs": plain}), by_output),
-        "dataframe_records": Spoken(mlflow, dump({"dataframe_records": rows}), unnamed),
-        "dataframe_split": Spoken(mlflow, dump({"dataframe_split": split(rows)}), unnamed),
-        "MLflow instances": Spoken(mlflow, dump({"instances": plain}), unnamed),
-        "MLflow inputs": Spoken(mlflow, dump({"inputs": columns}), unnamed),
-        "CSV": Spoken(mlflow, comma_separated(rows), unnamed, {"Content-Type": "text/csv"}),
-        **{f"v2 {way}": spoken for way, spoken in open_inference(v2, tensor, plain).items()},
+    def said(url: str, body: Callable[[], bytes], read: Any, **headers: str) -> Callable[[], Spoken]:
+        return lambda: Spoken(url, body(), read, headers)
+
+    found = {
+        "records": said(native, lambda: dump({"records": rows}), predictions),
+        "list of records": said(native, lambda: dump(rows), predictions),
+        "columns": said(native, lambda: dump({"columns": columns}), predictions),
+        "rows": said(native, lambda: dump({"rows": plain}), predictions),
+        "TensorFlow rows": said(v1, lambda: dump({"instances": plain}), unnamed),
+        "TensorFlow named rows": said(v1, lambda: dump({"instances": rows}), unnamed),
+        "TensorFlow columns": said(v1, lambda: dump({"inputs": plain if len(inputs) == 1 else columns}), by_output),
+        "dataframe_records": said(mlflow, lambda: dump({"dataframe_records": rows}), unnamed),
+        "dataframe_split": said(mlflow, lambda: dump({"dataframe_split": split(rows)}), unnamed),
+        "MLflow instances": said(mlflow, lambda: dump({"instances": plain}), unnamed),
+        "MLflow inputs": said(mlflow, lambda: dump({"inputs": columns}), unnamed),
+        "CSV": said(mlflow, lambda: comma_separated(rows), unnamed, **{"Content-Type": "text/csv"}),
+        "v2 nested": lambda: open_inference(v2, inputs, columns, np.ndarray.tolist),
+        "v2 flat": lambda: open_inference(v2, inputs, columns, lambda array: array.ravel().tolist()),
+        "v2 binary": lambda: open_inference_binary(v2, inputs, columns),
     }
     if len(rows) == 1:
-        ways["record"] = Spoken(native, dump(rows[0]), lambda body, _: [json.loads(body)["prediction"]])
-    return ways
+        found["record"] = said(native, lambda: dump(rows[0]), lambda body, _: [json.loads(body)["prediction"]])
+    return found
 
 
-def open_inference(url: str, tensor: dict[str, Any], plain: list[Any]) -> dict[str, Spoken]:
-    """The Open Inference Protocol: flat, nested and binary."""
-    array = np.array(plain, TYPES[tensor["datatype"]])
-    sent = {key: tensor[key] for key in ("name", "datatype")} | {"shape": list(array.shape)}
-    size = {"parameters": {"binary_data_size": array.nbytes}}
-    head = dump({"inputs": [sent | size], "parameters": {"binary_data_output": True}})
-    return {
-        "nested": Spoken(url, dump({"inputs": [sent | {"data": plain}]}), read_tensors),
-        "flat": Spoken(url, dump({"inputs": [sent | {"data": array.ravel().tolist()}]}), read_tensors),
-        "binary": Spoken(url, head + array.tobytes(), read_tensors, {HEADER: str(len(head))}),
-    }
+def open_inference(url: str, inputs: list[Any], columns: dict[str, list[Any]], write: Any) -> Spoken:
+    """The Open Inference Protocol, with data as `write` makes it of an array."""
+    tensors = [sent | {"data": write(array)} for sent, array in as_tensors(inputs, columns)]
+    return Spoken(url, dump({"inputs": tensors}), read_tensors)
+
+
+def open_inference_binary(url: str, inputs: list[Any], columns: dict[str, list[Any]]) -> Spoken:
+    """The same with tensors after the JSON, asking for the answer alike."""
+    tensors = [(sent, write_binary(array)) for sent, array in as_tensors(inputs, columns)]
+    sizes = [sent | {"parameters": {"binary_data_size": len(raw)}} for sent, raw in tensors]
+    head = dump({"inputs": sizes, "parameters": {"binary_data_output": True}})
+    return Spoken(url, head + b"".join(raw for _, raw in tensors), read_tensors, {HEADER: str(len(head))})
+
+
+def as_tensors(inputs: list[Any], columns: dict[str, list[Any]]) -> list[tuple[dict[str, Any], Any]]:
+    """Each input as a request names it, and its rows as an array."""
+    found = []
+    for tensor in inputs:
+        names = [feature["name"] for feature in tensor.get("features", [])]
+        values = list(zip(*(columns[name] for name in names), strict=True)) if names else columns[tensor["name"]]
+        array = np.array(values, TYPES.get(tensor["datatype"], object))
+        found.append(({key: tensor[key] for key in ("name", "datatype")} | {"shape": list(array.shape)}, array))
+    return found
+
+
+def write_binary(array: Any) -> bytes:
+    """The elements of a tensor, each text after its length."""
+    if array.dtype != object:
+        return bytes(array.tobytes())
+    texts = [text.encode() for text in array.ravel()]
+    return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
 
 
 def read_tensors(body: bytes, headers: Any) -> list[Row]:
