@@ -84,6 +84,9 @@ $(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer
 	@.cache/bench/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
+# The formats of models whose library is not part of every server's image (app/Dockerfile).
+EXTRAS := catboost lightgbm pickle skops xgboost
+
 # The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
@@ -96,6 +99,11 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --constraints requirements.lock tests/requirements.in app/pyproject.toml \
 	  --output-file tests/requirements.lock
+	@for extra in $(EXTRAS); do \
+	  UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
+	    --python-version 3.11 --extra $$extra --constraints tests/requirements.lock --overrides app/locks/without.txt \
+	    app/pyproject.toml --output-file app/locks/$$extra.lock || exit 1; \
+	done
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --constraints app/requirements.lock --constraints bench/peers/constraints.txt \
 	  bench/requirements.in app/pyproject.toml --output-file bench/requirements.lock

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 DOCUMENTATION = """
 module: read_bundles
-short_description: Verify model bundles and return their names, versions and digests
+short_description: Verify model bundles and return their names, versions, formats and digests
 description:
   - Uses the server's own reader, so what passes here is what the server accepts.
 options:
@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return C(bundles): a list of mappings with name, version, digest and path (absolute)."""
+        """Return C(bundles): a list of mappings with name, version, format, digest and path (absolute)."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars) | {"changed": False}
         sys.path.insert(0, str(PROJECT / "app"))
@@ -53,7 +53,8 @@ class ActionModule(ActionBase):
             except BundleError as error:
                 findings.append(f"- {error}")
                 continue
-            bundles.append({"name": bundle.name, "version": bundle.version, "digest": bundle.digest, "path": str(path)})
+            told = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
+            bundles.append(told | {"digest": bundle.digest, "path": str(path)})
         if findings:
             where = lookup_loader.get("where_defined").run([self._task.args["variable"]], task_vars)[0]
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."

@@ -37,8 +37,8 @@ HOST = {
     "model_server_release": "ba9876543210",
     "model_server_read": {
         "bundles": [
-            {"name": "colours", "version": 1, "digest": "a" * 64, "path": "models/colours/1"},
-            {"name": "iris", "version": 1, "digest": "b" * 64, "path": "models/iris/1"},
+            {"name": "colours", "version": 1, "format": "python", "digest": "a" * 64, "path": "models/colours/1"},
+            {"name": "iris", "version": 1, "format": "onnx", "digest": "b" * 64, "path": "models/iris/1"},
         ]
     },
 }
@@ -52,12 +52,16 @@ def load(role: str, file: str) -> dict[str, Any]:
 
 def render(role: str, template: str, **overrides: Any) -> str:
     """Render a template of a role with its defaults, a host's facts, and values that replace them."""
+    return evaluate(role, (PROJECT / "roles" / role / "templates" / template).read_text(), **overrides)
+
+
+def evaluate(role: str, text: str, **overrides: Any) -> str:
+    """Render a text of a role's, such as a task's argument, likewise."""
     _load_plugins()
     variables = (
         trusted(load(role, "defaults/main.yml")) | HOST | trusted(load(role, "vars/main.yml")) | trusted(overrides)
     )
     variables["role_path"] = str(PROJECT / "roles" / role)
-    text = (PROJECT / "roles" / role / "templates" / template).read_text()
     return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
 
 
