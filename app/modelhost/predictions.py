@@ -43,8 +43,9 @@ class Served:
         self.executor.on_call = self.metrics.called
         self.headers: Headers = (("X-Model", f"{model.name}/{model.version}"),)
         self.kept: Headers = self.headers
-        if model.pure and settings.cache_seconds:
-            self.kept += (("X-Accel-Expires", str(settings.cache_seconds)),)  # nginx may keep it so long
+        if model.pure and settings.cache_seconds and not settings.hot_models:
+            # nginx may keep it so long: within a release, what a URL leads to does not change.
+            self.kept += (("X-Accel-Expires", str(settings.cache_seconds)),)
 
 
 class Predictions:

@@ -102,6 +102,14 @@ def test_a_worker_that_comes_back_loads_what_is_wanted(hot: Server, bundles: Bun
     assert eventually(lambda: states(hot)["iris/2"] == "READY")
 
 
+def test_nginx_may_keep_no_answer_of_models_that_may_change(bundles: Bundles, start_server: Start) -> None:
+    bundles.copy("iris")
+    variables = {"MODELHOST_MODELS_DIR": str(bundles.directory), "MODELHOST_DEFAULT_MODEL": "iris"}
+    server = start_server(MODELHOST_HOT_MODELS="true", MODELHOST_CACHE_SECONDS="60", **variables)
+    server.wait_until_ready()
+    assert server.request("POST", "/", IRIS).headers["X-Accel-Expires"] is None
+
+
 def test_what_cannot_be_done_is_told(hot: Server, bundles: Bundles) -> None:
     assert change(hot, "lily", "load").status == 404
     assert change(hot, "lily", "unload").status == 404
