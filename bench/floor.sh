@@ -8,7 +8,7 @@ apt-get -qq install --no-install-recommends docker.io docker-cli docker-compose 
 mmdebstrap --quiet --variant=minbase trixie - | docker import - modelhost-base:trixie-1 >/dev/null
 
 proxy=$(sed -n 's/^ *image: //p' /srv/modelhost/proxy/compose.yml)
-app=$(sed -n 's/^ *image: //p' /srv/modelhost/app/compose.yml)
+app=$(sed -n 's/^ *image: //p' /srv/modelhost/releases/*/compose.yml)
 docker build --quiet --network host --build-arg BASE=modelhost-base:trixie-1 --tag "$proxy" - >/dev/null <<'DOCKERFILE'
 ARG BASE
 FROM ${BASE}
@@ -23,4 +23,5 @@ docker build --quiet --network host "${secret[@]}" --build-arg BASE=modelhost-ba
 
 sysctl -qw net.ipv4.ip_unprivileged_port_start=80
 docker compose --project-directory /srv/modelhost/proxy up --detach --wait --quiet-pull
-docker compose --project-directory /srv/modelhost/app up --detach --wait --quiet-pull
+export COLOUR=blue RELEASE=floor
+docker compose --file /srv/modelhost/releases/*/compose.yml up --detach --wait --quiet-pull

@@ -34,7 +34,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return C(bundles): a list of mappings with name, version, format, digest and path (absolute)."""
+        """Return C(bundles): mappings with name, version, format, digest, path (absolute), and what gates need."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars) | {"changed": False}
         sys.path.insert(0, str(PROJECT / "app"))
@@ -54,7 +54,13 @@ class ActionModule(ActionBase):
                 findings.append(f"- {error}")
                 continue
             told = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
-            bundles.append(told | {"digest": bundle.digest, "path": str(path)})
+            # For the gates on the host, which cannot read YAML.
+            gates = {
+                "golden": bundle.manifest.golden,
+                "tolerance": bundle.manifest.tolerance,
+                "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
+            }
+            bundles.append(told | {"digest": bundle.digest, "path": str(path)} | gates)
         if findings:
             where = lookup_loader.get("where_defined").run([self._task.args["variable"]], task_vars)[0]
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."

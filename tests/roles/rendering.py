@@ -34,11 +34,11 @@ HOST = {
     },
     "model_server_models": ["models/colours/1", "models/iris/1"],
     "model_server_image": "modelhost-app:0123456789ab",
-    "model_server_release": "ba9876543210",
     "model_server_read": {
         "bundles": [
-            {"name": "colours", "version": 1, "format": "python", "digest": "a" * 64, "path": "models/colours/1"},
-            {"name": "iris", "version": 1, "format": "onnx", "digest": "b" * 64, "path": "models/iris/1"},
+            {"name": name, "version": 1, "format": kind, "digest": digit * 64, "path": f"models/{name}/1",
+             "golden": "golden.json", "tolerance": 1e-6, "bytes": 1000}
+            for name, kind, digit in (("colours", "python", "a"), ("iris", "onnx", "b"))
         ]
     },
 }

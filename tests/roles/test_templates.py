@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from rendering import PROJECT, ROLES, Read, render
+from rendering import PROJECT, ROLES, Read, render, value
 
 TEMPLATES = [
     (role, str(path.relative_to(PROJECT / "roles" / role / "templates")))
@@ -64,7 +64,10 @@ def test_nginx_listens_on_ipv6_only_where_the_host_has_it():
 
 def compose(read: Read, role: str, template: str, **overrides: Any) -> dict[str, Any]:
     """Let the real compose read a file, and return the one service it finds."""
-    result = read(render(role, template, **overrides), "docker compose --file - config --format json")
+    result = read(
+        render(role, template, **overrides),
+        "COLOUR=blue RELEASE=0123456789ab docker compose --file - config --format json",
+    )
     assert result.returncode == 0, result.stderr
     (service,) = json.loads(result.stdout)["services"].values()
     return service
@@ -118,17 +121,18 @@ def test_the_app_answers_with_the_release_that_the_proxys_cache_names(read):
 
 
 def test_the_app_has_no_network_and_reads_its_bundles_only(read):
-    service = compose(read, "model_server", "srv/modelhost/app/compose.yml.j2")
+    service = compose(read, "model_server", "srv/modelhost/releases/release/compose.yml.j2")
     assert service["network_mode"] == "none"
-    text = render("model_server", "srv/modelhost/app/compose.yml.j2")
+    text = render("model_server", "srv/modelhost/releases/release/compose.yml.j2")
     assert "/srv/modelhost/bundles/iris/1-bbbbbbbbbbbb:/models/iris/1:ro" in text
 
 
 def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
-    app = yaml.safe_load(render("model_server", "srv/modelhost/app/compose.yml.j2"))["services"]["app"]
+    app = yaml.safe_load(render("model_server", "srv/modelhost/releases/release/compose.yml.j2"))["services"]["app"]
     nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_timeout_seconds=30)
     gunicorn = int(app["environment"]["MODELHOST_TIMEOUT_SECONDS"])
-    assert 30 < gunicorn < 35 < int(app["stop_grace_period"].rstrip("s"))
+    drain = int(value("model_server", "{{ __model_server_drain_seconds }}"))
+    assert 30 < gunicorn < 35 < drain < int(app["stop_grace_period"].rstrip("s"))
     assert "proxy_read_timeout 35s;" in nginx
 
 
@@ -139,7 +143,7 @@ def test_the_app_lets_answers_be_kept_where_the_proxy_keeps_them(cache_mb, secon
 
 
 def test_the_limits_of_a_host_of_one_gigabyte_leave_room_for_the_engine():
-    text = render("model_server", "srv/modelhost/app/compose.yml.j2")
+    text = render("model_server", "srv/modelhost/releases/release/compose.yml.j2")
     assert "mem_limit: 614m" in text
 
 

@@ -8,7 +8,7 @@ import urllib.request
 
 NAME = "modelhost-" + os.environ["MOLECULE_SCENARIO_NAME"]
 SECONDS = 60
-LOGS = "docker ps --all; docker logs --tail 20 modelhost-app; docker logs --tail 20 modelhost-proxy"
+LOGS = "docker ps --all; docker logs --tail 20 modelhost-blue; docker logs --tail 20 modelhost-proxy"
 
 
 def answers() -> bool:
@@ -31,17 +31,17 @@ def seconds_until_it_answers() -> float:
 
 
 def test_it_answers_after_its_containers_are_restarted(host):
-    for container in ("modelhost-app", "modelhost-proxy"):
+    for container in ("modelhost-blue", "modelhost-proxy"):
         host.check_output("docker restart %s", container)
         seconds_until_it_answers()
 
 
 def test_it_goes_on_answering_while_the_engine_is_restarted(host):
-    before = host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-app modelhost-proxy")
+    before = host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-blue modelhost-proxy")
     host.check_output("systemctl restart docker")
     assert answers()
     # live-restore: the containers were not even restarted.
-    assert host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-app modelhost-proxy") == before
+    assert host.check_output("docker inspect --format '{{.State.StartedAt}}' modelhost-blue modelhost-proxy") == before
 
 
 def test_it_answers_after_the_machine_is_restarted():

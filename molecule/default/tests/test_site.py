@@ -114,16 +114,17 @@ def test_nothing_else_listens_inside(host):
 
 
 def test_the_app_has_no_network(host):
-    app = inspect(host, "modelhost-app")
+    app = inspect(host, "modelhost-blue")
     assert app["HostConfig"]["NetworkMode"] == "none"
     interfaces = host.check_output("nsenter --target %s --net ip -brief link", str(app["State"]["Pid"]))
     assert [line.split()[0] for line in interfaces.splitlines()] == ["lo"]
 
 
 def test_nobody_but_nginx_may_open_the_apps_socket(host):
-    folder = host.file("/srv/modelhost/run")
-    assert (folder.uid, folder.gid, oct(folder.mode)) == (10001, 10002, "0o750")
-    ask = "import socket; socket.socket(socket.AF_UNIX).connect('/srv/modelhost/run/server.sock')"
+    for path, owner in (("/srv/modelhost/run", 0), ("/srv/modelhost/run/blue", 10001)):
+        folder = host.file(path)
+        assert (folder.uid, folder.gid, oct(folder.mode)) == (owner, 10002, "0o750")
+    ask = "import socket; socket.socket(socket.AF_UNIX).connect('/srv/modelhost/run/active/server.sock')"
     attempts = {
         user: host.run(f'setpriv --reuid {user} --regid {user} --clear-groups python3 -c "{ask}"')
         for user in (10002, 65534)
@@ -132,7 +133,7 @@ def test_nobody_but_nginx_may_open_the_apps_socket(host):
     assert "Permission denied" in attempts[65534].stderr
 
 
-@pytest.mark.parametrize(("container", "uid"), [("modelhost-app", 10001), ("modelhost-proxy", 10002)])
+@pytest.mark.parametrize(("container", "uid"), [("modelhost-blue", 10001), ("modelhost-proxy", 10002)])
 def test_every_process_is_without_root_and_without_capabilities(host, container, uid):
     pids = host.check_output("docker top %s -eo pid", container).split()[1:]
     # A health check that was just running may have ended since.
@@ -146,7 +147,7 @@ def test_every_process_is_without_root_and_without_capabilities(host, container,
         assert fields["NoNewPrivs"] == "1"
 
 
-@pytest.mark.parametrize("container", ["modelhost-app", "modelhost-proxy"])
+@pytest.mark.parametrize("container", ["modelhost-blue", "modelhost-proxy"])
 def test_the_root_file_system_is_read_only(host, container):
     write = host.run("docker exec --user 0 %s touch /written", container)
     assert write.rc != 0
@@ -154,7 +155,7 @@ def test_the_root_file_system_is_read_only(host, container):
 
 
 @pytest.mark.parametrize(
-    ("container", "megabytes", "pids"), [("modelhost-app", 512, 256), ("modelhost-proxy", 128, 64)]
+    ("container", "megabytes", "pids"), [("modelhost-blue", 512, 256), ("modelhost-proxy", 128, 64)]
 )
 def test_memory_and_processes_are_limited_where_the_kernel_counts_them(host, container, megabytes, pids):
     pid = str(inspect(host, container)["State"]["Pid"])
@@ -168,7 +169,7 @@ def test_memory_and_processes_are_limited_where_the_kernel_counts_them(host, con
     assert int(host.file(processes).content_string) == pids
 
 
-@pytest.mark.parametrize("container", ["modelhost-app", "modelhost-proxy"])
+@pytest.mark.parametrize("container", ["modelhost-blue", "modelhost-proxy"])
 def test_logs_cannot_fill_the_disk(host, container):
     log = inspect(host, container)["HostConfig"]["LogConfig"]
     assert log == {"Type": "local", "Config": {"max-file": "3", "max-size": "10m"}}

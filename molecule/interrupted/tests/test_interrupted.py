@@ -5,7 +5,7 @@ import json
 
 def test_every_container_is_healthy(host):
     states = host.check_output("docker ps --all --format '{{.Names}} {{.Status}}'").splitlines()
-    assert {line.split()[0] for line in states} == {"modelhost-app", "modelhost-proxy"}
+    assert {line.split()[0] for line in states} == {"modelhost-blue", "modelhost-proxy"}
     assert all("(healthy)" in line for line in states)
 
 

@@ -6,7 +6,7 @@ import json
 def ask(host, path: str, body: str | None = None) -> dict:
     data = f"--data '{body}'" if body else ""
     return json.loads(
-        host.check_output(f"curl -s --unix-socket /srv/modelhost/run/server.sock {data} http://app{path}")
+        host.check_output(f"curl -s --unix-socket /srv/modelhost/run/active/server.sock {data} http://app{path}")
     )
 
 
@@ -19,12 +19,12 @@ def test_the_first_model_of_the_list_answers_at_the_root(host):
 
 
 def test_the_container_has_no_network(host):
-    interfaces = host.check_output("docker exec modelhost-app cat /proc/net/dev").splitlines()[2:]
+    interfaces = host.check_output("docker exec modelhost-blue cat /proc/net/dev").splitlines()[2:]
     assert [line.split(":")[0].strip() for line in interfaces] == ["lo"]
 
 
 def test_the_bundles_cannot_be_written_by_the_app(host):
-    write = host.run("docker exec modelhost-app touch /models/iris/1/written")
+    write = host.run("docker exec modelhost-blue touch /models/iris/1/written")
     assert write.rc != 0
     assert "Read-only file system" in write.stderr
 
@@ -37,7 +37,7 @@ def test_the_certificates_for_the_build_are_not_in_the_image(host):
 
 
 def test_nothing_in_the_app_tries_to_report_to_its_maker(host):
-    assert "telemetry" not in host.check_output("docker logs modelhost-app 2>&1")
+    assert "telemetry" not in host.check_output("docker logs modelhost-blue 2>&1")
 
 
 def test_pip_and_compilers_are_not_in_the_image(host):
@@ -49,11 +49,11 @@ def test_pip_and_compilers_are_not_in_the_image(host):
 
 
 def test_a_container_that_dies_comes_back_and_answers(host):
-    host.check_output("kill -KILL %s", host.check_output("docker inspect --format '{{.State.Pid}}' modelhost-app"))
-    ready = "curl -sf --unix-socket /srv/modelhost/run/server.sock http://app/readyz"
+    host.check_output("kill -KILL %s", host.check_output("docker inspect --format '{{.State.Pid}}' modelhost-blue"))
+    ready = "curl -sf --unix-socket /srv/modelhost/run/active/server.sock http://app/readyz"
     host.check_output(f"timeout 30 sh -c 'until {ready}; do sleep 0.2; done'")
     assert ask(host, "/", '{"index": 2}')["prediction"] == {"colour": "blue"}
 
 
 def image(host) -> str:
-    return host.check_output("docker inspect --format '{{.Config.Image}}' modelhost-app")
+    return host.check_output("docker inspect --format '{{.Config.Image}}' modelhost-blue")

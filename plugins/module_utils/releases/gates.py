@@ -1,0 +1,86 @@
+"""What a release has to show before a request reaches it. Each gate raises GateError."""
+
+from __future__ import annotations
+
+import time
+
+from .ask import ask
+from .engine import Container, Engine
+from .errors import GateError, StepError
+from .golden import examples_of
+from .host import killed_for_memory, used_memory_mb
+from .place import Place
+from .release import Record
+from .state import State
+
+# Of the container's limit. Above it, the next larger request may be the last one.
+MEMORY_SHARE = 0.95
+MORE_MEMORY = "raise model_server_memory_limit_mb, or lower model_server_workers"
+
+
+def judge(place: Place, engine: Engine, release: str, start_seconds: int, answer_seconds: int) -> dict[str, float]:
+    """Hold the release in the idle colour to every gate; returns what was measured."""
+    if State.look(place, engine).has(release):
+        return {}  # it had passed when it was switched to
+    begun = time.monotonic()
+    container = ready(place, engine, release, start_seconds)
+    took = time.monotonic() - begun
+    golden(place, container, answer_seconds)
+    measured = {"memory_mb": memory(container), "start_seconds": round(took, 1)}
+    Record.of(place, release).mark_measured(measured)
+    return measured
+
+
+def ready(place: Place, engine: Engine, release: str, start_seconds: int) -> Container:
+    """Every worker has loaded and warmed every model, and the engine has seen that."""
+    gate, expected = "ready", f"every worker to have loaded every model within {start_seconds} s"
+    deadline = time.monotonic() + start_seconds
+    said = "no answer yet"
+    while True:
+        container = State.look(place, engine).idle
+        if container is None or container.release != release:
+            raise StepError(f"the container of release {release} is not there any more; start the deployment again")
+        if container.killed_for_memory or (container.status == "running" and _killed(container)):
+            raise GateError(
+                "memory",
+                f"no process killed within {container.memory_limit_mb} MB",
+                "one was killed for want of memory",
+                MORE_MEMORY,
+            )
+        if not container.up or container.restarts:
+            raise GateError(gate, expected, f"it ended with exit code {container.exit_code}")
+        answer = ask(place.socket(container.colour), "/readyz")
+        if answer.status == 200 and answer.release == release and container.health == "healthy":
+            return container
+        if answer.status:
+            said = f"status {answer.status}: {answer.body[:200].decode(errors='replace').strip()}"
+        if time.monotonic() > deadline:
+            hint = "if loading takes that long, raise model_server_start_timeout_seconds"
+            raise GateError(gate, expected, f"{container.health}, {said}", hint)
+        time.sleep(0.1)
+
+
+def golden(place: Place, container: Container, answer_seconds: int) -> None:
+    """Every bundle's golden examples, posted to the colour itself, are answered as recorded."""
+    release = Record.of(place, container.release).read()
+    for example in examples_of(release.bundles if release else ()):
+        answer = ask(place.socket(container.colour), example.path, example.body, timeout=answer_seconds)
+        wrong = example.difference(answer)
+        if wrong:
+            wanted = ", ".join(f"{name} {value!r}" for name, value in example.outputs.items())
+            raise GateError("golden examples", f"{example.name}: {wanted} (tolerance {example.tolerance:g})", wrong)
+
+
+def memory(container: Container) -> int:
+    """Memory is within the limit, with the models warm; returns what is used, in MB."""
+    used, most = used_memory_mb(container.pid), int(container.memory_limit_mb * MEMORY_SHARE)
+    if _killed(container) or (most and used > most):
+        raise GateError("memory", f"at most {most} MB", f"{used} MB in use", MORE_MEMORY)
+    return used
+
+
+def _killed(container: Container) -> bool:
+    try:
+        return killed_for_memory(container.pid) > 0
+    except OSError:  # it has just ended; the caller looks again
+        return False

@@ -1,0 +1,66 @@
+"""What the kernel knows: memory, disk, and who is connected to a socket."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+MB = 1024 * 1024
+CONNECTED = "03"  # SS_CONNECTED in /proc/net/unix
+
+
+def available_memory_mb() -> int:
+    """Memory that a new process could have without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) // 1024
+    raise OSError("/proc/meminfo has no MemAvailable")
+
+
+def free_disk_mb(*folders: Path) -> int:
+    """Free space of the fullest of the file systems that the folders, or their first parents that exist, are on."""
+
+    def free(folder: Path) -> int:
+        while not folder.exists():
+            folder = folder.parent
+        found = os.statvfs(folder)
+        return found.f_bavail * found.f_frsize // MB
+
+    return min(map(free, folders))
+
+
+def memory_group(pid: int) -> tuple[Path, bool]:
+    """The cgroup that accounts a process's memory, and whether it is one of cgroup v2."""
+    unified = ""
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            return Path("/sys/fs/cgroup/memory" + path), False
+        if not controllers:
+            unified = path
+    return Path("/sys/fs/cgroup" + unified), True
+
+
+def used_memory_mb(pid: int) -> int:
+    """Memory that the container of a process uses, without files that the kernel may forget."""
+    group, unified = memory_group(pid)
+    used = int((group / ("memory.current" if unified else "memory.usage_in_bytes")).read_text())
+    forgettable = _numbers(group / "memory.stat")["inactive_file" if unified else "total_inactive_file"]
+    return max(0, used - forgettable) // MB
+
+
+def killed_for_memory(pid: int) -> int:
+    """How many processes of the container of a process were killed because it wanted too much memory."""
+    group, unified = memory_group(pid)
+    return _numbers(group / ("memory.events" if unified else "memory.oom_control")).get("oom_kill", 0)
+
+
+def connections(name: str) -> int:
+    """How many connections are open on the unix socket that its server calls `name`."""
+    lines = Path("/proc/net/unix").read_text().splitlines()
+    return sum(line.endswith(f" {name}") and line.split()[5] == CONNECTED for line in lines)
+
+
+def _numbers(file: Path) -> dict[str, int]:
+    """A kernel's table of names and numbers."""
+    return {name: int(value) for name, value in (line.split() for line in file.read_text().splitlines())}

@@ -1,0 +1,54 @@
+"""Where everything of a deployment lies on the host."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+COLOURS = ("blue", "green")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders and files below `root`."""
+
+    root: Path = Path("/srv/modelhost")
+
+    @property
+    def releases(self) -> Path:
+        """A folder for each release, called by its id."""
+        return self.root / "releases"
+
+    @property
+    def bundles(self) -> Path:
+        """Bundles, each at <name>/<version>-<digest>."""
+        return self.root / "bundles"
+
+    @property
+    def run(self) -> Path:
+        """The sockets' folders, one for each colour, and the link to the one that is live."""
+        return self.root / "run"
+
+    @property
+    def active(self) -> Path:
+        """The link that nginx's way to the app goes through."""
+        return self.run / "active"
+
+    @property
+    def ledger(self) -> Path:
+        """What became of each release, a line each time."""
+        return self.root / "ledger.jsonl"
+
+    @property
+    def lock(self) -> Path:
+        """Who is deploying."""
+        return self.root / "lock.json"
+
+    @property
+    def at_work(self) -> Path:
+        """Locked by the kernel while a step runs, and with it whatever the step has started."""
+        return self.root / ".at-work"
+
+    def socket(self, colour: str) -> Path:
+        """The socket on which a colour answers."""
+        return self.run / colour / "server.sock"

@@ -1,0 +1,88 @@
+"""How a release ends: accepted, retired, or refused and gone back from."""
+
+from __future__ import annotations
+
+from .drain import stop_drained
+from .engine import Engine
+from .errors import GateError
+from .files import point
+from .ledger import write_line
+from .place import Place
+from .release import Record, difference
+from .state import State
+
+LAST_LINES = 15
+
+
+def accept(place: Place, engine: Engine, release: str, who: str, back: bool) -> None:
+    """The release has passed every gate: it is the one to go back to from now on. `back`: the other one was left."""
+    state = State.look(place, engine)
+    change = ("gone back; " if back else "") + _change(state, release)
+    write_line(place.ledger, release=release, who=who, how="live", change=change)
+    Record.of(place, release).mark_passed()
+    if back and state.idle:
+        Record.of(place, state.idle.release).mark_left()
+
+
+def retire(
+    place: Place, engine: Engine, who: str, drain_seconds: int, stop_seconds: int, act: bool
+) -> tuple[bool, float]:
+    """Stop the idle colour once nobody waits for it. Returns whether there was one, and how long it took."""
+    idle = State.look(place, engine).idle
+    if idle is None or not idle.up:
+        return False, 0.0
+    if not act:
+        return True, 0.0
+    took = stop_drained(engine, idle, drain_seconds, stop_seconds)
+    write_line(place.ledger, release=idle.release, who=who, how="retired", change=f"{idle.colour} stopped")
+    return True, took
+
+
+def refuse(
+    place: Place, engine: Engine, release: str, refused: GateError, who: str, drain_seconds: int, stop_seconds: int
+) -> str:
+    """Go back to the release before, make this one void, keep its container stopped; returns that in words."""
+    state = State.look(place, engine)
+    change = _change(state, release)
+    container = state.live if state.live and state.live.release == release else state.idle
+    other = state.idle if container is state.live else state.live
+    if other is not None and container is state.live and not Record.of(place, other.release).passed:
+        other = None
+    way_back = "nothing was live before it"
+    if other is not None:
+        if not other.up:
+            engine.start_again(other)
+        if container is state.live:
+            point(place.active, other.colour)
+        way_back = f"release {other.release} is live on {other.colour}, as before"
+    lines, kept = ["(there is none)"], "It had no container."
+    if container is not None:
+        lines = engine.logs(container, LAST_LINES)
+        kept = f"Its container modelhost-{container.colour} is kept, stopped. Its last lines:"
+        if container is state.live and other is None:
+            kept = f"Its container modelhost-{container.colour} goes on, because nothing else is there. Its last lines:"
+        else:
+            stop_drained(engine, container, drain_seconds if container is state.live else 0, stop_seconds)
+    gate = {"gate": refused.gate, "expected": refused.expected, "got": refused.got}
+    Record.of(place, release).mark_refused(gate)
+    write_line(place.ledger, release=release, who=who, how="void", why=refused.gate, change=change)
+    return "\n".join(
+        [
+            f"Release {release} was refused, and {way_back}.",
+            f"  gate:     {refused.gate}",
+            f"  expected: {refused.expected}",
+            f"  got:      {refused.got}",
+            *([f"  hint:     {refused.hint}"] if refused.hint else []),
+            kept,
+            *(f"  {line}" for line in lines),
+        ]
+    )
+
+
+def _change(state: State, release: str) -> str:
+    """What the release changes against the one in the other colour."""
+    record = Record.of(state.place, release)
+    new = record.read()
+    others = [c for c in (state.live, state.idle) if c and c.release != release]
+    before = state.record(others[0]) if others else None
+    return difference(before.read() if before else None, new) if new else "unknown"

@@ -1,0 +1,55 @@
+"""How the endpoint is, as lines for people."""
+
+from __future__ import annotations
+
+import json
+
+from .ask import ask
+from .engine import Container, Engine
+from .files import read_json
+from .host import available_memory_mb, free_disk_mb, used_memory_mb
+from .ledger import in_words, read_lines
+from .place import Place
+from .release import Record
+from .state import State
+
+
+def status(place: Place, engine: Engine, ledger_lines: int) -> list[str]:
+    """The live release, the idle one, health, workers, memory, who deploys, and the ledger's last lines."""
+    state = State.look(place, engine)
+    lines = [_told(place, state.live, "live")] if state.live else ["live: nothing"]
+    if state.idle:
+        lines.append(_told(place, state.idle, "idle"))
+    live = state.record(state.live)
+    release = live.read() if live else None
+    if release:
+        lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in release.versions().items()))
+    lines.append(f"host: {available_memory_mb()} MB of memory and {free_disk_mb(place.root)} MB of disk free")
+    holder = read_json(place.lock)
+    if holder:
+        lines.append(f"lock: {holder['who']} is deploying ({holder['what']}, process {holder['pid']})")
+    return lines + history(place, ledger_lines)
+
+
+def history(place: Place, ledger_lines: int) -> list[str]:
+    """The ledger's last lines, the newest first."""
+    return [f"ledger: {in_words(line)}" for line in reversed(read_lines(place.ledger, ledger_lines))]
+
+
+def _told(place: Place, container: Container, role: str) -> str:
+    words = [f"{role}: release {container.release} on {container.colour}", container.status]
+    if container.status == "running":
+        words[-1] += f" ({container.health})"
+        answer = ask(place.socket(container.colour), "/readyz")
+        if answer.status in {200, 503}:
+            ready = json.loads(answer.body)
+            words.append(f"{ready['workers_ready']} of {ready['workers']} workers ready")
+        else:
+            words.append("does not answer")
+        words.append(f"{used_memory_mb(container.pid)} of {container.memory_limit_mb} MB")
+    if container.restarts:
+        words.append(f"restarted {container.restarts} times")
+    refused = Record.of(place, container.release).refused
+    if refused:
+        words.append(f"void: {refused['gate']}, expected {refused['expected']}, got {refused['got']}")
+    return ", ".join(words)

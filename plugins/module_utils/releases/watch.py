@@ -1,0 +1,95 @@
+"""Watch a release that has just become live, by what nginx tells of real requests and by asking it ourselves."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+
+from .ask import ask
+from .engine import Engine
+from .errors import GateError
+from .golden import Example, examples_of
+from .place import Place
+from .release import Record
+
+PROBES_A_SECOND = 4
+# One error alone may be chance.
+LEAST_ERRORS = 2
+LEAST_FOR_LATENCY = 10
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long to watch, and what is still well."""
+
+    seconds: int
+    errors_percent: float
+    latency_ms: int
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One request: its status, and how long the app took."""
+
+    status: int
+    seconds: float
+
+
+def watch(place: Place, engine: Engine, release: str, url: str, limits: Limits) -> dict[str, float]:
+    """Raise GateError as soon as errors or latency are over their limits; returns what was seen."""
+    record = Record.of(place, release).read()
+    examples = examples_of(record.bundles if record else ())
+    begun, end = time.time(), time.monotonic() + limits.seconds
+    probes: list[Seen] = []
+    seen: list[Seen] = []
+    while time.monotonic() < end:
+        for _ in range(PROBES_A_SECOND):
+            probes.append(_probe(url, examples[len(probes) % len(examples)], limits))
+            time.sleep(max(0.0, min(1 / PROBES_A_SECOND, end - time.monotonic())))
+        seen = logged(engine.proxy_log(begun), release) or probes
+        judge(seen, limits, LEAST_FOR_LATENCY)
+    judge(seen, limits, 1)
+    return {"requests": len(seen), "p95_ms": round(percentile(seen) * 1000, 1)}
+
+
+def judge(seen: list[Seen], limits: Limits, least: int) -> None:
+    """Compare what was seen with the limits; latency only where there are at least so many requests."""
+    errors = sum(one.status >= 500 or one.status == 0 for one in seen)
+    if errors >= LEAST_ERRORS and 100 * errors > limits.errors_percent * len(seen):
+        expected = f"at most {limits.errors_percent:g} % of the requests to fail (model_server_watch_errors_percent)"
+        raise GateError("error rate", expected, f"{errors} of {len(seen)} were answered with 5xx or not at all")
+    if len(seen) >= least and percentile(seen) * 1000 > limits.latency_ms:
+        expected = f"95 of 100 requests answered within {limits.latency_ms} ms (model_server_watch_latency_ms)"
+        hint = "if the model is meant to be that slow, raise the variable"
+        raise GateError("latency", expected, f"{percentile(seen) * 1000:.0f} ms over {len(seen)} requests", hint)
+
+
+def percentile(seen: list[Seen], share: float = 0.95) -> float:
+    """The latency, in seconds, that this share of the requests did not exceed."""
+    ordered = sorted(one.seconds for one in seen)
+    return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
+
+
+def logged(lines: list[str], release: str) -> list[Seen]:
+    """Requests in nginx's log that this release answered, or that nobody did."""
+    found = []
+    for line in lines:
+        try:
+            entry = json.loads(line)
+            if entry["release"] in {release, "", "-"}:
+                found.append(Seen(int(entry["status"]), _seconds(entry)))
+        except (ValueError, KeyError, TypeError):
+            continue
+    return found
+
+
+def _seconds(entry: dict[str, object]) -> float:
+    """The app's time: of several tries, such as "0.001, 0.020", the sum. A client's slow network is not the app's."""
+    times = str(entry["upstream_seconds"]).replace(" : ", ", ").split(", ")
+    return sum(float(one) for one in times if one not in {"", "-"})
+
+
+def _probe(url: str, example: Example, limits: Limits) -> Seen:
+    answer = ask(url, example.path, example.body, timeout=max(2.0, 3 * limits.latency_ms / 1000))
+    return Seen(answer.status, answer.seconds)

@@ -1,0 +1,60 @@
+"""Hold a release in the idle colour to its gates, before a request reaches it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.releases.gates import judge
+from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+
+DOCUMENTATION = """
+module: release_gate
+short_description: Readiness, golden examples and memory of the idle colour
+description:
+  - Where a gate is not passed, the release is void, its container stopped, and the step says what was expected.
+options:
+  release:
+    description: The release's id.
+    type: str
+    required: true
+  start_seconds:
+    description: How long it may take until every worker has loaded and warmed every model.
+    type: int
+    required: true
+  answer_seconds:
+    description: How long a golden example may take.
+    type: int
+    required: true
+  drain_seconds:
+    description: How long requests may take to leave a container.
+    type: int
+    required: true
+  stop_seconds:
+    description: How long a container may take to end.
+    type: int
+    required: true
+  lock:
+    description: The token of release_lock.
+    type: str
+"""
+
+RETURN = """
+measured: {description: C(memory_mb) and C(start_seconds)., type: dict}
+"""
+
+
+def act(step: Step) -> dict[str, Any]:
+    """Judge it; a check has nothing to judge yet."""
+    if not step.act:
+        return {}
+    options = step.options
+    return {
+        "measured": judge(
+            step.place, step.engine, options["release"], options["start_seconds"], options["answer_seconds"]
+        )
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    whole = {"type": "int", "required": True}
+    run({**RELEASE, **CHAIN, "start_seconds": whole, "answer_seconds": whole}, act)

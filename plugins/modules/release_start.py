@@ -1,0 +1,53 @@
+"""Start a release in the idle colour, beside the live one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.releases.start import start
+from ansible.module_utils.releases.state import State
+from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+
+DOCUMENTATION = """
+module: release_start
+short_description: Start the idle colour
+options:
+  release:
+    description: The release's id.
+    type: str
+    required: true
+  stop_first:
+    description: Stop the live colour before, because memory cannot hold both.
+    type: bool
+  drain_seconds:
+    description: How long requests may take to leave a container that has to make place.
+    type: int
+    required: true
+  stop_seconds:
+    description: How long a container may take to end.
+    type: int
+    required: true
+  lock:
+    description: The token of release_lock.
+    type: str
+"""
+
+
+def act(step: Step) -> dict[str, Any]:
+    """Start it, unless it runs."""
+    options = step.options
+    if not step.act:
+        state = State.look(step.place, step.engine)
+        runs = state.has(options["release"]) or (
+            state.idle is not None and state.idle.up and state.idle.release == options["release"]
+        )
+        return {"changed": not runs}
+    changed = start(
+        step.place, step.engine, options["release"], options["stop_first"],
+        options["drain_seconds"], options["stop_seconds"],
+    )  # fmt: skip
+    return {"changed": changed}
+
+
+if __name__ == "__main__":
+    run({**RELEASE, **CHAIN, "stop_first": {"type": "bool", "default": False}}, act)
