@@ -85,6 +85,8 @@ class Load:
                 connection = None
             due += 1 / self.rate
             time.sleep(max(0.0, due - time.monotonic()))
+        if connection is not None:
+            connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, path: str, pooled: bool) -> tuple[str, str]:
         headers = {"Content-Type": "application/json"} | ({} if pooled else {"Connection": "close"})
