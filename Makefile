@@ -1,9 +1,14 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down test test-app test-roles test-pack test-bench lint docs lock models bench bench-deploy
+.PHONY: help demo demo-url demo-down deploy plan rollback status history logs
+.PHONY: test test-app test-roles test-pack test-bench lint docs lock models bench bench-deploy
 
 PYTHON ?= python3
 DEMO ?= demo
+# Which deployment, a folder under inventory/; and the release to go back to, if not the one before.
+WHERE ?= production
+RELEASE ?=
+PLAYBOOK = $(BIN)/ansible-playbook -i inventory/$(WHERE)
 BIN := .venv/bin
 
 help: ## this list
@@ -19,6 +24,24 @@ demo-down: ## remove every trace of the demo
 	@$(PYTHON) testbed/vm.py down $(DEMO) --inventory inventory/$(DEMO)
 	@$(PYTHON) testbed/vm.py clean
 	@testbed/engine.sh stop
+
+plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next five)
+	@$(PLAYBOOK) playbooks/plan.yml
+
+deploy: .venv ## bring the machines to what the inventory says
+	@$(PLAYBOOK) site.yml
+
+rollback: .venv ## go back to the release before, or to RELEASE=<id>
+	@$(PLAYBOOK) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE))
+
+status: .venv ## the live release, the idle one, health, workers, memory, the last releases
+	@$(PLAYBOOK) playbooks/status.yml
+
+history: .venv ## what became of each release
+	@$(PLAYBOOK) playbooks/history.yml
+
+logs: .venv ## the last lines of each container
+	@$(PLAYBOOK) playbooks/logs.yml
 
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py

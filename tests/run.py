@@ -59,6 +59,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "documents": lambda: [["pytest", "--quiet", "tests/documents"]],
     "docker_upstream": scenario("docker_upstream"),
     "interrupted": scenario("interrupted"),
+    "refused": scenario("refused"),
+    "release": scenario("release"),
+    "rollback": scenario("rollback"),
     "preflight": scenario("preflight"),
     "model_server": scenario("model_server"),
     "reverse_proxy": scenario("reverse_proxy"),
@@ -69,10 +72,11 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "pack": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/pack"]],
     "clients": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/app/clients"]],
     "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
+    "releases": lambda: [["pytest", "--quiet", "tests/releases"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "releases"}
 
 
 @dataclass(frozen=True)
