@@ -165,9 +165,10 @@ def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answe
     lines = [
         line(), line(release="old", status=500), line(release="-", status=502, upstream_seconds="-"),
         line(release="", status=499, upstream_seconds="-"), line(upstream_seconds="0.001, 0.020"),
+        line(upstream_seconds=0.5), line(release="", upstream_seconds=None),  # the second from nginx's cache
         "not json", '{"status": 200}',
     ]  # fmt: skip
-    assert logged(lines, "new") == [Seen(200, 0.01), Seen(502, 0.0), Seen(499, 0.0), Seen(200, 0.021)]
+    assert logged(lines, "new") == [Seen(200, 0.01), Seen(502, 0.0), Seen(200, 0.021), Seen(200, 0.5)]
 
 
 def test_the_percentile_is_one_of_the_latencies():

@@ -130,9 +130,11 @@ def test_the_app_has_no_network_and_reads_its_bundles_only(read):
 def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
     app = yaml.safe_load(render("model_server", "srv/modelhost/releases/release/compose.yml.j2"))["services"]["app"]
     nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_timeout_seconds=30)
-    gunicorn = int(app["environment"]["MODELHOST_TIMEOUT_SECONDS"])
+    prediction = int(app["environment"]["MODELHOST_TIMEOUT_SECONDS"])
+    gunicorn = int(app["environment"]["MODELHOST_GRACEFUL_SECONDS"])
     drain = int(value("model_server", "{{ __model_server_drain_seconds }}"))
-    assert 30 < gunicorn < 35 < drain < int(app["stop_grace_period"].rstrip("s"))
+    assert prediction == 30
+    assert prediction < gunicorn < 35 < drain < int(app["stop_grace_period"].rstrip("s"))
     assert "proxy_read_timeout 35s;" in nginx
 
 

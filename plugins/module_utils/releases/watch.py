@@ -77,17 +77,19 @@ def logged(lines: list[str], release: str) -> list[Seen]:
     for line in lines:
         try:
             entry = json.loads(line)
-            if entry["release"] in {release, "", "-"}:
-                found.append(Seen(int(entry["status"]), _seconds(entry)))
+            seconds = _seconds(entry["upstream_seconds"])
+            # Without the app's time, and not an error: nginx has answered by itself.
+            if entry["release"] in {release, "", "-"} and (seconds is not None or int(entry["status"]) >= 500):
+                found.append(Seen(int(entry["status"]), seconds or 0.0))
         except (ValueError, KeyError, TypeError):
             continue
     return found
 
 
-def _seconds(entry: dict[str, object]) -> float:
-    """The app's time: of several tries, such as "0.001, 0.020", the sum. A client's slow network is not the app's."""
-    times = str(entry["upstream_seconds"]).replace(" : ", ", ").split(", ")
-    return sum(float(one) for one in times if one not in {"", "-"})
+def _seconds(told: object) -> float | None:
+    """The app's time: a number, or of several tries, such as "0.001, 0.020", the sum; None where it was not asked."""
+    times = [one for one in str(told).split(", ") if one not in {"", "-", "None"}]
+    return sum(map(float, times)) if times else None
 
 
 def _probe(url: str, example: Example, limits: Limits) -> Seen:
