@@ -80,6 +80,7 @@ def test_every_command_of_the_documents_prints_what_they_say(clone):
                 ["make", "--silent", "demo-url"], cwd=clone, env=environment(clone), capture_output=True, text=True
             ).stdout.strip().removeprefix("http://")
             typed = command.replace("inventory/demo", f"inventory/{NAME}").replace("203.0.113.10", address)
+            typed = typed.replace("WHERE=demo", f"WHERE={NAME}")
             # Every command gets a shell of its own, and an activated environment has to last.
             script = f"{activated}{typed}"
             if "activate" in command:

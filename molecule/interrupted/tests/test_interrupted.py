@@ -1,6 +1,13 @@
 """After runs that were killed and one that was not, the endpoint is as if nothing had happened."""
 
 import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+from deploying import PROJECT, QUICK, TESTBED, bundle, changes, deploy, live, load
 
 
 def test_every_container_is_healthy(host):
@@ -18,3 +25,48 @@ def test_every_model_answers(host):
 
 def test_no_half_installed_package_is_left(host):
     assert host.check_output("dpkg --audit") == ""
+
+
+STEPS = [
+    "lock | Let nobody else",
+    "plan | Compare",
+    "copy_bundles | Copy",
+    "release | Put",
+    "take_live | Start",
+    "take_live | Hold",
+    "take_live | Switch",
+    "take_live | Watch",
+    "take_live | Retire",
+    "release | Remove",
+    "unlock | Let others",
+]
+
+
+def test_a_release_that_is_killed_at_every_step_loses_no_request_and_is_finished_by_the_next_run(tmp_path):
+    before = live()
+    new = bundle(tmp_path, 2)
+    with load() as clients:
+        killed = [step for step in STEPS if deploy_and_kill_at(step, new)]
+        deploy(new)
+    report = clients.report()
+    assert report["failed"] == 0, report
+    assert live() != before
+    assert set(report["releases"]) == {before, live()}
+    # What was done is not done again: a step that is over is not come to any more.
+    assert killed[: STEPS.index("take_live | Watch") + 1] == STEPS[: STEPS.index("take_live | Watch") + 1]
+    assert changes(deploy(new)) == 0
+
+
+def deploy_and_kill_at(step: str, new: Path) -> bool:
+    """Deploy, and kill the play a moment after a task has begun; tell whether it came to that."""
+    variables = json.dumps(QUICK | {"model_server_models": [str(new)]})
+    command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "model_server", "-e", variables]
+    with subprocess.Popen(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    ) as play:
+        for line in play.stdout:
+            if f"TASK [model_server : {step}" in line:
+                time.sleep(0.5)
+                os.killpg(play.pid, signal.SIGKILL)
+                return True
+    return False

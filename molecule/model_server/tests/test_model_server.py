@@ -57,3 +57,16 @@ def test_a_container_that_dies_comes_back_and_answers(host):
 
 def image(host) -> str:
     return host.check_output("docker inspect --format '{{.Config.Image}}' modelhost-blue")
+
+
+def test_a_master_that_hangs_is_noticed_and_replaced_within_a_minute(host):
+    init = host.check_output("docker inspect --format '{{.State.Pid}}' modelhost-blue")
+    master = host.check_output("cat /proc/%s/task/%s/children", init, init).split()[0]
+    assert "gunicorn" in host.check_output("cat /proc/%s/cmdline", master)
+    host.check_output("kill -STOP %s", master)
+    # Its workers go on answering, so nobody who asks would see it.
+    assert ask(host, "/", '{"index": 2}')["prediction"] == {"colour": "blue"}
+    ready = "curl -sf --unix-socket /srv/modelhost/run/active/server.sock http://app/readyz"
+    gone = f"while [ -e /proc/{master} ]; do sleep 0.2; done"
+    host.check_output(f"timeout 60 sh -c '{gone}; until {ready}; do sleep 0.2; done'")
+    assert ask(host, "/", '{"index": 2}')["prediction"] == {"colour": "blue"}
