@@ -47,6 +47,7 @@ class ActionModule(ActionBase):
         port = str(variables.get("ansible_port", variables.get("ansible_ssh_port", 22)))
 
         ssh = ssh_command(address, port, variables)
+        without_root: dict[str, Any] = {}
         for user in users:
             answer = subprocess.run(
                 [*ssh, "-l", user, address, "sh", "-s", str(self._task.args.get("port", 0))],
@@ -54,9 +55,14 @@ class ActionModule(ActionBase):
             )  # fmt: skip
             if answer.returncode == 0:
                 host = dict(line.split("=", 1) for line in answer.stdout.splitlines() if "=" in line)
-                return result | {"user": user, "host": host}
-            if "Permission denied" not in answer.stderr:
+                if host["root"] == "yes":
+                    return result | {"user": user, "host": host}
+                # A run that was killed may have made the account and not yet its right; the next one may still do.
+                without_root = without_root or {"user": user, "host": host}
+            elif "Permission denied" not in answer.stderr:
                 break
+        if without_root:
+            return result | without_root
         where = lookup_loader.get("where_defined").run(["ansible_host"], task_vars)[0]
         return result | {"failed": True, "msg": explain(answer.stderr, address, port, users, where)}
 
