@@ -11,7 +11,7 @@ from typing import Any
 
 import vm
 import yaml
-from load import Load
+from traffic import Load
 
 PROJECT = Path(__file__).resolve().parents[2]
 NAME = os.environ.get("MOLECULE_SCENARIO_NAME", "")
