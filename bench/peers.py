@@ -130,7 +130,11 @@ def ours(
 ) -> list[Command]:
     """Our app with its own Gunicorn settings, on a unix socket behind the role's nginx."""
     config, socket = proxy.of_role(place.folder, place.port, **(proxied or {}))
-    socket.parent.mkdir(parents=True, exist_ok=True)
+    # As on a host: a link to the folder of a release, by which nginx's cache knows whose answers are whose.
+    if not socket.parent.is_symlink():
+        socket.parent.rmdir()
+        socket.parent.with_name("blue-bench").mkdir()
+        socket.parent.symlink_to("blue-bench")
     variables = {
         "PYTHONPATH": str(PROJECT / "app"),
         "MODELHOST_MODELS_DIR": str(MODELS / bundles),
@@ -175,7 +179,7 @@ ALL = (
         "modelhost-cached",
         "modelhost, nginx caches",
         {"MODELHOST_CACHE_SECONDS": "600", "MODELHOST_RELEASE": "bench"},
-        {"reverse_proxy_cache_mb": 16, "reverse_proxy_cache_epoch": "bench"},
+        {"reverse_proxy_cache_mb": 16},
     ),
     cached("modelhost-cached-app", "modelhost, the app caches", {"MODELHOST_CACHE_MB": "16"}, {}),
     Peer(

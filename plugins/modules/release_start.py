@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.start import start
+from ansible.module_utils.releases.start import Owners, start
 from ansible.module_utils.releases.state import State
 from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
 
@@ -19,6 +19,14 @@ options:
   stop_first:
     description: Stop the live colour before, because memory cannot hold both.
     type: bool
+  app_uid:
+    description: The user that makes the socket.
+    type: int
+    required: true
+  proxy_gid:
+    description: The group that may reach it besides.
+    type: int
+    required: true
   drain_seconds:
     description: How long requests may take to leave a container that has to make place.
     type: int
@@ -42,12 +50,15 @@ def act(step: Step) -> dict[str, Any]:
             state.idle is not None and state.idle.up and state.idle.release == options["release"]
         )
         return {"changed": not runs}
+    owners = Owners(options["app_uid"], options["proxy_gid"])
     changed = start(
-        step.place, step.engine, options["release"], options["stop_first"],
+        step.place, step.engine, options["release"], owners, options["stop_first"],
         options["drain_seconds"], options["stop_seconds"],
     )  # fmt: skip
     return {"changed": changed}
 
 
 if __name__ == "__main__":
-    run({**RELEASE, **CHAIN, "stop_first": {"type": "bool", "default": False}}, act)
+    whole = {"type": "int", "required": True}
+    own = {"stop_first": {"type": "bool", "default": False}, "app_uid": whole, "proxy_gid": whole}
+    run({**RELEASE, **CHAIN, **own}, act)

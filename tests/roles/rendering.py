@@ -36,8 +36,16 @@ HOST = {
     "model_server_image": "modelhost-app:0123456789ab",
     "model_server_read": {
         "bundles": [
-            {"name": name, "version": 1, "format": kind, "digest": digit * 64, "path": f"models/{name}/1",
-             "golden": "golden.json", "tolerance": 1e-6, "bytes": 1000}
+            {
+                "name": name,
+                "version": 1,
+                "format": kind,
+                "digest": digit * 64,
+                "path": f"models/{name}/1",
+                "golden": "golden.json",
+                "tolerance": 1e-6,
+                "bytes": 1000,
+            }
             for name, kind, digit in (("colours", "python", "a"), ("iris", "onnx", "b"))
         ]
     },

@@ -121,7 +121,8 @@ def test_the_app_has_no_network(host):
 
 
 def test_nobody_but_nginx_may_open_the_apps_socket(host):
-    for path, owner in (("/srv/modelhost/run", 0), ("/srv/modelhost/run/blue", 10001)):
+    live = host.file("/srv/modelhost/run/active").linked_to
+    for path, owner in (("/srv/modelhost/run", 0), (live, 10001)):
         folder = host.file(path)
         assert (folder.uid, folder.gid, oct(folder.mode)) == (owner, 10002, "0o750")
     ask = "import socket; socket.socket(socket.AF_UNIX).connect('/srv/modelhost/run/active/server.sock')"

@@ -11,7 +11,8 @@ import time
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-SOCKET = Path("/srv/modelhost/run/server.sock")
+RUN = Path("/srv/modelhost/run")
+SOCKET = RUN / "blue-a1b2c3" / "server.sock"  # as a release's in the colour blue
 calls = itertools.count(1)
 
 
@@ -57,7 +58,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 1024
 
 
+SOCKET.parent.mkdir(exist_ok=True)
 SOCKET.unlink(missing_ok=True)
+(RUN / "active").unlink(missing_ok=True)
+(RUN / "active").symlink_to(SOCKET.parent.name)
 with Server(str(SOCKET), Handler) as server:
     os.chmod(SOCKET, 0o777)
     server.serve_forever()

@@ -33,7 +33,7 @@ def stand_in(machine: Callable[[str], str]) -> Iterator[None]:
         assert time.monotonic() < deadline, machine("journalctl --no-pager -u stand-in")
         time.sleep(0.1)
     yield
-    machine("systemctl stop stand-in && rm /root/stand_in.py /srv/modelhost/run/server.sock")
+    machine("systemctl stop stand-in && rm -r /root/stand_in.py /srv/modelhost/run/*")
 
 
 @pytest.fixture

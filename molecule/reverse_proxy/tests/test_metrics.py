@@ -49,7 +49,6 @@ def test_whom_the_deployment_names_may_read_them():
         ({"reverse_proxy_metrics_allow": ["10.0.0.0/33"]}, "must be a list of addresses and networks"),
         ({"reverse_proxy_cache_mb": 4}, "must be 0 (nothing is cached), or from 8 to 4096 MB"),
         ({"reverse_proxy_cache_lock_milliseconds": 35000}, "must be from 1 to less than reverse_proxy_timeout_seconds"),
-        ({"reverse_proxy_cache_epoch": "a b"}, "must be a name of letters, digits"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_value_and_an_example(variables, said):

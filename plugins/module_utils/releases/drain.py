@@ -6,11 +6,12 @@ import time
 
 from .engine import Container, Engine
 from .host import connections
+from .place import way
 
 
-def socket_name(colour: str) -> str:
-    """What a colour's server calls its socket, inside its container."""
-    return f"/run/modelhost/{colour}/server.sock"
+def socket_name(container: Container) -> str:
+    """What a container's server calls its socket, inside."""
+    return f"/run/modelhost/{way(container.colour, container.release)}/server.sock"
 
 
 def stop_drained(engine: Engine, container: Container, drain_seconds: int, stop_seconds: int) -> float:
@@ -21,7 +22,7 @@ def stop_drained(engine: Engine, container: Container, drain_seconds: int, stop_
     in seconds.
     """
     begun = time.monotonic()
-    while time.monotonic() - begun < drain_seconds and connections(socket_name(container.colour)):
+    while time.monotonic() - begun < drain_seconds and connections(socket_name(container)):
         time.sleep(0.1)
     engine.stop(container, stop_seconds)
     return time.monotonic() - begun

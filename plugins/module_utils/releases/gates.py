@@ -49,7 +49,7 @@ def ready(place: Place, engine: Engine, release: str, start_seconds: int) -> Con
             )
         if not container.up or container.restarts:
             raise GateError(gate, expected, f"it ended with exit code {container.exit_code}")
-        answer = ask(place.socket(container.colour), "/readyz")
+        answer = ask(place.socket(container.colour, release), "/readyz")
         if answer.status == 200 and answer.release == release and container.health == "healthy":
             return container
         if answer.status:
@@ -64,7 +64,9 @@ def golden(place: Place, container: Container, answer_seconds: int) -> None:
     """Every bundle's golden examples, posted to the colour itself, are answered as recorded."""
     release = Record.of(place, container.release).read()
     for example in examples_of(release.bundles if release else ()):
-        answer = ask(place.socket(container.colour), example.path, example.body, timeout=answer_seconds)
+        answer = ask(
+            place.socket(container.colour, container.release), example.path, example.body, timeout=answer_seconds
+        )
         wrong = example.difference(answer)
         if wrong:
             wanted = ", ".join(f"{name} {value!r}" for name, value in example.outputs.items())

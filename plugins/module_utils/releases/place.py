@@ -26,7 +26,7 @@ class Place:
 
     @property
     def run(self) -> Path:
-        """The sockets' folders, one for each colour, and the link to the one that is live."""
+        """The sockets' folders, called by colour and release, and the link to the one that is live."""
         return self.root / "run"
 
     @property
@@ -49,6 +49,11 @@ class Place:
         """Locked by the kernel while a step runs, and with it whatever the step has started."""
         return self.root / ".at-work"
 
-    def socket(self, colour: str) -> Path:
-        """The socket on which a colour answers."""
-        return self.run / colour / "server.sock"
+    def socket(self, colour: str, release: str) -> Path:
+        """The socket on which a release answers in a colour."""
+        return self.run / way(colour, release) / "server.sock"
+
+
+def way(colour: str, release: str) -> str:
+    """The name of the folder of a socket. The release is in it because nginx learns from it what answers are whose."""
+    return f"{colour}-{release}"

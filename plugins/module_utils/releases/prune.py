@@ -8,7 +8,7 @@ from pathlib import Path
 from .engine import PROXY, Engine
 from .errors import StepError
 from .host import free_disk_mb
-from .place import Place
+from .place import Place, way
 from .release import Record
 from .state import State
 
@@ -36,6 +36,10 @@ def prune(place: Place, engine: Engine, keep: int, wanted: set[str], everything:
     bundles = [folder for folder in sorted(place.bundles.glob("*/*")) if str(folder) not in folders]
     removed += [f"image {image}" for image in retired]
     removed += [f"bundle {folder.parent.name} {folder.name}" for folder in bundles]
+    ways = {way(container.colour, container.release) for container in state.containers.values()}
+    if place.active.is_symlink():
+        ways |= {place.active.name, place.active.readlink().name}
+    sockets = [folder for folder in place.run.glob("*-*") if folder.is_dir() and folder.name not in ways]
     if not act:
         return removed
     for record in records:
@@ -43,7 +47,7 @@ def prune(place: Place, engine: Engine, keep: int, wanted: set[str], everything:
             _remove(record.folder)
     for image in retired:
         engine.remove_image(image)
-    for folder in bundles:
+    for folder in [*bundles, *sockets]:
         _remove(folder)
     if engine.forget_builds(everything):
         removed.append("what building had left")

@@ -7,7 +7,7 @@ from .engine import Engine
 from .errors import GateError
 from .files import point
 from .ledger import write_line
-from .place import Place
+from .place import Place, way
 from .release import Record, difference
 from .state import State
 
@@ -53,7 +53,7 @@ def refuse(
         if not other.up:
             engine.start_again(other)
         if container is state.live:
-            point(place.active, other.colour)
+            point(place.active, way(other.colour, other.release))
         way_back = f"release {other.release} is live on {other.colour}, as before"
     lines, kept = ["(there is none)"], "It had no container."
     if container is not None:

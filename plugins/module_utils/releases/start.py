@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
 from .drain import stop_drained
 from .engine import Engine
 from .errors import StepError
-from .place import Place
+from .place import Place, way
 from .release import Record
 from .state import State
 
 
-def start(place: Place, engine: Engine, release: str, stop_first: bool, drain_seconds: int, stop_seconds: int) -> bool:
+@dataclass(frozen=True)
+class Owners:
+    """Who makes the socket, and the group that may come to it besides."""
+
+    app_uid: int
+    proxy_gid: int
+
+
+def start(
+    place: Place, engine: Engine, release: str, owners: Owners, stop_first: bool, drain_seconds: int, stop_seconds: int
+) -> bool:
     """Have the release's container run; tell whether anything was to be done."""
     state = State.look(place, engine)
     record = Record.of(place, release)
@@ -25,5 +39,14 @@ def start(place: Place, engine: Engine, release: str, stop_first: bool, drain_se
     if state.idle and state.idle.up:
         stop_drained(engine, state.idle, drain_seconds, stop_seconds)
     record.try_again()
+    make_folder(place.run, 0, owners.proxy_gid)
+    make_folder(place.run / way(state.idle_colour, release), owners.app_uid, owners.proxy_gid)
     engine.start(record, state.idle_colour)
     return True
+
+
+def make_folder(folder: Path, uid: int, gid: int) -> None:
+    """Make a folder that only its owner may write to and only its group may enter besides."""
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    os.chown(folder, uid, gid)
+    folder.chmod(0o750)

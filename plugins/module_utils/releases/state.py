@@ -21,7 +21,7 @@ class State:
     @classmethod
     def look(cls, place: Place, engine: Engine) -> State:
         """Read the link, and ask the engine."""
-        colour = place.active.readlink().name if place.active.is_symlink() else None
+        colour = place.active.readlink().name.partition("-")[0] if place.active.is_symlink() else None
         return cls(place, colour if colour in COLOURS else None, engine.containers())
 
     @property
@@ -52,7 +52,7 @@ class State:
             return False
         if not Record.of(self.place, release).settled:
             return True
-        answer = ask(self.place.socket(self.live_colour), "/readyz")
+        answer = ask(self.place.socket(self.live_colour, release), "/readyz")
         return answer.status == 200 and answer.release == release
 
     def record(self, container: Container | None) -> Record | None:

@@ -40,7 +40,7 @@ def _told(place: Place, container: Container, role: str) -> str:
     words = [f"{role}: release {container.release} on {container.colour}", container.status]
     if container.status == "running":
         words[-1] += f" ({container.health})"
-        answer = ask(place.socket(container.colour), "/readyz")
+        answer = ask(place.socket(container.colour, container.release), "/readyz")
         if answer.status in {200, 503}:
             ready = json.loads(answer.body)
             words.append(f"{ready['workers_ready']} of {ready['workers']} workers ready")

@@ -8,7 +8,7 @@ from .ask import ask
 from .engine import Engine
 from .errors import GateError, StepError
 from .files import point
-from .place import Place
+from .place import Place, way
 from .release import Record
 from .state import State
 
@@ -31,13 +31,14 @@ def switch(
     container = state.idle
     if act and (container is None or not container.up or container.release != release):
         raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
+    before = place.active.readlink() if place.active.is_symlink() else "nothing"
     if act:
         Record.of(place, release).mark_unsettled()
-        point(place.active, state.idle_colour)
+        point(place.active, way(state.idle_colour, release))
         if url:
             confirm(url, release, answers)
     headers = {"before_header": str(place.active), "after_header": str(place.active)}
-    return True, {"before": f"{state.live_colour}\n", "after": f"{state.idle_colour}\n", **headers}
+    return True, {"before": f"{before}\n", "after": f"{way(state.idle_colour, release)}\n", **headers}
 
 
 def confirm(url: str, release: str, answers: int) -> None:
