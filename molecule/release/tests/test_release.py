@@ -26,9 +26,8 @@ def proxy() -> str:
 def test_a_plan_is_told_in_words_and_changes_nothing(second):
     before = live()
     run = play("playbooks/plan.yml", model_server_models=[str(second), IRIS])
-    assert "models: colours 1 -> 2, digits 1 -> none; image unchanged; settings" in run.stdout
-    assert "switch blue -> green; needs" in run.stdout
-    assert "MB free" in run.stdout
+    for words in ("models: colours 1 -> 2, digits 1 -> none", "image unchanged", "switch blue -> green", "MB free"):
+        assert words in run.stdout
     assert changes(run.stdout) == 0
     assert live() == before
     assert on_host("ls /srv/modelhost/releases").split() == [before]

@@ -17,9 +17,9 @@ from .state import State
 def status(place: Place, engine: Engine, ledger_lines: int) -> list[str]:
     """The live release, the idle one, health, workers, memory, who deploys, and the ledger's last lines."""
     state = State.look(place, engine)
-    lines = [_told(place, state.live, "live")] if state.live else ["live: nothing"]
+    lines = _told(place, state.live, "live") if state.live else ["live: nothing"]
     if state.idle:
-        lines.append(_told(place, state.idle, "idle"))
+        lines += _told(place, state.idle, "idle")
     live = state.record(state.live)
     release = live.read() if live else None
     if release:
@@ -36,20 +36,20 @@ def history(place: Place, ledger_lines: int) -> list[str]:
     return [f"ledger: {in_words(line)}" for line in reversed(read_lines(place.ledger, ledger_lines))]
 
 
-def _told(place: Place, container: Container, role: str) -> str:
-    words = [f"{role}: release {container.release} on {container.colour}", container.status]
+def _told(place: Place, container: Container, role: str) -> list[str]:
+    """A container in short lines: a long one would be broken anywhere on its way to the screen."""
+    lines = [f"release {container.release} on {container.colour}, {container.status}"]
     if container.status == "running":
-        words[-1] += f" ({container.health})"
+        lines[0] += f" ({container.health})"
         answer = ask(place.socket(container.colour, container.release), "/readyz")
+        workers = "it does not answer"
         if answer.status in {200, 503}:
             ready = json.loads(answer.body)
-            words.append(f"{ready['workers_ready']} of {ready['workers']} workers ready")
-        else:
-            words.append("does not answer")
-        words.append(f"{used_memory_mb(container.pid)} of {container.memory_limit_mb} MB")
+            workers = f"{ready['workers_ready']} of {ready['workers']} workers ready"
+        lines.append(f"{workers}, {used_memory_mb(container.pid)} of {container.memory_limit_mb} MB")
     if container.restarts:
-        words.append(f"restarted {container.restarts} times")
+        lines.append(f"restarted {container.restarts} times")
     refused = Record.of(place, container.release).refused
     if refused:
-        words.append(f"void: {refused['gate']}, expected {refused['expected']}, got {refused['got']}")
-    return ", ".join(words)
+        lines += [f"void: {refused['gate']}", f"expected {refused['expected']}", f"got {refused['got']}"]
+    return [f"{role}: {line}" for line in lines]
