@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy plan rollback status history logs
-.PHONY: test test-app test-roles test-pack test-bench lint docs lock models bench bench-deploy
+.PHONY: test test-app test-roles test-pack test-bench lint docs lock models chaos bench bench-deploy
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -69,6 +69,9 @@ PEERS := $(patsubst bench/peers/%/requirements.lock,%,$(wildcard bench/peers/*/r
 bench: .venv $(patsubst %,.cache/bench/%/complete,tools modelhost $(PEERS)) ## serve the same models with the peers and with ours, and write docs/benchmarks.md
 	@$(BIN)/python bench/programs.py
 	@$(BIN)/python bench/run.py $(ARGS)
+
+chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
+	@$(BIN)/python tests/chaos $(ARGS)
 
 bench-deploy: .venv ## time a first deployment against the same installs and builds in a plain shell script
 	@$(BIN)/python bench/deploy.py --tasks

@@ -1,6 +1,5 @@
 """Deploy to the machine of a Molecule scenario again and again, as a person would, and look at what became of it."""
 
-import hashlib
 import json
 import os
 import re
@@ -10,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import vm
-import yaml
 from traffic import Load
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -70,22 +68,3 @@ def on_host(command: str) -> str:
 def ledger() -> list[dict[str, Any]]:
     """Every line of the machine's ledger."""
     return [json.loads(line) for line in on_host("cat /srv/modelhost/ledger.jsonl").splitlines()]
-
-
-COLOURS = (PROJECT / "models" / "colours" / "1" / "model.py").read_text()
-
-
-def bundle(folder: Path, version: int, code: str = COLOURS) -> Path:
-    """Write another version of the example bundle colours, with this model.py."""
-    place = folder / "colours" / str(version)
-    place.mkdir(parents=True, exist_ok=True)
-    source = PROJECT / "models" / "colours" / "1"
-    (place / "golden.json").write_bytes((source / "golden.json").read_bytes())
-    (place / "model.py").write_text(code)
-    manifest = yaml.safe_load((source / "model.yaml").read_text())
-    manifest["version"] = version
-    manifest["files"] = {
-        name: hashlib.sha256((place / name).read_bytes()).hexdigest() for name in ("golden.json", "model.py")
-    }
-    (place / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
-    return place

@@ -7,7 +7,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from deploying import PROJECT, QUICK, TESTBED, bundle, changes, deploy, live, load
+from bundles import bundle
+from deploying import PROJECT, QUICK, TESTBED, changes, deploy, live, load
 
 
 def test_every_container_is_healthy(host):

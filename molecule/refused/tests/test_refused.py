@@ -4,25 +4,8 @@ import json
 import time
 
 import pytest
-from deploying import COLOURS, bundle, changes, deploy, ledger, live, load, on_host, play
-
-
-def at_import(statement: str) -> str:
-    """The example model, with something that happens when it is loaded."""
-    return f"import os, time\n{statement}\n" + COLOURS
-
-
-def at_call(statement: str, later_than: int = 0) -> str:
-    """The example model, with something that happens at a call once its worker is ready: loading it goes well."""
-    counting = (
-        "        Model.calls += READY()\n"
-        f"        if Model.calls > {later_than}: {statement}\n"
-        "        return"
-    )  # fmt: skip
-    ready = "READY = lambda: os.path.exists(f'{os.environ[\"MODELHOST_READY_DIR\"]}/{os.getpid()}')"
-    model = COLOURS.replace("        return", counting).replace("Model:\n", "Model:\n    calls = 0\n")
-    return f"import os, time\n{model}\n\n{ready}\n"
-
+from bundles import at_call, at_import, bundle
+from deploying import changes, deploy, ledger, live, load, on_host, play
 
 WRONG = {
     "crashes": (at_import('raise RuntimeError("broken")'), "ready", "it ended with exit code"),

@@ -3,7 +3,8 @@
 import shutil
 
 import pytest
-from deploying import PROJECT, bundle, changes, deploy, ledger, live, load, on_host, play
+from bundles import bundle
+from deploying import PROJECT, changes, deploy, ledger, live, load, on_host, play
 
 IRIS = "models/iris/1"
 

@@ -3,7 +3,8 @@
 import time
 
 import pytest
-from deploying import bundle, changes, deploy, ledger, live, load, on_host, play
+from bundles import bundle
+from deploying import changes, deploy, ledger, live, load, on_host, play
 
 
 @pytest.fixture(scope="module")
