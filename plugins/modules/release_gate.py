@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.gates import judge
+from ansible.module_utils.releases.gates import Limits, judge
 from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
 
 DOCUMENTATION = """
 module: release_gate
-short_description: Readiness, golden examples and memory of the idle colour
+short_description: Readiness, golden examples, latency and memory of the idle colour
 description:
   - Where a gate is not passed, the release is void, its container stopped, and the step says what was expected.
 options:
@@ -23,6 +23,10 @@ options:
     required: true
   answer_seconds:
     description: How long a golden example may take.
+    type: int
+    required: true
+  latency_ms:
+    description: How long 95 of a hundred of them may take, in milliseconds.
     type: int
     required: true
   drain_seconds:
@@ -48,13 +52,10 @@ def act(step: Step) -> dict[str, Any]:
     if not step.act:
         return {}
     options = step.options
-    return {
-        "measured": judge(
-            step.place, step.engine, options["release"], options["start_seconds"], options["answer_seconds"]
-        )
-    }  # fmt: skip
+    limits = Limits(options["start_seconds"], options["answer_seconds"], options["latency_ms"])
+    return {"measured": judge(step.place, step.engine, options["release"], limits)}
 
 
 if __name__ == "__main__":
     whole = {"type": "int", "required": True}
-    run({**RELEASE, **CHAIN, "start_seconds": whole, "answer_seconds": whole}, act)
+    run({**RELEASE, **CHAIN, "start_seconds": whole, "answer_seconds": whole, "latency_ms": whole}, act)

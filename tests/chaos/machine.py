@@ -1,5 +1,6 @@
 """The machine that is mistreated: made, deployed to, and looked into from the side."""
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,8 @@ WORK = PROJECT / ".cache" / "chaos"
 # Folders of a host that share its disk. The machine with a small one gets them from a file system in memory, because a
 # container's own cannot be limited.
 ON_DISK = ["/srv", "/home", "/root", "/var/lib/docker", "/var/lib/containerd", "/var/log", "/var/tmp"]
-KILL_AFTER_SECONDS = 0.3
+A_MOMENT_SECONDS = 0.3
+VERSIONS = itertools.count(int(time.time()))
 
 
 class MachineError(Exception):
@@ -45,6 +48,11 @@ class Play:
     def said(self) -> str:
         """What it said at its end, for a message."""
         return "\n".join(self.printed.splitlines()[-25:])
+
+
+def kill(process: int) -> None:
+    """Kill a play with all that it has started on this machine."""
+    os.killpg(process, signal.SIGKILL)
 
 
 @dataclass
@@ -100,10 +108,13 @@ class Machine:
         """The address it answers at."""
         return vm.address(self.name)
 
-    def play(self, playbook: str, *options: str, kill_at: str | int | None = None, **variables: Any) -> Play:
+    def play(
+        self, playbook: str, *options: str, at: str | int = 0, act: Callable[[int], object] = kill, **variables: Any
+    ) -> Play:
         """Run a playbook with what is wanted and `variables` on top.
 
-        `kill_at`: kill it a moment after a task with this in its name began, or after so many tasks.
+        `at`: do `act`, which gets the play's process, a moment after a task with this in its name began, or the task of
+        this number.
         """
         extra = json.dumps(self.wanted | variables)
         command = ["ansible-playbook", playbook, "-i", str(self.folder), "-e", extra, *options]
@@ -124,11 +135,15 @@ class Machine:
                 if not line.startswith("TASK ["):
                     continue
                 tasks += 1
-                if kill_at == tasks or (isinstance(kill_at, str) and kill_at in line):
-                    time.sleep(KILL_AFTER_SECONDS)
-                    os.killpg(process.pid, signal.SIGKILL)
-                    log.write("killed here\n")
+                if at == tasks or (isinstance(at, str) and at in line):
+                    time.sleep(A_MOMENT_SECONDS)
+                    log.write(f"{act.__name__} here\n")
+                    act(process.pid)
         return Play(process.returncode, "".join(lines), time.monotonic() - begun)
+
+    def newer(self, code: str = bundles.COLOURS) -> list[str]:
+        """What is served, with a version of the first model that the machine has never had."""
+        return [str(bundles.bundle(self.bundles, next(VERSIONS), code)), *self.wanted["model_server_models"][1:]]
 
     def deploy(self, **variables: Any) -> Play:
         """Run the part of site.yml that releases."""

@@ -2,6 +2,7 @@
 
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -116,6 +117,9 @@ def judge(fault: Fault, scene: Scene) -> Line:
     if lost:
         scene.broken.append(f"{len(lost)} requests failed that need not: {lost[0].problem}")
     good = scene.clients.good_times()
+    kinds = Counter(asked.problem.partition(":")[0].split(" on a ")[0] for asked in failures)
+    if kinds:
+        scene.seen.append("what failed: " + ", ".join(f"{count} times {kind}" for kind, count in kinds.items()))
     last = max((asked.ended for asked in failures), default=0.0)
     back = next((moment for moment in good if moment > last), last)
     recovery = max([*scene.recoveries, back - scene.struck[0] if failures and len(scene.struck) == 1 else 0.0])

@@ -3,7 +3,9 @@
 import json
 import socketserver
 import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelhost.model import close as close_of_the_app
+from releases import gates
 from releases.ask import ask
 from releases.errors import GateError
+from releases.gates import golden
 from releases.golden import close, examples_of
 from releases.switch import confirm
 from releases.watch import Limits, Seen, judge, logged, percentile
@@ -108,6 +112,25 @@ def test_a_golden_example_is_compared_within_the_bundles_tolerance(tmp_path, ser
     assert asked == [("/models/iris/versions/2/predict", b'{"a": 1.5}')]
 
 
+RIGHT = b'{"prediction":{"p":[0.25,0.75],"label":"x"}}'
+
+
+@pytest.mark.parametrize("slow_answers", [1, 2])
+def test_golden_examples_that_are_slow_more_than_once_refuse_a_release(tmp_path, serve, slow_answers):
+    asked = []
+
+    def answer(path: str, sent: bytes) -> tuple[int, str, bytes]:
+        asked.append(path)
+        time.sleep(0.2 if len(asked) <= slow_answers else 0)
+        return 200, "r", RIGHT
+
+    limits = gates.Limits(start_seconds=1, answer_seconds=5, latency_ms=100)
+    refused = pytest.raises(GateError, match=r"latency: expected 95 of 100 golden examples .* ms over 1 golden")
+    with refused if slow_answers == 2 else nullcontext():
+        golden(serve(answer), iris(tmp_path), limits)
+    assert len(asked) == 2
+
+
 def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):
     answer = ask(tmp_path / "no.sock", "/readyz")
     assert answer.status == 0
@@ -172,5 +195,5 @@ def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answe
 
 
 def test_the_percentile_is_one_of_the_latencies():
-    assert percentile([Seen(200, number / 100) for number in range(1, 101)]) == 0.95
+    assert percentile([number / 100 for number in range(1, 101)]) == 0.95
     assert percentile([]) == 0.0

@@ -50,7 +50,7 @@ def watch(place: Place, engine: Engine, release: str, url: str, limits: Limits) 
         seen = logged(engine.proxy_log(begun), release) or probes
         judge(seen, limits, LEAST_FOR_LATENCY)
     judge(seen, limits, 1)
-    return {"requests": len(seen), "p95_ms": round(percentile(seen) * 1000, 1)}
+    return {"requests": len(seen), "p95_ms": round(percentile([one.seconds for one in seen]) * 1000, 1)}
 
 
 def judge(seen: list[Seen], limits: Limits, least: int) -> None:
@@ -59,15 +59,21 @@ def judge(seen: list[Seen], limits: Limits, least: int) -> None:
     if errors >= LEAST_ERRORS and 100 * errors > limits.errors_percent * len(seen):
         expected = f"at most {limits.errors_percent:g} % of the requests to fail (model_server_watch_errors_percent)"
         raise GateError("error rate", expected, f"{errors} of {len(seen)} were answered with 5xx or not at all")
-    if len(seen) >= least and percentile(seen) * 1000 > limits.latency_ms:
-        expected = f"95 of 100 requests answered within {limits.latency_ms} ms (model_server_watch_latency_ms)"
+    if len(seen) >= least:
+        judge_latency([one.seconds for one in seen], limits.latency_ms, "requests")
+
+
+def judge_latency(took: list[float], latency_ms: int, what: str) -> None:
+    """Raise GateError where too many of so many seconds are more than the limit."""
+    if percentile(took) * 1000 > latency_ms:
+        expected = f"95 of 100 {what} answered within {latency_ms} ms (model_server_watch_latency_ms)"
         hint = "if the model is meant to be that slow, raise the variable"
-        raise GateError("latency", expected, f"{percentile(seen) * 1000:.0f} ms over {len(seen)} requests", hint)
+        raise GateError("latency", expected, f"{percentile(took) * 1000:.0f} ms over {len(took)} {what}", hint)
 
 
-def percentile(seen: list[Seen], share: float = 0.95) -> float:
-    """The latency, in seconds, that this share of the requests did not exceed."""
-    ordered = sorted(one.seconds for one in seen)
+def percentile(took: list[float], share: float = 0.95) -> float:
+    """The latency, in seconds, that this share of them did not exceed."""
+    ordered = sorted(took)
     return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 

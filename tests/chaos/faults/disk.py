@@ -1,38 +1,52 @@
 """The disk is full to the last byte. On a machine of its own, whose whole disk is small."""
 
+from machine import Machine, Play
 from scene import Fault, Scene
 
-from faults.plays import with_version
-
-FILL = "cat /dev/zero > /disk/filler 2>/dev/null; sync; df --output=avail /disk | tail -1"
-VERSION = 300
+FILL = "cat /dev/zero > /disk/filler 2>/dev/null || true; df --output=avail /disk | tail -1"
 
 
 def fill_disk(scene: Scene) -> None:
     """Serving goes on; a deployment refuses cleanly, and works once there is space."""
     machine = scene.machine
-    before, started = machine.live_release(), machine.started()
     scene.strikes()
-    free = machine.run(f"({FILL}) || true").strip()
-    scene.expect(free == "0", f"{free} KB are still free")
+    fill(machine)
     scene.pause(15)
-    models = with_version(machine, VERSION)
-    refused = machine.deploy(model_server_models=models)
-    scene.expect(refused.code != 0, "a deployment onto a full disk ended as if all were well")
-    clean = "No space left on device" in refused.printed or "The disk is short" in refused.printed
-    scene.expect(clean and "Traceback" not in refused.printed, f"it does not say why:\n{refused.said}")
-    scene.expect(machine.live_release() == before, "another release is live")
-    scene.pause(5)
-    machine.run("rm /disk/filler")
+    models = machine.newer()
+    refused(scene, machine.deploy(model_server_models=models), "MB of disk are free")
+    empty(machine)
+    # And now when the play has begun, and has seen that there is space.
     scene.strikes()
+    late = machine.deploy(model_server_models=models, at="copy_bundles | Make a place", act=lambda _: fill(machine))
+    refused(scene, late, "No space left on device")
+    scene.pause()
+    empty(machine)
+    before = machine.live_release()
     again = machine.deploy(model_server_models=models)
-    scene.expect(again.code == 0, f"once there is space, it fails:\n{again.said}")
+    scene.expect(again.code == 0, f"once there is space, a deployment fails:\n{again.said}")
     scene.expect(machine.live_release() != before, "once there is space, nothing new is live")
     quiet = machine.deploy(model_server_models=models)
     scene.expect(quiet.changes == 0, f"the run after it changes something:\n{quiet.said}")
-    told = next((line for line in refused.printed.splitlines() if "space left" in line or "disk is short" in line), "")
-    scene.seen.append(f"a deployment onto the full disk says: {told.strip()[:120]}")
-    scene.expect(started != "", "nothing was running")
+
+
+def refused(scene: Scene, run: Play, why: str) -> None:
+    """The play has failed, says why, and what was live is."""
+    scene.expect(run.code != 0, "a deployment onto a full disk ended as if all were well")
+    scene.expect(why in run.printed and "Traceback" not in run.printed, f"it does not say `{why}`:\n{run.said}")
+    told = next((line for line in run.printed.splitlines() if why in line), "")
+    scene.seen.append(f"a deployment onto the full disk says: {told.strip()[:160]}")
+    scene.expect(len(scene.clients.releases()) == 1, "another release has answered")
+
+
+def fill(machine: Machine) -> None:
+    """Leave no space at all."""
+    free = machine.run(FILL).strip()
+    assert free == "0", f"{free} KB are still free"
+
+
+def empty(machine: Machine) -> None:
+    """Give the space back."""
+    machine.run("rm /disk/filler")
 
 
 FAULTS = [Fault("disk", "the disk filled to the last byte", fill_disk, small_disk=True)]

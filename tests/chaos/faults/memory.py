@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 from scene import Fault, Scene
 
 TOO_MANY_MB = 2000
-# One answer that kills its worker is tried once more by nginx, and so may kill both; until they are there again.
+# nginx tries a request once more whose kept connection breaks, so that it may kill both workers: until they are back.
 REPLACED_SECONDS = 10
+BETWEEN_SECONDS = 8  # longer than a prediction may take, so that none is struck twice
 
 
 def exhaust_memory(scene: Scene) -> None:
@@ -20,7 +21,7 @@ def exhaust_memory(scene: Scene) -> None:
         scene.expect(status in {502, 503, 504}, f"a request for {TOO_MANY_MB} MB was answered with {status}")
         scene.expect(scene.machine.ssh("true", 10), "nobody can log in while memory is short")
         scene.recovered(30, scene.machine.ready)
-        scene.pause()
+        scene.pause(BETWEEN_SECONDS)
     after = scene.machine.run("docker inspect --format '{{.State.StartedAt}}' modelhost-proxy")
     scene.expect(proxy == after, "nginx was restarted")
 

@@ -2,22 +2,19 @@
 
 import itertools
 
-from bundles import bundle
-from machine import Machine
 from scene import Fault, Scene
 
 # The steps of a release that change something.
 STEPS: list[str | int] = ["copy_bundles | Copy", "take_live | Start", "take_live | Switch", "take_live | Retire"]
-FIRST_VERSION = 100
 
 
 def kill_plays(scene: Scene) -> None:
     """Each time a new release, whose play is killed one task later than the one before."""
     before = scene.machine.live_release()
-    for version, step in enumerate(itertools.count(1) if scene.long else STEPS, FIRST_VERSION):
-        models = with_version(scene.machine, version)
+    for step in itertools.count(1) if scene.long else STEPS:
+        models = scene.machine.newer()
         scene.strikes()
-        killed = scene.machine.deploy(kill_at=step, model_server_models=models)
+        killed = scene.machine.deploy(at=step, model_server_models=models)
         if killed.code == 0:
             # There is no task so late.
             scene.struck.pop()
@@ -31,11 +28,6 @@ def kill_plays(scene: Scene) -> None:
         scene.expect(live != before, f"killed at {step}, the next run did not finish the release")
         before = live
     scene.machine.wanted["model_server_models"] = models
-
-
-def with_version(machine: Machine, version: int) -> list[str]:
-    """What is served, with another version of the first model."""
-    return [str(bundle(machine.bundles, version)), *machine.wanted["model_server_models"][1:]]
 
 
 FAULTS = [Fault("plays", "SIGKILL of the play, then run again twice", kill_plays)]

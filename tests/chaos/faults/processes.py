@@ -9,6 +9,9 @@ from scene import Fault, Scene
 START_SECONDS = 10
 # The health check looks every ten seconds.
 NOTICED_SECONDS = 60
+# Longer than a prediction may take, so that none is struck twice; and than the engine takes to forget that a container
+# has just been started, after which it would wait longer each time.
+BETWEEN_SECONDS = 12
 
 
 def kill_workers(scene: Scene) -> None:
@@ -18,7 +21,7 @@ def kill_workers(scene: Scene) -> None:
         scene.strikes()
         scene.machine.run(f"kill -KILL {workers[0]}")
         scene.recovered(30, partial(replaced, scene.machine, workers))
-        scene.pause()
+        scene.pause(BETWEEN_SECONDS)
 
 
 def replaced(machine: Machine, before: list[int]) -> bool:
@@ -34,7 +37,7 @@ def kill_master(scene: Scene) -> None:
         scene.strikes()
         scene.machine.run(f"kill -KILL {master}")
         scene.recovered(30, scene.machine.ready)
-        scene.pause(12)
+        scene.pause(BETWEEN_SECONDS)
 
 
 def kill_container(scene: Scene) -> None:
@@ -44,7 +47,7 @@ def kill_container(scene: Scene) -> None:
         scene.strikes()
         scene.machine.run(f"kill -KILL {first}")
         scene.recovered(30, scene.machine.ready)
-        scene.pause(12)
+        scene.pause(BETWEEN_SECONDS)
 
 
 def stop_master(scene: Scene) -> None:

@@ -1,6 +1,6 @@
 """Releases that must not go live: each is refused, and nobody notices."""
 
-from bundles import at_call, at_import, bundle
+from bundles import at_call, at_import
 from scene import Fault, Scene
 
 # The first worker gets ready, the second never does.
@@ -25,15 +25,13 @@ WRONG = {
 def refuse(name: str) -> Fault:
     """The fault of a release that is wrong in this way."""
     words, code, gate = WRONG[name]
-    version = 900 + list(WRONG).index(name)
 
     def act(scene: Scene) -> None:
         machine = scene.machine
         before, containers = machine.live_release(), machine.started()
-        _, *others = machine.wanted["model_server_models"]
         scene.strikes()
         run = machine.deploy(
-            model_server_models=[str(bundle(machine.bundles, version, code)), *others],
+            model_server_models=machine.newer(code),
             model_server_start_timeout_seconds=10,
         )
         scene.expect(run.code != 0, "the play ended as if all were well")

@@ -5,9 +5,6 @@ import shutil
 from machine import PROJECT
 from scene import Fault, Scene
 
-from faults.plays import with_version
-
-FIRST_VERSION = 500
 TURNS = ["models", "settings", "image"]
 
 
@@ -42,7 +39,7 @@ def change(scene: Scene, number: int) -> None:
     machine = scene.machine
     match TURNS[number % len(TURNS)]:
         case "models":
-            machine.wanted["model_server_models"] = with_version(machine, FIRST_VERSION + number)
+            machine.wanted["model_server_models"] = machine.newer()
         case "settings":
             machine.wanted["model_server_threads"] = 4 + (number // len(TURNS) + 1) % 2
         case _:
