@@ -26,8 +26,8 @@ import scene  # noqa: E402
 import vm  # noqa: E402
 from clients import Clients  # noqa: E402
 from faults import ALL  # noqa: E402
-from machine import WORK, Machine, MachineError  # noqa: E402
 from scene import Fault, Line  # noqa: E402
+from victim import WORK, Machine, MachineError  # noqa: E402
 
 SHORT, LONG = 20_000, 300_000
 RATE = 150.0

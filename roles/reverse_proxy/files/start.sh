@@ -4,9 +4,9 @@
 # seconds while the engine is stopped or upgraded, because then nobody reads them.
 set -eu
 
-most_bytes=8000000
-: >/tmp/access.log
-: >/tmp/error.log
+most_bytes=8000000  # the file system that they are on has 20 MB
+: >/var/log/nginx/access.log
+: >/var/log/nginx/error.log
 
 pass_on() {
   while :; do
@@ -14,12 +14,12 @@ pass_on() {
     sleep 1
   done
 }
-pass_on /tmp/access.log &
-pass_on /tmp/error.log >&2 &
+pass_on /var/log/nginx/access.log &
+pass_on /var/log/nginx/error.log >&2 &
 
-# The files are in memory. What was not passed on by then is lost.
+# They are in memory. What was not passed on by then is lost.
 while sleep 2; do
-  for log in /tmp/access.log /tmp/error.log; do
+  for log in /var/log/nginx/access.log /var/log/nginx/error.log; do
     if [ "$(stat --format %s "$log")" -gt "$most_bytes" ]; then : >"$log"; fi
   done
 done &
