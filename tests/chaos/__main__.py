@@ -57,7 +57,7 @@ def main() -> int:
 
 def mistreat(faults: list[Fault], options: argparse.Namespace) -> tuple[list[Line], float]:
     """Do the faults; returns their lines, and the worst gap without any. Raises MachineError."""
-    machine, small = Machine("chaos"), Machine("chaos-disk", small_disk_gb=SMALL_DISK_GB)
+    machine, small = Machine(options.name), Machine(f"{options.name}-disk", small_disk_gb=SMALL_DISK_GB)
     wanted = options.requests or (0 if options.only else LONG if options.long else SHORT)
     lines: list[Line] = []
     calm = 0.0
@@ -96,6 +96,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="store_true", help="leave the machine there afterwards, and use one that was left"
     )
+    parser.add_argument("--name", default="chaos", help="the machine's name, for a second one beside the first")
     return parser.parse_args()
 
 
