@@ -36,6 +36,14 @@ def shell_scripts() -> list[str]:
     ]
 
 
+def chaos() -> Commands:
+    """The faults that no scenario has: what is killed, hangs or is away under load. `make chaos` does all."""
+    return [
+        ["pytest", "--quiet", "tests/chaos"],
+        ["python", "tests/chaos", "--only", "master", "stopped", "memory", "engine-away"],
+    ]
+
+
 def lint() -> Commands:
     """Every linter at its strictest setting."""
     return [
@@ -60,6 +68,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "docker_upstream": scenario("docker_upstream"),
     "interrupted": scenario("interrupted"),
     "refused": scenario("refused"),
+    "chaos": chaos,
     "release": scenario("release"),
     "rollback": scenario("rollback"),
     "preflight": scenario("preflight"),

@@ -26,8 +26,8 @@ import scene  # noqa: E402
 import vm  # noqa: E402
 from clients import Clients  # noqa: E402
 from faults import ALL  # noqa: E402
-from machine import WORK, Machine, MachineError  # noqa: E402
 from scene import Fault, Line  # noqa: E402
+from victim import WORK, Machine, MachineError  # noqa: E402
 
 SHORT, LONG = 20_000, 300_000
 RATE = 150.0
@@ -57,7 +57,7 @@ def main() -> int:
 
 def mistreat(faults: list[Fault], options: argparse.Namespace) -> tuple[list[Line], float]:
     """Do the faults; returns their lines, and the worst gap without any. Raises MachineError."""
-    machine, small = Machine("chaos"), Machine("chaos-disk", small_disk_gb=SMALL_DISK_GB)
+    machine, small = Machine(options.name), Machine(f"{options.name}-disk", small_disk_gb=SMALL_DISK_GB)
     wanted = options.requests or (0 if options.only else LONG if options.long else SHORT)
     lines: list[Line] = []
     calm = 0.0
@@ -96,6 +96,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--keep", action="store_true", help="leave the machine there afterwards, and use one that was left"
     )
+    parser.add_argument("--name", default="chaos", help="the machine's name, for a second one beside the first")
     return parser.parse_args()
 
 

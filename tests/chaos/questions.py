@@ -15,7 +15,7 @@ from releases.golden import close
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 COLOURS = ["red", "green", "blue", "yellow", "black"]
-# Near the time limit of six seconds that the machine is deployed with (machine.py).
+# Near the time limit of six seconds that the machine is deployed with (victim.py).
 NEAR_THE_LIMIT_SECONDS = 4.5
 # One of so many; at most three of them are under way at once.
 ONE_LONG_IN_SECONDS = 2.0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from clients import Asked, Clients
-from machine import Machine
+from victim import Machine
 
 CALM_SECONDS = 3.0
 # Until everything is well again, at most.
@@ -122,7 +122,9 @@ def judge(fault: Fault, scene: Scene) -> Line:
         scene.seen.append("what failed: " + ", ".join(f"{count} times {kind}" for kind, count in kinds.items()))
     last = max((asked.ended for asked in failures), default=0.0)
     back = next((moment for moment in good if moment > last), last)
-    recovery = max([*scene.recoveries, back - scene.struck[0] if failures and len(scene.struck) == 1 else 0.0])
+    recovery = max(
+        [*scene.recoveries, back - scene.struck[0] if failures and fault.cuts_off and len(scene.struck) == 1 else 0.0]
+    )
     return Line(
         fault,
         max(1, len(scene.struck)),

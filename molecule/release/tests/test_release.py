@@ -21,7 +21,7 @@ def images() -> str:
 def proxy() -> str:
     """What tells whether nginx was recreated or reloaded: its container, and its workers."""
     started = "docker inspect --format '{{.Id}} {{.State.StartedAt}}' modelhost-proxy"
-    return on_host(f"{started}; docker top modelhost-proxy -o pid")
+    return on_host(f"{started}; pgrep -x nginx")
 
 
 def test_a_plan_is_told_in_words_and_changes_nothing(second):

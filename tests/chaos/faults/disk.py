@@ -1,7 +1,7 @@
 """The disk is full to the last byte. On a machine of its own, whose whole disk is small."""
 
-from machine import Machine, Play
 from scene import Fault, Scene
+from victim import Machine, Play
 
 FILL = "cat /dev/zero > /disk/filler 2>/dev/null || true; df --output=avail /disk | tail -1"
 

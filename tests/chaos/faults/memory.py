@@ -15,7 +15,7 @@ BETWEEN_SECONDS = 8  # longer than a prediction may take, so that none is struck
 def exhaust_memory(scene: Scene) -> None:
     """The kernel kills the worker; the rest of the machine must not feel it."""
     proxy = scene.machine.run("docker inspect --format '{{.State.StartedAt}}' modelhost-proxy")
-    for _ in range(10 if scene.long else 3):
+    for _ in range(10 if scene.long else 2):
         scene.strikes()
         status = ask_for_too_much(scene.machine.url)
         scene.expect(status in {502, 503, 504}, f"a request for {TOO_MANY_MB} MB was answered with {status}")

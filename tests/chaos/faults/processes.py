@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from machine import Machine
 from scene import Fault, Scene
+from victim import Machine
 
 # What a container takes to start, load the models and answer, on a machine that is busy.
 START_SECONDS = 10

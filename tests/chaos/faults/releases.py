@@ -2,8 +2,8 @@
 
 import shutil
 
-from machine import PROJECT
 from scene import Fault, Scene
+from victim import PROJECT
 
 TURNS = ["models", "settings", "image"]
 
@@ -31,7 +31,7 @@ def release_in_a_row(scene: Scene) -> None:
         before = live
         if run.code:
             break
-    scene.seen.append(f"{done['releases']} releases and {done['rollbacks']} rollbacks")
+    scene.seen.append(", ".join(f"{what}: {count}" for what, count in done.items()))
 
 
 def change(scene: Scene, number: int) -> None:

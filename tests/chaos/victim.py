@@ -35,6 +35,7 @@ class MachineError(Exception):
 class Play:
     """A run of a playbook."""
 
+    machine: str
     code: int
     printed: str
     seconds: float
@@ -42,7 +43,8 @@ class Play:
     @property
     def changes(self) -> int:
         """How many tasks changed something on the machine."""
-        return int((re.findall(r"changed=(\d+)", self.printed) or ["-1"])[-1])
+        found = re.findall(rf"^{self.machine} .*changed=(\d+)", self.printed, re.MULTILINE)
+        return int(found[-1]) if found else -1
 
     @property
     def said(self) -> str:
@@ -139,7 +141,7 @@ class Machine:
                     time.sleep(A_MOMENT_SECONDS)
                     log.write(f"{act.__name__} here\n")
                     act(process.pid)
-        return Play(process.returncode, "".join(lines), time.monotonic() - begun)
+        return Play(self.name, process.returncode, "".join(lines), time.monotonic() - begun)
 
     def newer(self, code: str = bundles.COLOURS) -> list[str]:
         """What is served, with a version of the first model that the machine has never had."""
