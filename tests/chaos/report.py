@@ -33,11 +33,11 @@ def details(lines: list[Line]) -> str:
     return "\n".join(told)
 
 
-def write(lines: list[Line], rate: float, calm: float) -> None:
+def write(lines: list[Line], rate: float, calm: float, command: str) -> None:
     """Write the document of a full run."""
     DOCUMENT.write_text(
         TEMPLATE.read_text().format(
-            rate=rate, table=table(lines), calm=calm, seen=details(lines), machine=machine(lines)
+            command=command, rate=rate, table=table(lines), calm=calm, seen=details(lines), machine=machine(lines)
         )
     )
 
