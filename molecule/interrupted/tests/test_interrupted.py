@@ -68,7 +68,7 @@ def deploy_and_kill_at(step: str, new: Path) -> bool:
     ) as play:
         for line in play.stdout:
             if f"TASK [model_server : {step}" in line:
-                time.sleep(0.1)
+                time.sleep(0.5)
                 os.killpg(play.pid, signal.SIGKILL)
                 return True
     return False
