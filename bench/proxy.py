@@ -1,5 +1,6 @@
 """nginx as a peer would configure it, and as the role reverse_proxy does, with only its paths and its port changed."""
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -26,9 +27,10 @@ def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
     from rendering import render  # Ansible's own templar: it takes a second to import
 
     templates = ROLE / "templates"
+    overrides = {"reverse_proxy_http_port": port, "__reverse_proxy_cores": os.cpu_count(), **overrides}
     for template in sorted((templates / "etc" / "nginx").rglob("*.j2")):
         relative = template.relative_to(templates)
-        text = below(folder, render("reverse_proxy", str(relative), reverse_proxy_http_port=port, **overrides))
+        text = below(folder, render("reverse_proxy", str(relative), **overrides))
         written = folder / relative.with_suffix("")
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(text)

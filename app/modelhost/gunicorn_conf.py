@@ -98,10 +98,11 @@ def on_exit(_server: Any) -> None:
 
 
 def _import_what_workers_share() -> None:
-    """Libraries, but no model: forked workers share their memory with the master.
+    """The app and its libraries, but no model: forked workers share their memory with the master.
 
     None of them starts a thread when imported, which a fork would lose; a test counts them.
     """
+    import modelhost.app
     from modelhost.runtimes import import_libraries
 
     import_libraries(settings.models_dir)

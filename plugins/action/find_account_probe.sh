@@ -9,6 +9,7 @@ echo "name=${PRETTY_NAME:-an unknown system}"
 echo "architecture=$(uname -m)"
 echo "python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 echo "memory_mb=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)"
+echo "cores=$(nproc)"
 # The tighter of the two file systems that a deployment fills; one that is not there yet is its parent's.
 free_mb() { df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}'; }
 for place in /var/lib/docker /var/lib /srv; do

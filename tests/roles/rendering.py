@@ -30,6 +30,7 @@ HOST = {
         "distribution_version": "13.1",
         "architecture": "x86_64",
         "memtotal_mb": 1024,
+        "processor_nproc": 2,
         "all_ipv6_addresses": ["fd00::2"],
     },
     "model_server_models": ["models/colours/1", "models/iris/1"],

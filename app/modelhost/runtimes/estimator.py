@@ -36,9 +36,28 @@ def as_table(inputs: Arrays) -> Any:
 
 
 def answers(estimator: Any, table: Any, wanted: list[str]) -> Arrays:
-    """The `wanted` of: label or prediction, probabilities, transformed; each with rows first."""
+    """The `wanted` of: label or prediction, probabilities, transformed; in this order, each with rows first.
+
+    What several of them need is computed once: the steps before a pipeline's last, and the
+    probabilities of a forest, whose own `predict` takes the label from them.
+    """
+    if len(wanted) > 1 and len(getattr(estimator, "steps", ())) > 1:
+        table, estimator = estimator[:-1].transform(table), estimator[-1]
     methods = {"probabilities": "predict_proba", "transformed": "transform"}
-    return {name: _dense(getattr(estimator, methods.get(name, "predict"))(table)) for name in wanted}
+    found: Arrays = {}
+    for name in sorted(wanted, key=lambda name: name not in methods):
+        if name not in methods and "probabilities" in found and _labels_the_most_probable(estimator):
+            found[name] = estimator.classes_.take(found["probabilities"].argmax(axis=1))
+        else:
+            found[name] = _dense(getattr(estimator, methods.get(name, "predict"))(table))
+    return {name: found[name] for name in wanted}
+
+
+def _labels_the_most_probable(estimator: Any) -> bool:
+    """Whether `predict` is scikit-learn's for forests of one output; told by its name, for importing it costs memory."""
+    predict = type(estimator).predict
+    one = getattr(estimator, "n_outputs_", 0) == 1
+    return one and predict.__qualname__ == "ForestClassifier.predict" and predict.__module__.startswith("sklearn.")
 
 
 def _dense(answer: Any) -> Array:
