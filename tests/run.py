@@ -114,7 +114,7 @@ def main() -> int:
             results = list(lanes.map(run, wanted))
     finally:
         if needs_engine:
-            leave_nothing(stop_engine=not found_engine)
+            leave_nothing(wanted, stop_engine=not found_engine)
     return report(results, time.monotonic() - begun)
 
 
@@ -168,9 +168,9 @@ def engine_answers() -> bool:
     return subprocess.run(["docker", "info"], capture_output=True, check=False).returncode == 0
 
 
-def leave_nothing(stop_engine: bool) -> None:
-    """Remove what the tests have made; an engine that they started themselves ends too."""
-    for part in PARTS:
+def leave_nothing(parts: list[str], stop_engine: bool) -> None:
+    """Remove what these parts have made; an engine that they started themselves ends too."""
+    for part in parts:
         subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "down", part], check=False)
     subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "clean", "--keep-images"], check=False)
     if stop_engine:

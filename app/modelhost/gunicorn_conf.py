@@ -5,6 +5,7 @@ on a laptop (`modelhost serve`) runs with the same.
 """
 
 import gc
+import importlib
 import os
 import shutil
 from pathlib import Path
@@ -102,9 +103,9 @@ def _import_what_workers_share() -> None:
 
     None of them starts a thread when imported, which a fork would lose; a test counts them.
     """
-    import modelhost.app
     from modelhost.runtimes import import_libraries
 
+    importlib.import_module("modelhost.app")
     import_libraries(settings.models_dir)
     gc.collect()
     gc.freeze()  # a collection in a worker shall not touch, and so copy, what it shares

@@ -1,4 +1,4 @@
-"""The commands and the class of docs/pack.md, run as they stand there."""
+"""The commands of docs/pack.md and the class of the README, run as they stand there."""
 
 import os
 import re
@@ -13,7 +13,7 @@ import pytest
 from commands import ROOT, environment
 from trained import train
 
-TEXT = (ROOT / "docs/pack.md").read_text()
+PAGE, README = (ROOT / "docs/pack.md").read_text(), (ROOT / "README.md").read_text()
 
 
 @pytest.fixture
@@ -26,8 +26,8 @@ def shell(tmp_path: Path) -> dict[str, str]:
     return environment(PATH=f"{command.parent}{os.pathsep}{os.environ['PATH']}")
 
 
-def blocks(kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL)
+def blocks(text: str, kind: str) -> list[str]:
+    return re.findall(rf"^```{kind}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 def test_the_commands_and_the_class_of_the_page_work(tmp_path: Path, shell: dict[str, str]) -> None:
@@ -37,12 +37,13 @@ def test_the_commands_and_the_class_of_the_page_work(tmp_path: Path, shell: dict
     trained = train("mixed")
     trained.write(tmp_path)
     joblib.dump(trained.model, tmp_path / "churn.joblib")
-    (source,) = blocks("python")
+    (source,) = blocks(README, "python")
+    assert len(source.splitlines()) <= 15
     (tmp_path / source.split()[1]).write_text(source)
     log = tmp_path / "serve.log"
     servers, said = [], ""
     try:
-        for line in "".join(blocks("console")).splitlines():
+        for line in "".join(blocks(PAGE, "console")).splitlines():
             if not line.startswith("$ "):
                 assert line in said, f"the page promises {line}"
                 continue

@@ -54,7 +54,7 @@ def answers(estimator: Any, table: Any, wanted: list[str]) -> Arrays:
 
 
 def _labels_the_most_probable(estimator: Any) -> bool:
-    """Whether `predict` is scikit-learn's for forests of one output; told by its name, for importing it costs memory."""
+    """Whether `predict` is scikit-learn's for forests of one output; told by its name: an import costs memory."""
     predict = type(estimator).predict
     one = getattr(estimator, "n_outputs_", 0) == 1
     return one and predict.__qualname__ == "ForestClassifier.predict" and predict.__module__.startswith("sklearn.")
