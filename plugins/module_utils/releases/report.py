@@ -72,7 +72,7 @@ class Report:
 
     def _differs(self, example: str) -> None:
         self.differ += 1
-        if len(self.examples) < MOST_EXAMPLES:
+        if len(self.examples) < MOST_EXAMPLES and example not in self.examples:
             self.examples.append(example)
 
     @property

@@ -1,7 +1,7 @@
 """Ask the idle colour what clients ask the live one, and tell how its answers differ; no client notices.
 
-nginx mirrors requests to a socket while it is there (mirror.py, docs/decisions/055). They wait in a queue, and workers ask
-both colours.
+nginx mirrors requests to a socket while it is there (mirror.py, docs/decisions/055). They wait in a queue, and workers
+ask both colours.
 """
 
 from __future__ import annotations
