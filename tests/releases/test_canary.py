@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from dataclasses import dataclass, field
 
 import pytest
@@ -123,6 +124,18 @@ def test_an_nginx_that_knows_of_no_canary_is_told_and_not_the_releases_fault(pla
     monkeypatch.setattr(canaries, "KEPT_SECONDS", 0.1)
     with pytest.raises(StepError, match=r"nginx sends nothing to the canary .* Deploy everything, without --tags"):
         canary(place, Engine(), NEW.id, serve(lambda path, body: (200, OLD.id, b"{}")), LIMITS)
+    assert tried(place) == ""
+
+
+def test_a_canary_that_hangs_is_refused_though_nginx_logs_that_it_was_not_waited_for(place, serve):
+    def answer(path: str, body: bytes) -> tuple[int, str, bytes]:
+        time.sleep(0 if path == "/healthz" else 3)
+        return 200, NEW.id, b"{}"
+
+    line = {"status": 499, "upstream_seconds": 2.0, "release": "", "canary": "answered"}
+    limits = Limits(seconds=4, errors_percent=1, latency_ms=300)
+    with pytest.raises(GateError, match="canary, error rate"):
+        canary(place, Engine(log=[json.dumps(line)] * 2), NEW.id, serve(answer), limits)
     assert tried(place) == ""
 
 

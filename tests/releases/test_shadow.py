@@ -68,7 +68,7 @@ def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
     for new in (answer(), answer(y=1.5), answer(y=1.5), answer(y=3.0), answer(404), answer(500), answer(0)):
         report.add("/models/iris/predict", answer(), new, {})
     report.add("/models/iris/predict", answer(400), answer(400, y=9.0), {})
-    assert report.summary == "8 requests compared, 6 answered otherwise (75 %)"
+    assert report.summary == "8 requests compared, 6 differ (75 %)"
     assert [one.status for one in report.seen] == [200, 200, 200, 200, 200, 500, 0, 200]
     assert report.lines() == [
         report.summary,
@@ -89,7 +89,7 @@ def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
 def test_a_bundles_own_tolerance_holds():
     report = Report()
     report.add("/", answer(), answer(y=1.05), {"iris": 0.1})
-    assert report.summary == "1 requests compared, none answered otherwise"
+    assert report.summary == "1 requests compared, none differ"
     assert "iris, y: none of 1 differ, by 0.05 at most" in report.lines()
 
 
@@ -161,7 +161,7 @@ def test_the_report_says_by_how_much_a_new_model_differs_and_clients_see_the_liv
     assert refused is None
     assert [json.loads(one.body)["prediction"]["y"] for one in answers] == list(range(20))
     assert report.lines()[:2] == [
-        "20 requests compared, 20 answered otherwise (100 %)",
+        "20 requests compared, 20 differ (100 %)",
         "iris, y: 20 of 20 differ, by 0.25 at most",
     ]
     record = Record.of(Place(tmp_path), "r")

@@ -44,6 +44,9 @@ class _Handler(BaseHTTPRequestHandler):
             sent = {name: self.headers[name] for name in DECIDING if name in self.headers}
             self.server.take(Asked(self.path, body, sent, PROBE in self.headers))
 
+    def log_message(self, *_: object) -> None:
+        """Say nothing: nobody reads it."""
+
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     """A thread for each connection."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from .watch import Seen, percentile
 TOLERANCE = 1e-6
 MOST_EXAMPLES = 3
 MOST_OUTPUTS = 20
+# Of the latest requests; more would take long to sort, while others wait.
+MOST_REMEMBERED = 20_000
 
 
 @dataclass
@@ -43,8 +45,8 @@ class Report:
     outputs: dict[tuple[str, str], Output] = field(default_factory=dict)  # by model and output
     statuses: Counter[str] = field(default_factory=Counter)
     examples: list[str] = field(default_factory=list)
-    live_seconds: list[float] = field(default_factory=list)
-    seen: list[Seen] = field(default_factory=list)
+    live_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
+    seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
     def add(self, path: str, live: Answer, new: Answer, tolerances: dict[str, float]) -> None:
         """Compare one request's two answers."""
@@ -82,7 +84,7 @@ class Report:
             return "no request came, so nothing was compared"
         share = f" ({100 * self.differ / self.compared:.3g} %)" if self.differ else ""
         left_out = f", {self.left_out} left out" if self.left_out else ""
-        return f"{self.compared} requests compared, {self.differ or 'none'} answered otherwise{share}{left_out}"
+        return f"{self.compared} requests compared, {self.differ or 'none'} differ{share}{left_out}"
 
     def lines(self) -> list[str]:
         """The report as people read it."""
@@ -114,7 +116,7 @@ class Report:
         }  # fmt: skip
 
     def _latencies(self) -> list[tuple[str, list[float]]]:
-        return [("live", self.live_seconds), ("new", [one.seconds for one in self.seen])]
+        return [("live", list(self.live_seconds)), ("new", [one.seconds for one in self.seen])]
 
 
 def _well(answer: Answer) -> bool:

@@ -69,7 +69,8 @@ class Shadow:
     def judge(self, limits: Limits, least: int) -> None:
         """Raise GateError where the new release fails, or is slow, beyond the limits."""
         with self._lock:
-            judge(self.report.seen, limits, least)
+            seen = list(self.report.seen)
+        judge(seen, limits, least)
 
     def wait(self, seconds: float) -> None:
         """Wait until all that was taken is compared, at most so long."""

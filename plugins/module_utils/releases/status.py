@@ -23,7 +23,7 @@ def status(place: Place, engine: Engine, ledger_lines: int) -> list[str]:
     if state.idle:
         lines += _told(place, state.idle, "idle")
     if tried(place):
-        lines.append(f"canary: release {tried(place)} has a share of the requests, until a deployment has ended")
+        lines.append(f"canary: release {tried(place)} has a share of the requests")
     live = state.record(state.live)
     release = live.read() if live else None
     if release:
