@@ -14,6 +14,7 @@ from releases.place import Place
 from releases.plan import Limits as Room
 from releases.plan import go_back, make
 from releases.release import Record
+from releases.settle import refuse
 from releases.start import Owners, start
 from releases.state import State
 from releases.switch import switch
@@ -49,6 +50,9 @@ class Engine:
 
     def stop(self, one: Container, seconds: int) -> None:
         self.stopped.append(f"{one.colour}, canary -> {os.readlink(self.canary)}")
+
+    def logs(self, one: Container, lines: int) -> list[str]:
+        return []
 
     def start(self, record: Record, colour: str) -> None:
         pass
@@ -172,6 +176,15 @@ def test_the_next_run_drains_and_stops_the_canary_of_a_killed_one_after_its_shar
     third = release(settings={"workers": 3, "threads": 8})
     Record.of(place, third.id).write(third)
     start(place, engine, third.id, Owners(os.getuid(), os.getgid()), False, 0, 0)
+    assert engine.stopped == ["green, canary -> active"]
+
+
+def test_a_release_that_is_refused_elsewhere_has_no_share_any_more(place):
+    engine = Engine()
+    engine.canary = place.canary
+    place.canary.unlink()
+    place.canary.symlink_to(GREEN)
+    refuse(place, engine, NEW.id, GateError("ready", "it to be ready", "not"), "ada", 0, 0)
     assert engine.stopped == ["green, canary -> active"]
 
 

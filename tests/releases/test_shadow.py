@@ -65,7 +65,7 @@ def answer(status: int = 200, y: float = 1.0, seconds: float = 0.001) -> Answer:
 
 def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
     report = Report()
-    for new in (answer(), answer(y=1.5), answer(y=1.5), answer(y=3.0), answer(404), answer(500), answer(0)):
+    for new in (answer(), answer(y=1.5), answer(y=3.0), answer(y=1.5), answer(404), answer(500), answer(0)):
         report.add("/models/iris/predict", answer(), new, {})
     report.add("/models/iris/predict", answer(400), answer(400, y=9.0), {})
     assert report.summary == "8 requests compared, 6 differ (75 %)"
