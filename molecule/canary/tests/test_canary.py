@@ -13,7 +13,7 @@ from releases.ask import ask
 CANARY = {
     "model_server_canary_percent": 50,
     "model_server_canary_key_header": "X-User-Id",
-    "model_server_canary_seconds": 20,
+    "model_server_canary_seconds": 35,
 }
 SHADOW = {"model_server_shadow": True, "model_server_shadow_seconds": 8}
 # nginx goes on using a connection that it keeps for so long.
@@ -65,7 +65,7 @@ def test_a_share_of_the_requests_goes_to_the_canary_and_clients_can_choose(tmp_p
 
 def test_a_plan_says_so(tmp_path):
     run = play("playbooks/plan.yml", model_server_models=[str(bundle(tmp_path, 3))], **CANARY, **SHADOW)
-    assert "canary: 50 % of the requests for 20 s" in run.stdout
+    assert "canary: 50 % of the requests for 35 s" in run.stdout
     assert "answers in shadow for 8 s" in run.stdout
 
 
