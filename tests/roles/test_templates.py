@@ -39,7 +39,7 @@ NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
     [
         {},
         {"reverse_proxy_http_port": 8080, "reverse_proxy_server_names": ["models.example.org", "*.example.org"]},
-        {"ansible_facts": {"all_ipv6_addresses": []}},
+        {"ansible_facts": {"all_ipv6_addresses": [], "processor_nproc": 2}},
         {"reverse_proxy_body_limit_mb": 1024, "reverse_proxy_timeout_seconds": 3605},
         {"reverse_proxy_metrics_allow": ["10.0.0.5", "192.168.0.0/16", "fd00:1::/64"]},
         {"reverse_proxy_cache_mb": 8},
@@ -62,7 +62,8 @@ def test_nginx_would_refuse_a_wrong_one(read):
 
 def test_nginx_listens_on_ipv6_only_where_the_host_has_it():
     assert "listen [::]:80" in render("reverse_proxy", "etc/nginx/nginx.conf.j2")
-    without = render("reverse_proxy", "etc/nginx/nginx.conf.j2", ansible_facts={"all_ipv6_addresses": []})
+    facts = {"all_ipv6_addresses": [], "processor_nproc": 2}
+    without = render("reverse_proxy", "etc/nginx/nginx.conf.j2", ansible_facts=facts)
     assert "listen [::]" not in without
 
 
