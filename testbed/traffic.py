@@ -32,6 +32,7 @@ class Load:
     fresh: int = 2
     rate: float = 50.0  # requests a second of each thread
     timeout: float = 60.0
+    headers: dict[str, str] = field(default_factory=dict)  # besides the content's type
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     releases: Counter[str] = field(default_factory=Counter)
@@ -89,7 +90,7 @@ class Load:
             connection.close()
 
     def _ask(self, connection: http.client.HTTPConnection, path: str, pooled: bool) -> tuple[str, str]:
-        headers = {"Content-Type": "application/json"} | ({} if pooled else {"Connection": "close"})
+        headers = {"Content-Type": "application/json"} | self.headers | ({} if pooled else {"Connection": "close"})
         try:
             connection.request("POST", path, self.body, headers)
             answer = connection.getresponse()

@@ -70,6 +70,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "refused": scenario("refused"),
     "chaos": chaos,
     "release": scenario("release"),
+    "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "preflight": scenario("preflight"),
     "model_server": scenario("model_server"),

@@ -18,6 +18,10 @@ options:
     description: What is wanted, as C(image), C(bundles), C(settings) and C(compose), the text of its compose file.
     type: dict
     required: true
+  trials:
+    description: How a release is tried beside the live one before the switch, in words.
+    type: list
+    elements: str
   memory_reserve_mb:
     description: Memory that has to stay free beside both releases.
     type: int
@@ -45,8 +49,12 @@ def act(step: Step) -> dict[str, Any]:
     """Make the plan."""
     options = step.options
     limits = Limits(options["memory_reserve_mb"], options["allow_stop_first"], options["keep_old_running"])
-    return make(step.place, step.engine, Release.of(options["content"]), limits).told()
+    return make(step.place, step.engine, Release.of(options["content"]), limits, options["trials"]).told()
 
 
 if __name__ == "__main__":
-    run({"content": {"type": "dict", "required": True}, **LIMITS}, act, locked=False)
+    own = {
+        "content": {"type": "dict", "required": True},
+        "trials": {"type": "list", "elements": "str", "default": []},
+    }
+    run({**own, **LIMITS}, act, locked=False)

@@ -51,6 +51,22 @@ def at_call(statement: str, later_than: int = 0) -> str:
     return f"import os, time\n{model}\n\n{ready}\n"
 
 
+def amount(folder: Path, version: int, plus: float) -> Path:
+    """Write the bundle amount, which answers a number with `plus` added to it."""
+    said = {
+        "name": "amount",
+        "version": version,
+        "description": "A number, and a known one added to it",
+        "format": "python",
+        "entry": "model.py",
+        "inputs": [{"name": "number", "datatype": "FP64", "shape": []}],
+        "outputs": [{"name": "amount", "datatype": "FP64", "shape": []}],
+        "golden": "golden.json",
+    }
+    code = f'class Model:\n    def predict(self, inputs):\n        return {{"amount": inputs["number"] + {plus}}}\n'
+    return write(folder, said, code, json.dumps([{"inputs": {"number": 1.0}, "outputs": {"amount": 1.0 + plus}}]))
+
+
 # Takes the time and the memory that it is asked for; never so little time that a worker's loop would compute it.
 BURDEN = """
 import time

@@ -1,14 +1,9 @@
 """What is asked of a release, against a real server on a real socket."""
 
 import json
-import socketserver
-import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -21,54 +16,6 @@ from releases.gates import golden
 from releases.golden import close, examples_of
 from releases.switch import confirm
 from releases.watch import Limits, Seen, judge, logged, percentile
-
-Answer = Callable[[str, bytes], tuple[int, str, bytes]]  # path, body -> status, release, body
-
-
-class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    daemon_threads = True
-    allow_reuse_address = True
-    answer: Answer
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def do_GET(self) -> None:
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        status, release, text = self.server.answer(self.path, body)
-        self.send_response(status)
-        self.send_header("X-Release", release)
-        self.send_header("Content-Length", str(len(text)))
-        self.end_headers()
-        self.wfile.write(text)
-
-    do_POST = do_GET  # noqa: N815 - http.server's name
-
-    def log_message(self, *_: Any) -> None:
-        """Be silent."""
-
-    def address_string(self) -> str:
-        return ""
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Answer], str]]:
-    """Start a server that answers by a function; returns its URL."""
-    servers = []
-
-    def start(answer: Answer) -> str:
-        server = Server(("127.0.0.1", 0), Handler)
-        server.answer = answer
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        servers.append(server)
-        return f"http://127.0.0.1:{server.server_address[1]}"
-
-    yield start
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.text(max_size=3),

@@ -39,11 +39,15 @@ NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
     [
         {},
         {"reverse_proxy_http_port": 8080, "reverse_proxy_server_names": ["models.example.org", "*.example.org"]},
-        {"ansible_facts": {"all_ipv6_addresses": []}},
+        {"ansible_facts": {"all_ipv6_addresses": [], "processor_nproc": 2}},
         {"reverse_proxy_body_limit_mb": 1024, "reverse_proxy_timeout_seconds": 3605},
         {"reverse_proxy_metrics_allow": ["10.0.0.5", "192.168.0.0/16", "fd00:1::/64"]},
         {"reverse_proxy_cache_mb": 8},
         {"reverse_proxy_cache_mb": 4096},
+        {"model_server_canary_percent": 1},
+        {"model_server_canary_percent": "99", "model_server_canary_key_header": "X-User-Id"},  # as -e gives it
+        {"model_server_canary_percent": 10, "reverse_proxy_cache_mb": 8, "model_server_shadow": True},
+        {"model_server_shadow": "true"},
     ],
 )
 def test_nginx_accepts_its_configuration(overrides, read):
@@ -58,7 +62,8 @@ def test_nginx_would_refuse_a_wrong_one(read):
 
 def test_nginx_listens_on_ipv6_only_where_the_host_has_it():
     assert "listen [::]:80" in render("reverse_proxy", "etc/nginx/nginx.conf.j2")
-    without = render("reverse_proxy", "etc/nginx/nginx.conf.j2", ansible_facts={"all_ipv6_addresses": []})
+    facts = {"all_ipv6_addresses": [], "processor_nproc": 2}
+    without = render("reverse_proxy", "etc/nginx/nginx.conf.j2", ansible_facts=facts)
     assert "listen [::]" not in without
 
 
@@ -76,6 +81,31 @@ def compose(read: Read, role: str, template: str, release: str = "0123456789ab",
 def test_nothing_is_cached_unless_somebody_asks_for_it():
     assert "cache_path" not in render("reverse_proxy", "etc/nginx/nginx.conf.j2")
     assert "cache_path" in render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8)
+
+
+def test_nginx_shares_out_and_mirrors_only_where_that_is_wanted():
+    text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8)
+    assert not [word for word in ("canary", "shadow", "mirror", "$to", "$link") if word in text]
+    off = {
+        "model_server_canary_percent": "0",
+        "model_server_canary_key_header": "X-User-Id",
+        "model_server_shadow": "no",
+    }
+    assert render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8, **off) == text
+
+
+def test_a_canarys_answers_are_cached_under_the_canarys_way():
+    on = {"reverse_proxy_cache_mb": 8, "model_server_canary_percent": 10}
+    text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", **on)
+    assert "root /run/modelhost/$link;" in text
+    assert "root /run/modelhost/active;" not in text
+
+
+def test_a_plan_tells_how_a_release_will_be_tried():
+    assert evaluate("model_server", "{{ __model_server_trials }}") == "[]"
+    told = evaluate("model_server", "{{ __model_server_trials | join('; ') }}",
+                    model_server_canary_percent="10", model_server_shadow="true")  # fmt: skip
+    assert told == "answers in shadow for 60 s; canary: 10 % of the requests for 60 s"
 
 
 @pytest.mark.parametrize(("role", "template"), COMPOSE_FILES)

@@ -51,6 +51,8 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"model_server_workers": -1}, ["model_server_workers: got -1", "from 0"]),
         ({"model_server_memory_limit_mb": 16}, ["model_server_memory_limit_mb: got 16", "at least 128 MB"]),
         ({"model_server_default_model": "churn"}, ['got "churn"', "colours, iris"]),
+        ({"model_server_canary_percent": 100}, ["model_server_canary_percent: got 100", "from 0 (no canary) to 99"]),
+        ({"model_server_canary_key_header": "X User"}, ['got "X User"', "the name of a header"]),
         ({"deploy_user_name": "root"}, ['deploy_user_name: got "root"', "other than root"]),
         ({"base_image_reference": "debian:latest"}, ['got "debian:latest"', "with its digest"]),
         ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),

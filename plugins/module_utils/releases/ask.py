@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ class Answer:
     release: str
     body: bytes
     seconds: float
+    model: str = ""
 
 
 class _Unix(http.client.HTTPConnection):
@@ -31,8 +33,17 @@ class _Unix(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(server: Path | str, path: str, body: bytes | None = None, timeout: float = 5) -> Answer:
-    """GET, or POST where there is a body; `server` is a socket's path or a URL such as http://127.0.0.1:80."""
+def ask(
+    server: Path | str,
+    path: str,
+    body: bytes | None = None,
+    timeout: float = 5,
+    sent: Mapping[str, str] | None = None,
+) -> Answer:
+    """GET, or POST where there is a body; `server` is a socket's path or a URL such as http://127.0.0.1:80.
+
+    `sent` are headers; a body whose type they do not tell is JSON.
+    """
     begun = time.monotonic()
     connection: http.client.HTTPConnection
     if isinstance(server, Path):
@@ -40,7 +51,7 @@ def ask(server: Path | str, path: str, body: bytes | None = None, timeout: float
     else:
         connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=timeout)
     try:
-        headers = {"Connection": "close", "Content-Type": "application/json"}
+        headers = {"Connection": "close", "Content-Type": "application/json", **(sent or {})}
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
         text = answer.read()
@@ -48,4 +59,5 @@ def ask(server: Path | str, path: str, body: bytes | None = None, timeout: float
         return Answer(0, "", f"{type(error).__name__}: {error}".encode(), time.monotonic() - begun)
     finally:
         connection.close()
-    return Answer(answer.status, answer.headers.get("X-Release", ""), text, time.monotonic() - begun)
+    told = answer.headers
+    return Answer(answer.status, told.get("X-Release", ""), text, time.monotonic() - begun, told.get("X-Model", ""))

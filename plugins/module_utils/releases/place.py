@@ -35,6 +35,16 @@ class Place:
         return self.run / "active"
 
     @property
+    def canary(self) -> Path:
+        """The link of the way that a canary's share of the requests takes; at rest it leads to `active`."""
+        return self.run / "canary"
+
+    @property
+    def shadow(self) -> Path:
+        """The folder of the socket that nginx mirrors requests to; it is there while a step listens."""
+        return self.run / "shadow"
+
+    @property
     def ledger(self) -> Path:
         """What became of each release, a line each time."""
         return self.root / "ledger.jsonl"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .canary import beside_another, tried
 from .engine import Engine
 from .errors import StepError
 from .host import MB, available_memory_mb, free_disk_mb, used_memory_mb
@@ -46,8 +48,11 @@ class Plan:
         return dict(self.__dict__)
 
 
-def make(place: Place, engine: Engine, release: Release, limits: Limits) -> Plan:
-    """Compare what is wanted with what is there. Raises StepError where memory cannot hold both releases."""
+def make(place: Place, engine: Engine, release: Release, limits: Limits, trials: Sequence[str] = ()) -> Plan:
+    """Compare what is wanted with what is there. Raises StepError where memory cannot hold both releases.
+
+    `trials` says in words how a release is tried beside the live one before the switch.
+    """
     state = State.look(place, engine)
     record = Record.of(place, release.id)
     image_present = release.image in engine.images(release.image)
@@ -67,6 +72,8 @@ def make(place: Place, engine: Engine, release: Release, limits: Limits) -> Plan
     if state.serves(release.id):
         words = [f"release {release.id} is live, but not as it should be"]
     stop_first = room(state, release, limits, words)
+    if not stop_first and beside_another(state, release.id):
+        words += trials
     return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short)
 
 
@@ -149,6 +156,8 @@ def _live_already(state: State, record: Record, limits: Limits) -> Plan:
     words, todo = [f"release {record.id} is live on {state.live_colour}"], True
     if not record.settled:
         words.append("it has still to be watched")
+    elif tried(state.place):
+        words.append(f"the canary of release {tried(state.place)} has still to be ended")
     elif state.idle and state.idle.up and not limits.keep_old_running:
         words.append(f"{state.idle_colour} has still to be retired")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .canary import rest
 from .drain import stop_drained
 from .engine import Engine
 from .errors import GateError
@@ -42,6 +43,7 @@ def refuse(
     place: Place, engine: Engine, release: str, refused: GateError, who: str, drain_seconds: int, stop_seconds: int
 ) -> str:
     """Go back to the release before, make this one void, keep its container stopped; returns that in words."""
+    rest(place)
     state = State.look(place, engine)
     change = _change(state, release)
     container = state.live if state.live and state.live.release == release else state.idle

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from .canary import rest
 from .drain import stop_drained
 from .engine import Engine
 from .errors import StepError
@@ -34,6 +35,7 @@ def start(
         return False
     if state.idle and state.idle.up and state.idle.release == release:
         return False
+    rest(place)  # the canary of a run that was killed
     if stop_first and state.live and state.live.up:
         stop_drained(engine, state.live, drain_seconds=0, stop_seconds=stop_seconds)
     if state.idle and state.idle.up:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 from .ask import ask
+from .canary import tried
 from .engine import Container, Engine
 from .files import read_json
 from .host import available_memory_mb, free_disk_mb, used_memory_mb
 from .ledger import in_words, read_lines
 from .place import Place
 from .release import Record
+from .shadow import summary_of
 from .state import State
 
 
@@ -20,6 +22,8 @@ def status(place: Place, engine: Engine, ledger_lines: int) -> list[str]:
     lines = _told(place, state.live, "live") if state.live else ["live: nothing"]
     if state.idle:
         lines += _told(place, state.idle, "idle")
+    if tried(place):
+        lines.append(f"canary: release {tried(place)} has a share of the requests")
     live = state.record(state.live)
     release = live.read() if live else None
     if release:
@@ -49,6 +53,9 @@ def _told(place: Place, container: Container, role: str) -> list[str]:
         lines.append(f"{workers}, {used_memory_mb(container.pid)} of {container.memory_limit_mb} MB")
     if container.restarts:
         lines.append(f"restarted {container.restarts} times")
+    shadow = summary_of(Record.of(place, container.release))
+    if shadow:
+        lines.append(f"in shadow: {shadow}")
     refused = Record.of(place, container.release).refused
     if refused:
         lines += [f"void: {refused['gate']}", f"expected {refused['expected']}", f"got {refused['got']}"]

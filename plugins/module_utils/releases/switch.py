@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from .ask import ask
+from .canary import rest
 from .engine import Engine
 from .errors import GateError, StepError
 from .files import point
@@ -35,6 +36,7 @@ def switch(
     if act:
         Record.of(place, release).mark_unsettled()
         point(place.active, way(state.idle_colour, release))
+        rest(place)  # only now: a canary's share stays with the release that it has tried
         if url:
             confirm(url, release, answers)
     headers = {"before_header": str(place.active), "after_header": str(place.active)}

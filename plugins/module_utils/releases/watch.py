@@ -17,6 +17,8 @@ PROBES_A_SECOND = 4
 # One error alone may be chance.
 LEAST_ERRORS = 2
 LEAST_FOR_LATENCY = 10
+# What a client sends that wants to be answered by the canary, whatever the share.
+ALWAYS = {"X-Canary": "always"}
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,27 @@ class Seen:
     seconds: float
 
 
-def watch(place: Place, engine: Engine, release: str, url: str, limits: Limits) -> dict[str, float]:
-    """Raise GateError as soon as errors or latency are over their limits; returns what was seen."""
+def watch(
+    place: Place, engine: Engine, release: str, url: str, limits: Limits, canary: bool = False
+) -> dict[str, float]:
+    """Raise GateError as soon as errors or latency are over their limits; returns what was seen.
+
+    Of a canary only what went its way is seen, and it is asked for by name.
+    """
     record = Record.of(place, release).read()
     examples = examples_of(record.bundles if record else ())
     begun, end = time.time(), time.monotonic() + limits.seconds
     probes: list[Seen] = []
     seen: list[Seen] = []
+    sent = ALWAYS if canary else {}
     while time.monotonic() < end:
         for _ in range(PROBES_A_SECOND):
-            probes.append(_probe(url, examples[len(probes) % len(examples)], limits))
+            probes.append(_probe(url, examples[len(probes) % len(examples)], limits, sent))
             time.sleep(max(0.0, min(1 / PROBES_A_SECOND, end - time.monotonic())))
-        seen = logged(engine.proxy_log(begun), release) or probes
+        # nginx does not take it for an error that whoever asked has given up waiting.
+        unanswered = [one for one in probes if one.status == 0]
+        answered = logged(engine.proxy_log(begun), release, canary) or [one for one in probes if one.status]
+        seen = answered + unanswered
         judge(seen, limits, LEAST_FOR_LATENCY)
     judge(seen, limits, 1)
     return {"requests": len(seen), "p95_ms": round(percentile([one.seconds for one in seen]) * 1000, 1)}
@@ -77,13 +88,19 @@ def percentile(took: list[float], share: float = 0.95) -> float:
     return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0
 
 
-def logged(lines: list[str], release: str) -> list[Seen]:
-    """Requests in nginx's log that this release answered, or that nobody did."""
+def logged(lines: list[str], release: str, canary: bool = False) -> list[Seen]:
+    """Requests in nginx's log that this release answered, or that nobody did; of a canary only those that went its way.
+
+    One that the canary lost is an error of the canary, though the live release has answered it.
+    """
     found = []
     for line in lines:
         try:
             entry = json.loads(line)
             seconds = _seconds(entry["upstream_seconds"])
+            if canary and entry["canary"] != "answered":
+                found += [Seen(0, 0.0)] * (entry["canary"] == "lost")
+                continue
             # Without the app's time, and not an error: nginx has answered by itself.
             if entry["release"] in {release, "", "-"} and (seconds is not None or int(entry["status"]) >= 500):
                 found.append(Seen(int(entry["status"]), seconds or 0.0))
@@ -98,6 +115,6 @@ def _seconds(told: object) -> float | None:
     return sum(map(float, times)) if times else None
 
 
-def _probe(url: str, example: Example, limits: Limits) -> Seen:
-    answer = ask(url, example.path, example.body, timeout=max(2.0, 3 * limits.latency_ms / 1000))
+def _probe(url: str, example: Example, limits: Limits, sent: dict[str, str]) -> Seen:
+    answer = ask(url, example.path, example.body, timeout=max(2.0, 3 * limits.latency_ms / 1000), sent=sent)
     return Seen(answer.status, answer.seconds)

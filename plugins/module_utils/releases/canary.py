@@ -1,0 +1,85 @@
+"""A share of the requests goes to the idle colour before all of them do."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from .ask import ask
+from .engine import Engine
+from .errors import GateError, StepError
+from .files import point
+from .place import Place, way
+from .release import Record
+from .state import State
+from .watch import ALWAYS, Limits, watch
+
+# Where the link leads while nothing is tried.
+AT_REST = "active"
+# nginx goes on using a connection that it keeps for so long at most (keepalive_time in its template).
+KEPT_SECONDS = 15
+
+
+def rest(place: Place) -> bool:
+    """Let the share go where all others go; tell whether it went elsewhere."""
+    if not place.canary.is_symlink() or os.readlink(place.canary) == AT_REST:
+        return False
+    point(place.canary, AT_REST)
+    return True
+
+
+def tried(place: Place) -> str:
+    """The release that has a share of the requests now; empty where none has."""
+    if not place.canary.is_symlink() or not place.active.is_symlink():
+        return ""
+    target = place.canary.readlink().name
+    return "" if target in {AT_REST, place.active.readlink().name} else target.partition("-")[2]
+
+
+def beside_another(state: State, release: str) -> bool:
+    """Whether another release is live that did well, so that this one can be tried beside it."""
+    live = state.live
+    return live is not None and live.up and live.release != release and Record.of(state.place, live.release).passed
+
+
+def canary(place: Place, engine: Engine, release: str, url: str, limits: Limits) -> dict[str, float]:
+    """Give the release its share and watch how it does; raises GateError, and then the share has gone back already.
+
+    One that does well keeps it: the switch follows, and nobody is sent back to the old release in between.
+    """
+    state = State.look(place, engine)
+    if state.idle is None or not state.idle.up or state.idle.release != release:
+        raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
+    point(place.canary, way(state.idle_colour, release))
+    try:
+        reached(url, release)
+        seen = watch(place, engine, release, url, limits, canary=True)
+        _has_not_ended(State.look(place, engine), release)
+    except GateError as refused:
+        rest(place)
+        raise GateError(f"canary, {refused.gate}", refused.expected, refused.got, refused.hint) from None
+    except BaseException:
+        rest(place)
+        raise
+    return seen
+
+
+def reached(url: str, release: str) -> None:
+    """A request that asks for the canary gets there; raises StepError where nginx knows of none."""
+    deadline = time.monotonic() + KEPT_SECONDS
+    while ask(url, "/healthz", sent=ALWAYS).release != release:
+        if time.monotonic() > deadline:
+            raise StepError(
+                f"nginx sends nothing to the canary at {url}: its configuration is from before "
+                "model_server_canary_percent was set. Deploy everything, without --tags."
+            )
+        time.sleep(0.05)
+
+
+def _has_not_ended(state: State, release: str) -> None:
+    """Where the canary dies the live release answers instead, so that the share of errors alone would not tell."""
+    idle = state.idle
+    if idle is None or idle.release != release or not idle.up:
+        raise GateError("running", "its container to run on", "it has ended")
+    if idle.restarts:
+        raise GateError("running", "its container to run on", f"it ended {idle.restarts} times")

@@ -1,0 +1,61 @@
+"""Real servers that answer by a function, at an address or on a unix socket."""
+
+import socketserver
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Answer = Callable[..., tuple[int, str, bytes]]  # path, body (and headers) -> status, release, body
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Any
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        status, release, text = self.server.answer(self.path, body, **self.server.more(self.headers))
+        self.send_response_only(status)
+        self.send_header("X-Release", release)
+        self.send_header("X-Model", "iris/1")
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    do_POST = do_GET  # noqa: N815 - http.server's name
+
+    def log_message(self, *_: Any) -> None:
+        """Be silent."""
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+    daemon_threads = True
+    allow_reuse_address = True
+
+
+class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    daemon_threads = True
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[..., str]]:
+    """Start a server that answers by a function, on a socket or else at an address; returns its URL.
+
+    A function that wants them gets the request's headers as well: serve(answer, headers=True).
+    """
+    servers = []
+
+    def start(answer: Answer, socket: Path | None = None, headers: bool = False) -> str:
+        server: Any = UnixServer(str(socket), Handler) if socket else Server(("127.0.0.1", 0), Handler)
+        server.answer, server.more = answer, lambda sent: {"headers": sent} if headers else {}
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return "" if socket else f"http://127.0.0.1:{server.server_address[1]}"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
