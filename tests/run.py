@@ -71,6 +71,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "chaos": chaos,
     "release": scenario("release"),
     "rollback": scenario("rollback"),
+    "replicas": scenario("replicas"),
     "preflight": scenario("preflight"),
     "model_server": scenario("model_server"),
     "reverse_proxy": scenario("reverse_proxy"),
