@@ -14,6 +14,8 @@ from deploying import changes, deploy, live, load, on_host, play, url
 NOTICED_SECONDS = 15
 # An index that no golden example has.
 POISON = b'{"index": 3}'
+# Time enough for a request that has waited for a replica that hangs.
+TWO = {"model_server_replicas": 2, "model_server_timeout_seconds": 30}
 
 
 @pytest.fixture(scope="module")
@@ -75,13 +77,13 @@ def test_a_second_replica_comes_without_a_lost_request_even_where_there_was_no_s
     # What is live may have been deployed before there were replicas: then nobody has the second turn.
     on_host("rm /srv/modelhost/run/active/second.sock")
     with load() as clients:
-        printed = deploy(model_server_replicas=2)
+        printed = deploy(**TWO)
     nothing_was_lost(clients)
     assert "settings: replicas 1 -> 2" in printed
     assert names() == ["modelhost-green", "modelhost-green-2"]
     assert proxy() == proxy_before, "nginx is neither recreated nor reloaded"
-    assert changes(deploy(model_server_replicas=2)) == 0
-    told = play("playbooks/status.yml", model_server_replicas=2).stdout
+    assert changes(deploy(**TWO)) == 0
+    told = play("playbooks/status.yml", **TWO).stdout
     for name in ("green", "green-2"):
         assert f"live: release {live()} on {name}, running (healthy)" in told
 
@@ -142,10 +144,10 @@ def test_no_request_is_lost_while_a_replica_hangs_with_all_its_processes():
 
 def test_a_replica_that_was_removed_is_noticed_by_the_next_deployment_and_started():
     on_host(f"docker rm --force {names()[1]}")
-    assert "1 of 2 replicas are there" in play("playbooks/status.yml", model_server_replicas=2).stdout
+    assert "1 of 2 replicas are there" in play("playbooks/status.yml", **TWO).stdout
     before = live()
     with load() as clients:
-        printed = deploy(model_server_replicas=2)
+        printed = deploy(**TWO)
     nothing_was_lost(clients)
     assert f"release {before} is live, but not as it should be" in printed
     assert live() == before
@@ -155,11 +157,11 @@ def test_a_replica_that_was_removed_is_noticed_by_the_next_deployment_and_starte
 def test_a_release_of_replicas_loses_nothing_and_neither_does_the_way_back(second):
     before = live()
     with load() as clients:
-        deploy(second, model_server_replicas=2)
+        deploy(second, **TWO)
         assert len(names()) == 2
         back = play("playbooks/rollback.yml")
         assert back.returncode == 0, back.stdout
-        deploy(second, model_server_replicas=2)
+        deploy(second, **TWO)
     report = nothing_was_lost(clients)
     assert set(report["releases"]) == {before, live()}
 
@@ -186,9 +188,9 @@ def test_a_request_that_kills_its_worker_is_tried_twice_and_no_oftener():
 def test_the_second_replica_goes_without_a_lost_request(second):
     proxy_before = proxy()
     with load() as clients:
-        deploy(second, model_server_replicas=1)
+        deploy(second, **TWO | {"model_server_replicas": 1})
         assert len(names()) == 1
-        deploy(second, model_server_replicas=2)
+        deploy(second, **TWO)
     nothing_was_lost(clients)
     assert len(names()) == 2
     assert proxy() == proxy_before
