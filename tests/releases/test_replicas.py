@@ -169,7 +169,7 @@ def golden(place, monkeypatch) -> None:
 
 
 @pytest.mark.usefixtures("golden")
-def test_every_replica_passes_every_gate_by_itself_and_memory_is_that_of_all(docker, place, serve):
+def test_every_replica_passes_every_gate_by_itself(docker, place, serve):
     docker.has("green", "green-2")
     serve("green", 1)
     with pytest.raises(GateError, match=r"ready: expected .* got modelhost-green-2 healthy, no answer yet"):
