@@ -102,6 +102,22 @@ def test_a_broken_chunked_body_is_a_client_error(server: Server, body: bytes) ->
     assert answer.count(b"HTTP/1.1 ") == 1, "what follows a broken body is no request"
 
 
+@pytest.mark.parametrize("path", ["/", "/invocations", "/nowhere"])
+def test_an_answer_leaves_in_one_piece(server: Server, path: str) -> None:
+    """One that was killed after the headers could not be asked of another replica."""
+    with contextlib.closing(server.connect()) as connection:
+        connection.connect()
+        for _ in range(100):
+            connection.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n".encode())
+            connection.send(b'{"index": 2}')
+            assert connection.sock.recv(1_000_000).rstrip().endswith(b"}")
+
+
+def test_an_answer_without_a_body_has_its_headers(server: Server) -> None:
+    answer = server.request("HEAD", "/healthz")
+    assert (answer.status, answer.body, answer.headers["X-Release"]) == (200, b"", RELEASE)
+
+
 def test_requests_on_one_connection_keep_it_open(server: Server) -> None:
     request = b'POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n{"index": 2}'
     assert server.send(request * 3).count(b'"blue"') == 3
