@@ -80,12 +80,13 @@ def test_a_second_replica_comes_without_a_lost_request_even_where_there_was_no_s
         printed = deploy(**TWO)
     nothing_was_lost(clients)
     assert "settings: replicas 1 -> 2" in printed
-    assert names() == ["modelhost-green", "modelhost-green-2"]
+    first, other = names()
+    assert other == f"{first}-2"
     assert proxy() == proxy_before, "nginx is neither recreated nor reloaded"
     assert changes(deploy(**TWO)) == 0
     told = play("playbooks/status.yml", **TWO).stdout
-    for name in ("green", "green-2"):
-        assert f"live: release {live()} on {name}, running (healthy)" in told
+    for name in (first, other):
+        assert f"live: release {live()} on {name.removeprefix('modelhost-')}, running (healthy)" in told
 
 
 def test_each_replica_has_its_metrics_and_both_have_their_turn():
