@@ -35,8 +35,10 @@ def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
         written.parent.mkdir(parents=True, exist_ok=True)
         written.write_text(text)
     config = folder / "etc/nginx/nginx.conf"
-    (socket,) = set(re.findall(r"unix:(/[^ ;]*)", config.read_text()))
-    return config, Path(socket)
+    socket, second = (Path(found) for found in re.findall(r"server unix:(/[^ ;]*)", config.read_text()))
+    second.unlink(missing_ok=True)
+    second.symlink_to(socket)  # as where there is one replica
+    return config, socket
 
 
 def below(folder: Path, text: str) -> str:

@@ -72,6 +72,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "release": scenario("release"),
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
+    "replicas": scenario("replicas"),
     "preflight": scenario("preflight"),
     "model_server": scenario("model_server"),
     "reverse_proxy": scenario("reverse_proxy"),

@@ -11,6 +11,9 @@ from modelhost.settings import Settings
 
 # Each worker holds every model, so a large machine does not get one per core unless it asks.
 MOST_WORKERS = 8
+# Of each replica: a request that kills its worker is sent to the other replica and kills one there as
+# well. The rest goes on.
+LEAST_OF_REPLICAS = 2
 # MB, measured: Gunicorn's master with every library, and what a worker adds before its models.
 MASTER_MB, WORKER_MB = 60, 25
 # A model takes more in memory than its file does: weights are copied and rearranged at load.
@@ -34,8 +37,9 @@ def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float) -
     if settings.workers:
         workers, why = settings.workers, "as set"
     else:
-        workers = min(cores, MOST_WORKERS, fitting)
-        why = f"{cores} cores" if workers < fitting or workers == cores else f"{memory_mb:.0f} MB hold no more"
+        enough = max(cores, LEAST_OF_REPLICAS if settings.replicas > 1 else 1)
+        workers = min(enough, MOST_WORKERS, fitting)
+        why = f"{cores} cores" if workers < fitting or workers == enough else f"{memory_mb:.0f} MB hold no more"
         why += f", about {each:.0f} MB each" + (f" (at most {MOST_WORKERS})" if workers == MOST_WORKERS else "")
     # More would compute no faster, and keep the others waiting.
     threads = settings.threads or max(1, round(cores / workers))
@@ -45,12 +49,12 @@ def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float) -
 
 def here(settings: Settings) -> Capacity:
     """What this machine can carry of the models in settings.models_dir."""
-    return decide(settings, usable_cores(), usable_memory_mb(), _size_mb(settings.models_dir))
+    return decide(settings, usable_cores(settings.replicas), usable_memory_mb(), _size_mb(settings.models_dir))
 
 
-def usable_cores() -> int:
-    """The cores this process may use: its affinity, or the container's CPU limit if smaller."""
-    cores = len(os.sched_getaffinity(0))
+def usable_cores(replicas: int = 1) -> int:
+    """The cores for this server: its part of those it may run on, or the container's CPU limit if smaller."""
+    cores = max(1, len(os.sched_getaffinity(0)) // replicas)
     try:
         quota, period = (CGROUPS / "cpu.max").read_text().split()
     except (OSError, ValueError):

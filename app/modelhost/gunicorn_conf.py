@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from modelhost import capacity
+from modelhost.door import Door
 from modelhost.readiness import Readiness
 from modelhost.settings import Settings, SettingsError
 
@@ -26,13 +27,14 @@ decided = capacity.here(settings)
 worker_tmp_dir = "/dev/shm"
 readiness = Readiness(Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), decided.workers)
 metrics = Path(worker_tmp_dir, f"modelhost-metrics-{os.getpid()}")
+door = Door(settings, readiness)
 
 wsgi_app = "modelhost.wsgi:app"
 bind = settings.bind
 # Mode 0666: who may connect is decided by the socket's directory, which the host gives to this
 # user and nginx's group. Gunicorn puts its own group on the socket, whatever the directory's is,
-# so 0660 would keep nginx out.
-umask = 0o111
+# so 0660 would keep nginx out. One of several replicas lets nobody in yet (door.py).
+umask = door.umask
 
 # One loop for each worker; measured against the others in docs/decisions/033. Slow models compute
 # in threads beside it (executor.py).
@@ -82,6 +84,7 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """In a worker whose application, and so every model, has loaded."""
     readiness.add(worker.pid)
+    door.follow()
 
 
 def child_exit(_server: Any, worker: Any) -> None:
@@ -89,6 +92,7 @@ def child_exit(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
     readiness.remove(worker.pid)
+    door.follow()
     multiprocess.mark_process_dead(worker.pid, str(metrics))  # type: ignore[no-untyped-call]  # no types
 
 

@@ -33,6 +33,7 @@ class Settings:
     cache_seconds: int = 0  # that nginx may keep them; 0: it may not
     hot_models: bool = False  # whether clients may load and unload models
     release: str = ""
+    replicas: int = 1  # servers of the release on this machine, this one included, that take turns
     ready_dir: Path | None = None  # set by gunicorn_conf.py, not by a deployment
 
     @property
@@ -111,5 +112,6 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "cache_seconds": (_number(int, 0), "600"),
     "hot_models": (_boolean, "true"),
     "release": (_header, "2025-01-31-a1b2c3"),
+    "replicas": (_number(int, 1), "2"),
     "ready_dir": (_directory, "/dev/shm/modelhost-ready"),
 }

@@ -9,9 +9,9 @@ from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
 
 DOCUMENTATION = """
 module: release_gate
-short_description: Readiness, golden examples, latency and memory of the idle colour
+short_description: Readiness, golden examples, latency and memory of the idle colour, of each replica
 description:
-  - Where a gate is not passed, the release is void, its container stopped, and the step says what was expected.
+  - Where a gate is not passed, the release is void, its containers stopped, and the step says what was expected.
 options:
   release:
     description: The release's id.

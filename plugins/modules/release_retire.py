@@ -9,7 +9,7 @@ from ansible.module_utils.releases.step import CHAIN, Step, run
 
 DOCUMENTATION = """
 module: release_retire
-short_description: Stop the idle colour once nobody waits for it; its container is kept
+short_description: Stop the idle colour once nobody waits for it; its containers are kept
 options:
   keep_running:
     description: Leave it running, so that a rollback takes no start.

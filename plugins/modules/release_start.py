@@ -46,10 +46,7 @@ def act(step: Step) -> dict[str, Any]:
     options = step.options
     if not step.act:
         state = State.look(step.place, step.engine)
-        runs = state.has(options["release"]) or (
-            state.idle is not None and state.idle.up and state.idle.release == options["release"]
-        )
-        return {"changed": not runs}
+        return {"changed": not (state.has(options["release"]) or state.started(options["release"]))}
     owners = Owners(options["app_uid"], options["proxy_gid"])
     changed = start(
         step.place, step.engine, options["release"], owners, options["stop_first"],

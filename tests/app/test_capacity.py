@@ -14,6 +14,9 @@ from modelhost.settings import Settings
         (Settings(), 4, 600, 80, 2, 2, "600 MB hold no more"),
         (Settings(), 4, 200, 400, 1, 4, "200 MB hold no more"),
         (Settings(workers=3), 2, 600, 400, 3, 1, "workers: 3 (as set)"),
+        (Settings(replicas=2), 1, 300, 1, 2, 1, "workers: 2 (1 cores"),  # its part of two: decide() is told that
+        (Settings(replicas=2), 1, 100, 1, 1, 1, "100 MB hold no more"),
+        (Settings(replicas=2), 4, 600, 1, 4, 1, "workers: 4 (4 cores"),
         (Settings(threads=5), 2, 600, 1, 2, 5, "threads of a slow model: 5 (as set)"),
     ],
 )
@@ -23,6 +26,11 @@ def test_cores_memory_and_models_decide(
     decided = decide(settings, cores, memory_mb, models_mb)
     assert (decided.workers, decided.threads) == (workers, threads)
     assert said in decided.reason
+
+
+def test_replicas_share_the_cores() -> None:
+    assert usable_cores(2) == max(1, usable_cores() // 2)
+    assert usable_cores(1000) == 1
 
 
 def test_the_machine_is_read() -> None:

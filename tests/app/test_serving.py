@@ -40,6 +40,31 @@ def test_the_socket_leaves_the_choice_of_clients_to_its_directory(server: Server
     assert stat.S_IMODE(server.socket.stat().st_mode) == 0o666
 
 
+def test_one_of_several_replicas_lets_nginx_in_only_while_a_worker_can_answer(
+    start_server: Start, bundles: Bundles
+) -> None:
+    slow = bundles.copy("colours")
+    code = (slow / "model.py").read_text()
+    bundles.write(slow, "model.py", f"import time\ntime.sleep(1)\n{code}")
+    server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory), MODELHOST_REPLICAS="2")
+
+    def mode() -> int:
+        return stat.S_IMODE(server.socket.stat().st_mode)
+
+    assert eventually(server.socket.exists)
+    assert mode() == 0o600, "nginx would wait for the models, though the other replica is there"
+    server.wait_until_ready()
+    assert eventually(lambda: mode() == 0o666)
+    first, second = server.worker_pids()
+    os.kill(first, signal.SIGKILL)
+    assert eventually(lambda: server.ready_pids() == [second])
+    assert mode() == 0o666
+    os.kill(second, signal.SIGKILL)
+    assert eventually(lambda: mode() == 0o600), server.log.read_text()
+    assert eventually(lambda: mode() == 0o666), server.log.read_text()
+    assert server.stop() == 0
+
+
 def test_a_chunked_body_is_read(server: Server) -> None:
     chunks = iter([b'{"ind', b'ex": ', b"2}"])
     answer = server.request("POST", "/", chunks, encode_chunked=True)
@@ -75,6 +100,22 @@ def test_a_broken_chunked_body_is_a_client_error(server: Server, body: bytes) ->
     answer = server.send(head + body)
     assert answer.startswith(b"HTTP/1.1 400 "), answer
     assert answer.count(b"HTTP/1.1 ") == 1, "what follows a broken body is no request"
+
+
+@pytest.mark.parametrize("path", ["/", "/invocations", "/nowhere"])
+def test_an_answer_leaves_in_one_piece(server: Server, path: str) -> None:
+    """One that was killed after the headers could not be asked of another replica."""
+    with contextlib.closing(server.connect()) as connection:
+        connection.connect()
+        for _ in range(100):
+            connection.send(f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 12\r\n\r\n".encode())
+            connection.send(b'{"index": 2}')
+            assert connection.sock.recv(1_000_000).rstrip().endswith(b"}")
+
+
+def test_an_answer_without_a_body_has_its_headers(server: Server) -> None:
+    answer = server.request("HEAD", "/healthz")
+    assert (answer.status, answer.body, answer.headers["X-Release"]) == (200, b"", RELEASE)
 
 
 def test_requests_on_one_connection_keep_it_open(server: Server) -> None:

@@ -32,6 +32,8 @@ from victim import WORK, Machine, MachineError  # noqa: E402
 SHORT, LONG = 20_000, 300_000
 RATE = 150.0
 SMALL_DISK_GB = 3
+# What a replica that hangs has taken waits ten seconds before the other one gets it.
+REPLICAS = {"model_server_replicas": 2, "model_server_timeout_seconds": 20}
 
 
 def main() -> int:
@@ -57,13 +59,17 @@ def main() -> int:
 
 def mistreat(faults: list[Fault], options: argparse.Namespace) -> tuple[list[Line], float]:
     """Do the faults; returns their lines, and the worst gap without any. Raises MachineError."""
-    machine, small = Machine(options.name), Machine(f"{options.name}-disk", small_disk_gb=SMALL_DISK_GB)
+    machines = {
+        "": Machine(options.name),
+        "disk": Machine(f"{options.name}-disk", small_disk_gb=SMALL_DISK_GB),
+        "replicas": Machine(f"{options.name}-replicas", wanted=REPLICAS),
+    }
     wanted = options.requests or (0 if options.only else LONG if options.long else SHORT)
     lines: list[Line] = []
     calm = 0.0
     try:
         for fault in faults:
-            on = small if fault.small_disk else machine
+            on = machines[fault.on]
             if not on.made:
                 make(on, options.keep)
                 calm = max(calm, without_fault(on, options.rate))
@@ -73,8 +79,8 @@ def mistreat(faults: list[Fault], options: argparse.Namespace) -> tuple[list[Lin
             say(f"{fault.name}: {report.sentence(line)}")
     finally:
         if not options.keep:
-            machine.remove()
-            small.remove()
+            for machine in machines.values():
+                machine.remove()
     return lines, calm
 
 

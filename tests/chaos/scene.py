@@ -58,7 +58,7 @@ class Fault:
     """Something that is done to the machine. `words` stand in the table.
 
     cuts_off: what is under way when it strikes may be lost. away_seconds: and so may what is due so long after, because
-    nothing is there that could answer.
+    nothing is there that could answer. on: which machine it is done to, where not to the usual one (__main__.py).
     """
 
     name: str
@@ -66,7 +66,7 @@ class Fault:
     act: Callable[[Scene], None]
     cuts_off: bool = False
     away_seconds: float = 0.0
-    small_disk: bool = False
+    on: str = ""
 
 
 @dataclass(frozen=True)

@@ -186,9 +186,9 @@ class Machine:
         """When the containers that serve were started last, for comparing."""
         return self.run(f"docker inspect --format '{{{{.State.StartedAt}}}}' {self.live()} modelhost-proxy")
 
-    def processes(self) -> tuple[int, int, list[int]]:
-        """Of the live container: its first process, Gunicorn's master, and the workers, as the machine numbers them."""
-        first = int(self.run(f"docker inspect --format '{{{{.State.Pid}}}}' {self.live()}"))
+    def processes(self, container: str = "") -> tuple[int, int, list[int]]:
+        """First process, Gunicorn's master, and workers of a container (the live one), as the machine numbers them."""
+        first = int(self.run(f"docker inspect --format '{{{{.State.Pid}}}}' {container or self.live()}"))
         (master,) = self.children(first)
         return first, master, self.children(master)
 

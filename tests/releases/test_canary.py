@@ -25,7 +25,7 @@ OLD, NEW = release(), release(settings={"workers": 1, "threads": 8})
 
 
 def container(colour: str, of: str, **more: object) -> Container:
-    known = {"id": colour, "image": "i", "status": "running", "health": "healthy", "pid": 1, "restarts": 0}
+    known = {"number": 1, "id": colour, "image": "i", "status": "running", "health": "healthy", "pid": 1, "restarts": 0}
     rest_of_it = {"exit_code": 0, "killed_for_memory": False, "started": "", "memory_limit_mb": 512}
     return Container(**(known | rest_of_it | {"colour": colour, "release": of} | more))
 
@@ -39,8 +39,8 @@ class Engine:
     log: list[str] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
 
-    def containers(self) -> dict[str, Container]:
-        return {"blue": self.blue, "green": self.green}
+    def containers(self) -> list[Container]:
+        return [self.blue, self.green]
 
     def proxy_log(self, since: float) -> list[str]:
         return self.log
@@ -48,7 +48,8 @@ class Engine:
     def images(self, name: str) -> list[str]:
         return [OLD.image]
 
-    def stop(self, one: Container, seconds: int) -> None:
+    def stop(self, containers: tuple[Container, ...], seconds: int) -> None:
+        (one,) = containers
         self.stopped.append(f"{one.colour}, canary -> {os.readlink(self.canary)}")
 
     def logs(self, one: Container, lines: int) -> list[str]:
@@ -108,7 +109,7 @@ def test_a_canary_that_fails_is_refused_and_its_share_goes_back_before_anything_
 
 
 @pytest.mark.parametrize(
-    ("state", "said"), [({"restarts": 1}, "it ended 1 times"), ({"status": "exited"}, "it has ended")]
+    ("state", "said"), [({"restarts": 1}, "they ended 1 times"), ({"status": "exited"}, "one has ended")]
 )
 def test_a_canary_that_dies_is_refused_though_the_live_release_answers_for_it(place, serve, state, said, monkeypatch):
     answers = serve(lambda path, body: (200, NEW.id, b"{}"))
@@ -119,7 +120,7 @@ def test_a_canary_that_dies_is_refused_though_the_live_release_answers_for_it(pl
         return {}
 
     monkeypatch.setattr(canaries, "watch", watched)
-    with pytest.raises(GateError, match=f"canary, running: expected its container to run on, got {said}"):
+    with pytest.raises(GateError, match=f"canary, running: expected its containers to run on, got {said}"):
         canary(place, engine, NEW.id, answers, LIMITS)
     assert tried(place) == ""
 
@@ -192,7 +193,7 @@ ROOM = Room(memory_reserve_mb=0, allow_stop_first=False, keep_old_running=True)
 
 
 def test_a_plan_says_that_there_will_be_a_canary(place, monkeypatch):
-    monkeypatch.setattr("releases.plan.used_memory_mb", lambda pid: 1)
+    monkeypatch.setattr("releases.replicas.used_memory_mb", lambda pid: 1)
     third, words = release(settings={"workers": 3}), "canary: 10 % of the requests for 60 s"
     assert make(place, Engine(), third, ROOM, [words]).words.endswith(f"; {words}")
     assert "canary" not in make(place, Engine(), third, ROOM).words

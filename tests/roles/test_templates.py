@@ -67,14 +67,20 @@ def test_nginx_listens_on_ipv6_only_where_the_host_has_it():
     assert "listen [::]" not in without
 
 
-def compose(read: Read, role: str, template: str, release: str = "0123456789ab", **overrides: Any) -> dict[str, Any]:
-    """Let the real compose read a file, and return the one service it finds."""
+def services(read: Read, role: str, template: str, release: str = "0123456789ab", **overrides: Any) -> dict[str, Any]:
+    """Let the real compose read a file, and return the services it finds."""
     result = read(
         render(role, template, **overrides),
         f"COLOUR=blue RELEASE={release} docker compose --file - config --format json",
     )
     assert result.returncode == 0, result.stderr
-    (service,) = json.loads(result.stdout)["services"].values()
+    found: dict[str, Any] = json.loads(result.stdout)["services"]
+    return found
+
+
+def compose(*arguments: Any, **overrides: Any) -> dict[str, Any]:
+    """The one service of a compose file, likewise."""
+    (service,) = services(*arguments, **overrides).values()
     return service
 
 
@@ -143,6 +149,32 @@ def test_the_app_answers_with_its_release_and_its_socket_is_called_by_it(read, r
     assert app["labels"]["modelhost.release"] == release
     assert app["environment"]["MODELHOST_BIND"] == f"unix:/run/modelhost/blue-{release}/server.sock"
     assert app["volumes"][0]["source"] == f"/srv/modelhost/run/blue-{release}"
+
+
+def test_replicas_differ_by_their_names_alone(read):
+    file = "srv/modelhost/releases/release/compose.yml.j2"
+    alone = compose(read, "model_server", file)
+    found = services(read, "model_server", file, model_server_replicas="2")  # a text, as -e makes it
+    first, second = found["app"], found["app-2"]
+    assert second["container_name"] == first["container_name"] + "-2" == alone["container_name"] + "-2"
+    assert second["environment"].pop("MODELHOST_BIND") == "unix:/run/modelhost/blue-0123456789ab/server-2.sock"
+    assert first["environment"].pop("MODELHOST_BIND") == alone["environment"].pop("MODELHOST_BIND")
+    assert alone["environment"].pop("MODELHOST_REPLICAS") == "1"
+    assert first["environment"].pop("MODELHOST_REPLICAS") == second["environment"].pop("MODELHOST_REPLICAS") == "2"
+    del first["container_name"], second["container_name"]
+    assert first == second
+    # Together they keep within what one may take.
+    for limit in ("mem_limit", "memswap_limit"):
+        assert int(first.pop(limit)) * 2 == int(alone.pop(limit))
+    del alone["container_name"]
+    assert first == alone
+
+
+def test_nginx_tries_a_request_twice_whatever_the_number_of_replicas():
+    alone, both = (render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_replicas=count) for count in (1, 2))
+    assert alone == both, "another number of replicas takes no reload"
+    assert both.count("server unix:/run/modelhost/active/") == 2
+    assert "proxy_next_upstream_tries 2;" in both
 
 
 def test_the_app_has_no_network_and_reads_its_bundles_only(read):

@@ -8,7 +8,7 @@ from bundles import at_call, at_import, bundle
 from deploying import changes, deploy, ledger, live, load, on_host, play
 
 WRONG = {
-    "crashes": (at_import('raise RuntimeError("broken")'), "ready", "it ended with exit code"),
+    "crashes": (at_import('raise RuntimeError("broken")'), "ready", "modelhost-green ended with exit code"),
     "hangs at load": (at_import("time.sleep(3600)"), "ready", "starting"),
     "answers wrong": (
         at_call('return {"colour": COLOURS[(inputs["index"] + 1) % 5]}'),

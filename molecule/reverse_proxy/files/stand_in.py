@@ -60,6 +60,9 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 SOCKET.parent.mkdir(exist_ok=True)
 SOCKET.unlink(missing_ok=True)
+# Where nginx takes its second turn: there is one replica.
+(SOCKET.parent / "second.sock").unlink(missing_ok=True)
+(SOCKET.parent / "second.sock").symlink_to(SOCKET.name)
 (RUN / "active").unlink(missing_ok=True)
 (RUN / "active").symlink_to(SOCKET.parent.name)
 with Server(str(SOCKET), Handler) as server:

@@ -196,7 +196,8 @@ def test_another_release_begins_with_an_empty_cache_without_a_reload_and_the_one
 
     workers, first = machine("pgrep -x nginx"), predict(mark.encode())
     # The same stand-in, by another release's way.
-    machine("cd /srv/modelhost/run && mkdir green-d4e5f6 && ln -s ../blue-a1b2c3/server.sock green-d4e5f6/")
+    sockets = "../blue-a1b2c3/server.sock ../blue-a1b2c3/second.sock"
+    machine(f"cd /srv/modelhost/run && mkdir green-d4e5f6 && ln -s {sockets} green-d4e5f6/")
     switch("green-d4e5f6")
     try:
         # From a connection that nginx still keeps to the old one: it is not stored under the new one's name.

@@ -9,7 +9,10 @@ from proxied import address, ask, converge, deploy
 pytestmark = pytest.mark.usefixtures("stand_in")
 
 
-@pytest.mark.parametrize("path", ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?a=b"])
+@pytest.mark.parametrize(
+    "path",
+    ["/metrics", "/metrics/", "//metrics", "/%6detrics", "/x/../metrics", "/metrics?a=b", "/metrics/1", "/metrics/2"],
+)
 def test_an_outsider_is_refused_in_the_one_shape(path):
     answer = ask(path)
     assert answer.status == 403
@@ -26,7 +29,9 @@ def test_no_header_of_a_client_leads_to_another_path():
 def test_the_machine_itself_reads_them_and_no_line_of_the_log_says_so(machine, mark, logged):
     read = "curl -s -H 'X-Request-ID: {}' http://{}{}"
     for local in ("127.0.0.1", "[::1]"):
-        assert json.loads(machine(read.format(f"metrics-{mark}", local, "/metrics")))["path"] == "/metrics"
+        for path in ("/metrics", "/metrics/", "/metrics/1"):
+            assert json.loads(machine(read.format(f"metrics-{mark}", local, path)))["path"] == "/metrics"
+        assert "not there" in machine(read.format(f"metrics-{mark}", local, "/metrics/2")), "there is one replica"
     machine(read.format(f"other-{mark}", "127.0.0.1", "/"))
     assert logged(f"other-{mark}")["status"] == 200
     assert f"metrics-{mark}" not in machine("docker logs modelhost-proxy 2>/dev/null")

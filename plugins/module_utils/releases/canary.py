@@ -48,7 +48,7 @@ def canary(place: Place, engine: Engine, release: str, url: str, limits: Limits)
     One that does well keeps it: the switch follows, and nobody is sent back to the old release in between.
     """
     state = State.look(place, engine)
-    if state.idle is None or not state.idle.up or state.idle.release != release:
+    if not state.started(release):
         raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
     point(place.canary, way(state.idle_colour, release))
     try:
@@ -79,7 +79,7 @@ def reached(url: str, release: str) -> None:
 def _has_not_ended(state: State, release: str) -> None:
     """Where the canary dies the live release answers instead, so that the share of errors alone would not tell."""
     idle = state.idle
-    if idle is None or idle.release != release or not idle.up:
-        raise GateError("running", "its container to run on", "it has ended")
+    if idle is None or not idle.runs(release):
+        raise GateError("running", "its containers to run on", "one has ended")
     if idle.restarts:
-        raise GateError("running", "its container to run on", f"it ended {idle.restarts} times")
+        raise GateError("running", "its containers to run on", f"they ended {idle.restarts} times")

@@ -1,4 +1,4 @@
-"""Stop a container when nobody is waiting for it any more."""
+"""Stop the containers of a colour when nobody is waiting for them any more."""
 
 from __future__ import annotations
 
@@ -6,23 +6,25 @@ import time
 
 from .engine import Container, Engine
 from .host import connections
-from .place import way
+from .place import socket_name, way
+from .replicas import Replicas
 
 
-def socket_name(container: Container) -> str:
+def socket_inside(container: Container) -> str:
     """What a container's server calls its socket, inside."""
-    return f"/run/modelhost/{way(container.colour, container.release)}/server.sock"
+    return f"/run/modelhost/{way(container.colour, container.release)}/{socket_name(container.number)}"
 
 
-def stop_drained(engine: Engine, container: Container, drain_seconds: int, stop_seconds: int) -> float:
-    """Wait until nginx has no connection to a container, at most `drain_seconds`; then stop it.
+def stop_drained(engine: Engine, replicas: Replicas, drain_seconds: int, stop_seconds: int) -> float:
+    """Wait until nginx has no connection to any container of a colour, at most `drain_seconds`; then stop them.
 
     nginx gives up a kept connection by itself after some seconds (keepalive_time), so that what is told to end has
     nothing under way. One that is not drained in time still gets to finish what it has begun. Returns how long it took,
     in seconds.
     """
     begun = time.monotonic()
-    while time.monotonic() - begun < drain_seconds and connections(socket_name(container)):
+    sockets = [socket_inside(container) for container in replicas.containers]
+    while time.monotonic() - begun < drain_seconds and any(map(connections, sockets)):
         time.sleep(0.1)
-    engine.stop(container, stop_seconds)
+    engine.stop(replicas.containers, stop_seconds)
     return time.monotonic() - begun

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .errors import StepError
-from .place import COLOURS
+from .place import COLOURS, REPLICAS, suffix
 from .release import Record
 
 LABEL = "modelhost.release"
@@ -17,9 +18,10 @@ PROXY = "modelhost-proxy"
 
 @dataclass(frozen=True)
 class Container:
-    """What the engine knows of the container of one colour."""
+    """What the engine knows of one container: a replica, by its number, of a release in a colour."""
 
     colour: str
+    number: int
     id: str
     release: str
     image: str
@@ -33,6 +35,11 @@ class Container:
     memory_limit_mb: int
 
     @property
+    def name(self) -> str:
+        """What the engine calls it."""
+        return name_of(self.colour, self.number)
+
+    @property
     def up(self) -> bool:
         """Whether it runs or is about to."""
         return self.status in {"running", "restarting", "paused"}
@@ -44,23 +51,24 @@ class Engine:
 
     inherit: tuple[int, ...] = ()
 
-    def containers(self) -> dict[str, Container]:
-        """The containers that there are, by colour."""
-        names = [name_of(colour) for colour in COLOURS]
+    def containers(self) -> list[Container]:
+        """The containers that there are, by colour and number."""
+        names = [name_of(colour, number) for colour in COLOURS for number in REPLICAS]
         found = json.loads(self._run(["docker", "inspect", "--type", "container", *names], check=False) or "[]")
-        return {container.colour: container for container in map(_container, found)}
+        return sorted(map(_container, found), key=lambda container: container.name)
 
     def start(self, record: Record, colour: str) -> None:
-        """Create the container of a release in a colour, instead of another release's; start one that is stopped."""
+        """Create a release's containers in a colour, instead of another release's; start those that are stopped."""
         self._compose(record, colour, "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans")
 
-    def start_again(self, container: Container) -> None:
-        """Start a stopped container as it is."""
-        self._run(["docker", "start", container.id])
+    def start_again(self, containers: Sequence[Container]) -> None:
+        """Start stopped containers as they are."""
+        self._run(["docker", "start", *(container.id for container in containers)])
 
-    def stop(self, container: Container, seconds: int) -> None:
-        """Ask a container to end, and wait; what it does after that many seconds is cut off. It is kept."""
-        self._run(["docker", "stop", "--time", str(seconds), container.id], timeout=seconds + 60)
+    def stop(self, containers: Sequence[Container], seconds: int) -> None:
+        """Ask containers to end, all at once, and wait; what they do later than that is cut off. They are kept."""
+        ids = [container.id for container in containers]
+        self._run(["docker", "stop", "--time", str(seconds), *ids], timeout=seconds + 60)
 
     def logs(self, container: Container, lines: int) -> list[str]:
         """The last lines that a container wrote."""
@@ -113,15 +121,17 @@ class Engine:
         return answer.stdout
 
 
-def name_of(colour: str) -> str:
-    """The name of a colour's compose project and container."""
-    return f"modelhost-{colour}"
+def name_of(colour: str, number: int = 1) -> str:
+    """The name of a replica's container, and of its colour's compose project."""
+    return f"modelhost-{colour}{suffix(number)}"
 
 
 def _container(found: dict[str, Any]) -> Container:
     state, config = found["State"], found["Config"]
+    _, colour, *number = found["Name"].split("-")
     return Container(
-        colour=found["Name"].rpartition("-")[2],
+        colour=colour,
+        number=int(number[0]) if number else 1,
         id=found["Id"],
         release=(config["Labels"] or {}).get(LABEL, ""),
         image=config["Image"],

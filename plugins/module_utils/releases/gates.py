@@ -13,6 +13,7 @@ from .golden import Example, examples_of
 from .host import killed_for_memory, used_memory_mb
 from .place import Place
 from .release import Record
+from .replicas import Replicas
 from .state import State
 from .watch import judge_latency
 
@@ -31,46 +32,54 @@ class Limits:
 
 
 def judge(place: Place, engine: Engine, release: str, limits: Limits) -> dict[str, float]:
-    """Hold the release in the idle colour to every gate; returns what was measured."""
+    """Hold the release in the idle colour to every gate, each replica by itself; returns what was measured."""
     if State.look(place, engine).has(release):
         return {}  # it had passed when it was switched to
     begun = time.monotonic()
-    container = ready(place, engine, release, limits.start_seconds)
+    replicas = ready(place, engine, release, limits.start_seconds)
     took = time.monotonic() - begun
     content = Record.of(place, release).read()
-    golden(place.socket(container.colour, release), examples_of(content.bundles if content else ()), limits)
-    measured = {"memory_mb": memory(container), "start_seconds": round(took, 1)}
+    examples = examples_of(content.bundles if content else ())
+    for container in replicas.containers:
+        golden(place.socket(container.colour, release, container.number), examples, limits)
+    measured = {"memory_mb": sum(map(memory, replicas.containers)), "start_seconds": round(took, 1)}
     Record.of(place, release).mark_measured(measured)
     return measured
 
 
-def ready(place: Place, engine: Engine, release: str, start_seconds: int) -> Container:
-    """Every worker has loaded and warmed every model, and the engine has seen that."""
-    gate, expected = "ready", f"every worker to have loaded every model within {start_seconds} s"
+def ready(place: Place, engine: Engine, release: str, start_seconds: int) -> Replicas:
+    """Every worker of every replica has loaded and warmed every model, and the engine has seen that."""
+    expected = f"every worker to have loaded every model within {start_seconds} s"
     deadline = time.monotonic() + start_seconds
-    said = "no answer yet"
     while True:
-        container = State.look(place, engine).idle
-        if container is None or container.release != release:
+        replicas = State.look(place, engine).idle
+        if replicas is None or [one.release for one in replicas.containers] != [release] * replicas.wanted:
             raise StepError(f"the container of release {release} is not there any more; start the deployment again")
-        if container.killed_for_memory or (container.status == "running" and _killed(container)):
-            raise GateError(
-                "memory",
-                f"no process killed within {container.memory_limit_mb} MB",
-                "one was killed for want of memory",
-                MORE_MEMORY,
-            )
-        if not container.up or container.restarts:
-            raise GateError(gate, expected, f"it ended with exit code {container.exit_code}")
-        answer = ask(place.socket(container.colour, release), "/readyz")
-        if answer.status == 200 and answer.release == release and container.health == "healthy":
-            return container
-        if answer.status:
-            said = f"status {answer.status}: {answer.body[:200].decode(errors='replace').strip()}"
+        waits = [words for container in replicas.containers if (words := _waits(place, container, expected))]
+        if not waits:
+            return replicas
         if time.monotonic() > deadline:
             hint = "if loading takes that long, raise model_server_start_timeout_seconds"
-            raise GateError(gate, expected, f"{container.health}, {said}", hint)
+            raise GateError("ready", expected, waits[0], hint)
         time.sleep(0.1)
+
+
+def _waits(place: Place, container: Container, expected: str) -> str:
+    """What a replica that is not ready yet does, in words; raises GateError where it never will be."""
+    if container.killed_for_memory or (container.status == "running" and _killed(container)):
+        raise GateError(
+            "memory",
+            f"no process killed within {container.memory_limit_mb} MB",
+            f"one of {container.name} was killed for want of memory",
+            MORE_MEMORY,
+        )
+    if not container.up or container.restarts:
+        raise GateError("ready", expected, f"{container.name} ended with exit code {container.exit_code}")
+    answer = ask(place.socket(container.colour, container.release, container.number), "/readyz")
+    if answer.status == 200 and answer.release == container.release and container.health == "healthy":
+        return ""
+    said = f"status {answer.status}: {answer.body[:200].decode(errors='replace').strip()}" if answer.status else ""
+    return f"{container.name} {container.health}, {said or 'no answer yet'}"
 
 
 def golden(server: Path | str, examples: list[Example], limits: Limits) -> None:
@@ -95,7 +104,7 @@ def memory(container: Container) -> int:
     """Memory is within the limit, with the models warm; returns what is used, in MB."""
     used, most = used_memory_mb(container.pid), int(container.memory_limit_mb * MEMORY_SHARE)
     if _killed(container) or (most and used > most):
-        raise GateError("memory", f"at most {most} MB", f"{used} MB in use", MORE_MEMORY)
+        raise GateError("memory", f"at most {most} MB", f"{used} MB in use by {container.name}", MORE_MEMORY)
     return used
 
 

@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COLOURS = ("blue", "green")
+# As many as nginx has turns for, so that a request is tried twice at most, and each time by another.
+REPLICAS = (1, 2)
+# The name by which nginx finds who has the second turn: a link to the second replica's socket, or to the only one's.
+SECOND_TURN = "second.sock"
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,21 @@ class Place:
         """Locked by the kernel while a step runs, and with it whatever the step has started."""
         return self.root / ".at-work"
 
-    def socket(self, colour: str, release: str) -> Path:
-        """The socket on which a release answers in a colour."""
-        return self.run / way(colour, release) / "server.sock"
+    def socket(self, colour: str, release: str, number: int = 1) -> Path:
+        """The socket on which a replica of a release answers in a colour."""
+        return self.run / way(colour, release) / socket_name(number)
 
 
 def way(colour: str, release: str) -> str:
     """The name of the folder of a socket. The release is in it because nginx learns from it what answers are whose."""
     return f"{colour}-{release}"
+
+
+def socket_name(number: int) -> str:
+    """What a replica's socket is called in that folder."""
+    return f"server{suffix(number)}.sock"
+
+
+def suffix(number: int) -> str:
+    """What tells a replica from the first, which mostly is the only one and has plain names."""
+    return "" if number == 1 else f"-{number}"

@@ -11,7 +11,7 @@ from typing import Any
 from .canary import beside_another, tried
 from .engine import Engine
 from .errors import StepError
-from .host import MB, available_memory_mb, free_disk_mb, used_memory_mb
+from .host import MB, available_memory_mb, free_disk_mb
 from .place import Place
 from .release import Record, Release, difference
 from .state import State
@@ -104,7 +104,7 @@ def go_back(place: Place, engine: Engine, wanted: str, limits: Limits) -> Plan:
     old_record = state.record(state.live)
     words = [f"back to {wanted}", difference(old_record.read() if old_record else None, release)]
     if state.idle and state.idle.release == wanted:
-        words.append(f"{state.idle_colour} {'still runs it' if state.idle.up else 'is started again'}")
+        words.append(f"{state.idle_colour} {'still runs it' if state.idle.whole else 'is started again'}")
     stop_first = room(state, release, limits, words)
     return Plan(wanted, "; ".join(words), True, stop_first, True, [], 0, False)
 
@@ -116,7 +116,7 @@ def room(state: State, release: Release, limits: Limits, words: list[str]) -> bo
         words.append(f"start {state.idle_colour}; {free} MB of memory free")
         return False
     words.append(f"switch {state.live_colour} -> {state.idle_colour}")
-    if state.idle and state.idle.up and state.idle.release == release.id:
+    if state.started(release.id):
         return False
     needed = expected_memory_mb(state, release)
     words.append(f"needs {needed} MB, {free} MB free")
@@ -145,11 +145,11 @@ def expected_memory_mb(state: State, release: Release) -> int:
     old_record = state.record(state.live)
     old = old_record.read() if old_record else None
     measured = old_record.measured if old_record else {}
-    used = max(used_memory_mb(state.live.pid), int(measured.get("memory_mb", 0)))
-    growth = release.bytes - old.bytes if old else 0
+    used = max(state.live.used_memory_mb, int(measured.get("memory_mb", 0)))
     # Each worker holds a copy of each model, and a model is usually larger in memory than on disk.
-    workers = int(release.settings["workers"]) or os.cpu_count() or 1
-    return used + max(0, 2 * growth * workers // MB)
+    workers = int(release.settings["workers"]) or max((os.cpu_count() or 1) // release.replicas, release.replicas)
+    growth = 2 * workers * release.replicas * (release.bytes - old.bytes) if old else 0
+    return used * release.replicas // state.live.wanted + max(0, growth // MB)
 
 
 def _live_already(state: State, record: Record, limits: Limits) -> Plan:

@@ -23,7 +23,8 @@ def prune(place: Place, engine: Engine, keep: int, wanted: set[str], everything:
     """
     state = State.look(place, engine)
     records = [Record(folder) for folder in sorted(place.releases.glob("*")) if folder.is_dir()]
-    held = {container.release for container in state.containers.values()}
+    containers = [container for replicas in state.replicas.values() for container in replicas.containers]
+    held = {container.release for container in containers}
     latest = sorted((record for record in records if record.last_live), key=lambda record: -record.last_live)
     others = [record.id for record in latest if record.id not in held]
     kept = held | set(others[: max(0, keep - len(held))])
@@ -36,7 +37,7 @@ def prune(place: Place, engine: Engine, keep: int, wanted: set[str], everything:
     bundles = [folder for folder in sorted(place.bundles.glob("*/*")) if str(folder) not in folders]
     removed += [f"image {image}" for image in retired]
     removed += [f"bundle {folder.parent.name} {folder.name}" for folder in bundles]
-    ways = {way(container.colour, container.release) for container in state.containers.values()}
+    ways = {way(container.colour, container.release) for container in containers}
     if place.active.is_symlink():
         ways |= {place.active.name, place.active.readlink().name}
     sockets = [folder for folder in place.run.glob("*-*") if folder.is_dir() and folder.name not in ways]

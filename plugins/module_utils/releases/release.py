@@ -41,6 +41,11 @@ class Release:
         """How large its bundles are together."""
         return sum(bundle["bytes"] for bundle in self.bundles)
 
+    @property
+    def replicas(self) -> int:
+        """How many containers serve it; those that were made when there was no such setting have one."""
+        return int(self.settings.get("replicas", 1))
+
     def versions(self) -> dict[str, str]:
         """Each model's versions, as words: {"iris": "1, 2"}."""
         found: dict[str, list[int]] = {}
@@ -82,6 +87,12 @@ class Record:
         if content is None or not self.compose_file.is_file():
             return None
         return Release.of({**content, "compose": self.compose_file.read_text()})
+
+    @property
+    def replicas(self) -> int:
+        """How many containers the release wants; one where the folder is not whole."""
+        release = self.read()
+        return release.replicas if release else 1
 
     # How it went is in the folder, and not only in the ledger: the ledger is for people.
     @property

@@ -10,6 +10,7 @@ from .files import point
 from .ledger import write_line
 from .place import Place, way
 from .release import Record, difference
+from .replicas import Replicas
 from .state import State
 
 LAST_LINES = 15
@@ -42,29 +43,28 @@ def retire(
 def refuse(
     place: Place, engine: Engine, release: str, refused: GateError, who: str, drain_seconds: int, stop_seconds: int
 ) -> str:
-    """Go back to the release before, make this one void, keep its container stopped; returns that in words."""
+    """Go back to the release before, make this one void, keep its containers stopped; returns that in words."""
     rest(place)
     state = State.look(place, engine)
     change = _change(state, release)
-    container = state.live if state.live and state.live.release == release else state.idle
-    other = state.idle if container is state.live else state.live
-    if other is not None and container is state.live and not Record.of(place, other.release).passed:
+    replicas = state.live if state.live and state.live.release == release else state.idle
+    other = state.idle if replicas is state.live else state.live
+    if other is not None and replicas is state.live and not Record.of(place, other.release).passed:
         other = None
     way_back = "nothing was live before it"
     if other is not None:
-        if not other.up:
-            engine.start_again(other)
-        if container is state.live:
+        if not other.whole:
+            engine.start_again(other.containers)
+        if replicas is state.live:
             point(place.active, way(other.colour, other.release))
         way_back = f"release {other.release} is live on {other.colour}, as before"
-    lines, kept = ["(there is none)"], "It had no container."
-    if container is not None:
-        lines = engine.logs(container, LAST_LINES)
-        kept = f"Its container modelhost-{container.colour} is kept, stopped. Its last lines:"
-        if container is state.live and other is None:
-            kept = f"Its container modelhost-{container.colour} goes on, because nothing else is there. Its last lines:"
-        else:
-            stop_drained(engine, container, drain_seconds if container is state.live else 0, stop_seconds)
+    last_words = ["It had no container."]
+    if replicas is not None:
+        alone = replicas is state.live and other is None
+        kept = "goes on, because nothing else is there" if alone else "is kept, stopped"
+        last_words = _last_words(engine, replicas, kept)
+        if not alone:
+            stop_drained(engine, replicas, drain_seconds if replicas is state.live else 0, stop_seconds)
     gate = {"gate": refused.gate, "expected": refused.expected, "got": refused.got}
     Record.of(place, release).mark_refused(gate)
     write_line(place.ledger, release=release, who=who, how="void", why=refused.gate, change=change)
@@ -75,10 +75,18 @@ def refuse(
             f"  expected: {refused.expected}",
             f"  got:      {refused.got}",
             *([f"  hint:     {refused.hint}"] if refused.hint else []),
-            kept,
-            *(f"  {line}" for line in lines),
+            *last_words,
         ]
     )
+
+
+def _last_words(engine: Engine, replicas: Replicas, kept: str) -> list[str]:
+    """What becomes of each container, and the last lines of its log."""
+    told = []
+    for container in replicas.containers:
+        told.append(f"Its container {container.name} {kept}. Its last lines:")
+        told += [f"  {line}" for line in engine.logs(container, LAST_LINES)]
+    return told
 
 
 def _change(state: State, release: str) -> str:

@@ -10,7 +10,8 @@ from .canary import rest
 from .drain import stop_drained
 from .engine import Engine
 from .errors import StepError
-from .place import Place, way
+from .files import point
+from .place import SECOND_TURN, Place, socket_name, way
 from .release import Record
 from .state import State
 
@@ -26,14 +27,12 @@ class Owners:
 def start(
     place: Place, engine: Engine, release: str, owners: Owners, stop_first: bool, drain_seconds: int, stop_seconds: int
 ) -> bool:
-    """Have the release's container run; tell whether anything was to be done."""
+    """Have the release's replicas run; tell whether anything was to be done."""
     state = State.look(place, engine)
     record = Record.of(place, release)
     if record.read() is None:
         raise StepError(f"{record.folder} is not a whole release; deploy it with site.yml, which writes it")
-    if state.has(release):
-        return False
-    if state.idle and state.idle.up and state.idle.release == release:
+    if state.has(release) or state.started(release):
         return False
     rest(place)  # the canary of a run that was killed
     if stop_first and state.live and state.live.up:
@@ -42,7 +41,9 @@ def start(
         stop_drained(engine, state.idle, drain_seconds, stop_seconds)
     record.try_again()
     make_folder(place.run, 0, owners.proxy_gid)
-    make_folder(place.run / way(state.idle_colour, release), owners.app_uid, owners.proxy_gid)
+    sockets = place.run / way(state.idle_colour, release)
+    make_folder(sockets, owners.app_uid, owners.proxy_gid)
+    point(sockets / SECOND_TURN, socket_name(record.replicas))
     engine.start(record, state.idle_colour)
     return True
 

@@ -10,8 +10,9 @@ from .engine import Container, Engine
 from .files import read_json
 from .host import available_memory_mb, free_disk_mb, used_memory_mb
 from .ledger import in_words, read_lines
-from .place import Place
+from .place import Place, suffix
 from .release import Record
+from .replicas import Replicas
 from .shadow import summary_of
 from .state import State
 
@@ -40,12 +41,26 @@ def history(place: Place, ledger_lines: int) -> list[str]:
     return [f"ledger: {in_words(line)}" for line in reversed(read_lines(place.ledger, ledger_lines))]
 
 
-def _told(place: Place, container: Container, role: str) -> list[str]:
-    """A container in short lines: a long one would be broken anywhere on its way to the screen."""
-    lines = [f"release {container.release} on {container.colour}, {container.status}"]
+def _told(place: Place, replicas: Replicas, role: str) -> list[str]:
+    """What is in a colour in short lines: a long one would be broken anywhere on its way to the screen."""
+    lines = [line for container in replicas.containers for line in _of_one(place, container)]
+    if len(replicas.containers) < replicas.wanted:
+        lines.append(f"{len(replicas.containers)} of {replicas.wanted} replicas are there; deploy to have the others")
+    shadow = summary_of(Record.of(place, replicas.release))
+    if shadow:
+        lines.append(f"in shadow: {shadow}")
+    refused = Record.of(place, replicas.release).refused
+    if refused:
+        lines += [f"void: {refused['gate']}", f"expected {refused['expected']}", f"got {refused['got']}"]
+    return [f"{role}: {line}" for line in lines]
+
+
+def _of_one(place: Place, container: Container) -> list[str]:
+    where = f"{container.colour}{suffix(container.number)}"
+    lines = [f"release {container.release} on {where}, {container.status}"]
     if container.status == "running":
         lines[0] += f" ({container.health})"
-        answer = ask(place.socket(container.colour, container.release), "/readyz")
+        answer = ask(place.socket(container.colour, container.release, container.number), "/readyz")
         workers = "it does not answer"
         if answer.status in {200, 503}:
             ready = json.loads(answer.body)
@@ -53,10 +68,4 @@ def _told(place: Place, container: Container, role: str) -> list[str]:
         lines.append(f"{workers}, {used_memory_mb(container.pid)} of {container.memory_limit_mb} MB")
     if container.restarts:
         lines.append(f"restarted {container.restarts} times")
-    shadow = summary_of(Record.of(place, container.release))
-    if shadow:
-        lines.append(f"in shadow: {shadow}")
-    refused = Record.of(place, container.release).refused
-    if refused:
-        lines += [f"void: {refused['gate']}", f"expected {refused['expected']}", f"got {refused['got']}"]
-    return [f"{role}: {line}" for line in lines]
+    return lines

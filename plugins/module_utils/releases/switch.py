@@ -29,8 +29,7 @@ def switch(
         if act and url:
             confirm(url, release, answers)
         return False, {}
-    container = state.idle
-    if act and (container is None or not container.up or container.release != release):
+    if act and not state.started(release):
         raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
     before = place.active.readlink() if place.active.is_symlink() else "nothing"
     if act:

@@ -2,7 +2,7 @@
 
 from scene import Fault
 
-from faults import disk, engine, memory, plays, processes, refusals, releases
+from faults import disk, engine, memory, plays, processes, refusals, releases, replicas
 
 ALL: dict[str, Fault] = {
     fault.name: fault
@@ -10,6 +10,7 @@ ALL: dict[str, Fault] = {
         *refusals.FAULTS,
         *plays.FAULTS,
         *processes.FAULTS,
+        *replicas.FAULTS,
         *engine.FAULTS,
         *memory.FAULTS,
         *disk.FAULTS,

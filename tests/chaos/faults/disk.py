@@ -49,4 +49,4 @@ def empty(machine: Machine) -> None:
     machine.run("rm /disk/filler")
 
 
-FAULTS = [Fault("disk", "the disk filled to the last byte", fill_disk, small_disk=True)]
+FAULTS = [Fault("disk", "the disk filled to the last byte", fill_disk, on="disk")]

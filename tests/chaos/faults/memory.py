@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from scene import Fault, Scene
 
 TOO_MANY_MB = 2000
-# nginx tries a request once more whose kept connection breaks, so that it may kill both workers: until they are back.
+# nginx tries a request once more, so that it may kill both workers: until they are back.
 REPLACED_SECONDS = 10
 BETWEEN_SECONDS = 8  # longer than a prediction may take, so that none is struck twice
 
