@@ -130,11 +130,6 @@ def ours(
 ) -> list[Command]:
     """Our app with its own Gunicorn settings, on a unix socket behind the role's nginx."""
     config, socket = proxy.of_role(place.folder, place.port, **(proxied or {}))
-    # As on a host: a link to the folder of a release, by which nginx's cache knows whose answers are whose.
-    if not socket.parent.is_symlink():
-        socket.parent.rmdir()
-        socket.parent.with_name("blue-bench").mkdir()
-        socket.parent.symlink_to("blue-bench")
     variables = {
         "PYTHONPATH": str(PROJECT / "app"),
         "MODELHOST_MODELS_DIR": str(MODELS / bundles),

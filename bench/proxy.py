@@ -36,8 +36,14 @@ def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
         written.write_text(text)
     config = folder / "etc/nginx/nginx.conf"
     socket, second = (Path(found) for found in re.findall(r"server unix:(/[^ ;]*)", config.read_text()))
-    second.unlink(missing_ok=True)
-    second.symlink_to(socket)  # as where there is one replica
+    # As on a host: a link to the folder of a release, by which nginx's cache knows whose answers are whose, and in it
+    # another, because there is one replica.
+    active = socket.parent
+    if not active.is_symlink():
+        active.rmdir()
+        active.with_name("blue-bench").mkdir()
+        active.symlink_to("blue-bench")
+        second.symlink_to(socket.name)
     return config, socket
 
 
