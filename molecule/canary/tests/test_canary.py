@@ -1,13 +1,16 @@
 """A release is tried beside the live one, with a share of the requests or in shadow."""
 
 import json
+import os
+import signal
+import subprocess
 import time
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from bundles import amount, at_call, bundle
-from deploying import changes, deploy, ledger, live, load, on_host, play, url
+from deploying import PROJECT, QUICK, TESTBED, changes, deploy, ledger, live, load, on_host, play, url
 from releases.ask import ask
 
 CANARY = {
@@ -95,6 +98,31 @@ def test_the_live_release_stays_where_a_canary(how, tmp_path):
         assert clients.report()["failed"] == 0, clients.report()
     assert live() == before
     assert on_host(LINKS).split()[1] == "active"
+
+
+def test_a_canary_that_a_killed_run_has_left_is_told_and_ended_by_the_next_one(tmp_path):
+    old = bundle(tmp_path, 2)
+    deploy(old)
+    before = live()
+    wanted = QUICK | CANARY | {"model_server_canary_seconds": 8, "model_server_models": [str(bundle(tmp_path, 5))]}
+    command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "model_server", "-e", json.dumps(wanted)]
+    with load() as clients:
+        run = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, start_new_session=True)
+        while not on_host("readlink /srv/modelhost/run/canary").startswith(("blue", "green")):
+            assert run.poll() is None, "the play has ended without a canary"
+        os.killpg(run.pid, signal.SIGKILL)
+        run.wait()
+        told = play("playbooks/status.yml").stdout
+        printed = deploy(old)
+    report = clients.report()
+    assert report["failed"] == 0, report
+    new = set(report["releases"]) - {before}
+    assert len(new) == 1
+    assert f"canary: release {new.pop()} has a share of the requests" in told
+    assert "has still to be ended" in printed
+    assert on_host(LINKS).split()[1] == "active"
+    assert live() == before
+    assert changes(deploy(old)) == 0
 
 
 def test_a_release_in_shadow_is_seen_by_nobody_and_told_of_exactly(tmp_path):
