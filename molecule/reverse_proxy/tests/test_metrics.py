@@ -31,7 +31,7 @@ def test_the_machine_itself_reads_them_and_no_line_of_the_log_says_so(machine, m
     for local in ("127.0.0.1", "[::1]"):
         for path in ("/metrics", "/metrics/", "/metrics/1"):
             assert json.loads(machine(read.format(f"metrics-{mark}", local, path)))["path"] == "/metrics"
-        assert "not there" in machine(read.format(f"metrics-{mark}", local, "/metrics/2")), "there is one replica"
+        assert "not there" in machine(read.format(f"second-{mark}", local, "/metrics/2")), "there is one replica"
     machine(read.format(f"other-{mark}", "127.0.0.1", "/"))
     assert logged(f"other-{mark}")["status"] == 200
     assert f"metrics-{mark}" not in machine("docker logs modelhost-proxy 2>/dev/null")
