@@ -76,7 +76,7 @@ def act(step: Step) -> dict[str, Any]:
     wanted = options["wanted"] and options["url"] and not options["back"]
     if not wanted or not beside_another(state, options["release"]):
         return {"lines": []}
-    if state.idle is None or state.idle.release != options["release"] or state.live is None:
+    if state.idle is None or state.live is None or not state.started(options["release"]):
         raise StepError(f"release {options['release']} is not started; start the deployment again")
     record = Record.of(place, options["release"])
     old, new = Record.of(place, state.live.release).read(), record.read()
