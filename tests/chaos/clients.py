@@ -64,9 +64,11 @@ class Clients:
         self.ended = time.monotonic()
         self._thread.join()
 
-    def under_way(self) -> list[Asked]:
-        """Those that wait for their answer now."""
-        return [asked for asked in list(self.asked) if not asked.ended]
+    def under_way(self, first: float, last: float) -> list[Asked]:
+        """Those that waited for their answer at any moment between these."""
+        return [
+            asked for asked in list(self.asked) if 0 < asked.sent <= last and (not asked.ended or asked.ended >= first)
+        ]
 
     def failures(self) -> list[Asked]:
         """Those that were answered wrong or not at all."""

@@ -31,8 +31,17 @@ class Scene:
 
     def strikes(self) -> None:
         """Now. What is under way may be lost, where the fault cannot but cut it off."""
-        self.struck.append(time.monotonic())
-        self.under_way += self.clients.under_way()
+        now = time.monotonic()
+        self.struck.append(now)
+        self.under_way += self.clients.under_way(now, now)
+
+    def strikes_by(self, command: str) -> None:
+        """Have the machine run a command that strikes, and tell when: on the way there, other requests begin."""
+        told = self.machine.run(f"date +%s.%N; {command}; date +%s.%N")
+        since = time.time() - time.monotonic()
+        first, last = (float(moment) - since for moment in told.split())
+        self.struck.append(first)
+        self.under_way += self.clients.under_way(first, last)
 
     def expect(self, holds: bool, otherwise: str) -> None:
         """Remember a promise that was not kept."""

@@ -18,8 +18,7 @@ def kill_workers(scene: Scene) -> None:
     """One of two is killed; the other answers on, and Gunicorn replaces the one that is gone."""
     for _ in range(20 if scene.long else 3):
         _, _, workers = scene.machine.processes()
-        scene.strikes()
-        scene.machine.run(f"kill -KILL {workers[0]}")
+        scene.strikes_by(f"kill -KILL {workers[0]}")
         scene.recovered(30, partial(replaced, scene.machine, workers))
         scene.pause(BETWEEN_SECONDS)
 
@@ -34,8 +33,7 @@ def kill_master(scene: Scene) -> None:
     """The container ends with its master, and the engine starts it again."""
     for _ in range(5 if scene.long else 1):
         _, master, _ = scene.machine.processes()
-        scene.strikes()
-        scene.machine.run(f"kill -KILL {master}")
+        scene.strikes_by(f"kill -KILL {master}")
         scene.recovered(30, scene.machine.ready)
         scene.pause(BETWEEN_SECONDS)
 
@@ -44,8 +42,7 @@ def kill_container(scene: Scene) -> None:
     """Everything in the container is killed at once, as the kernel does where memory is short."""
     for _ in range(5 if scene.long else 1):
         first, _, _ = scene.machine.processes()
-        scene.strikes()
-        scene.machine.run(f"kill -KILL {first}")
+        scene.strikes_by(f"kill -KILL {first}")
         scene.recovered(30, scene.machine.ready)
         scene.pause(BETWEEN_SECONDS)
 
@@ -54,8 +51,7 @@ def stop_master(scene: Scene) -> None:
     """A master that hangs replaces no worker, and nobody listens to it: the health check has to see that."""
     _, master, _ = scene.machine.processes()
     before = scene.machine.started()
-    scene.strikes()
-    scene.machine.run(f"kill -STOP {master}")
+    scene.strikes_by(f"kill -STOP {master}")
     scene.recovered(NOTICED_SECONDS, lambda: scene.machine.started() != before and scene.machine.ready())
     _, new, _ = scene.machine.processes()
     scene.expect(new != master, "the stopped master is still there")

@@ -13,8 +13,7 @@ def kill_replicas(scene: Scene) -> None:
     for _ in range(5 if scene.long else 1):
         for replica in both(scene.machine):
             first, _, _ = scene.machine.processes(replica)
-            scene.strikes()
-            scene.machine.run(f"kill -KILL {first}")
+            scene.strikes_by(f"kill -KILL {first}")
             scene.recovered(30, partial(well, scene.machine, replica, first))
             scene.pause(BETWEEN_SECONDS)
 
@@ -23,8 +22,7 @@ def stop_replica(scene: Scene) -> None:
     """One hangs with its workers. What it has taken waits until the health check sees it, and is done by the other."""
     replica, _ = both(scene.machine)
     first, master, workers = scene.machine.processes(replica)
-    scene.strikes()
-    scene.machine.run(f"kill -STOP {master} {' '.join(map(str, workers))}")
+    scene.strikes_by(f"kill -STOP {master} {' '.join(map(str, workers))}")
     scene.recovered(NOTICED_SECONDS, partial(well, scene.machine, replica, first))
 
 
