@@ -14,11 +14,20 @@ NOTICED_SECONDS = 60
 BETWEEN_SECONDS = 12
 
 
+def kill(process: int) -> str:
+    """The command that kills a process of the machine, and waits until its connections are closed.
+
+    What is sent to it meanwhile is taken, and lost with it.
+    """
+    ended = f"[ ! -e /proc/{process} ] || grep -q '^State:.[ZX]' /proc/{process}/status"
+    return f"kill -KILL {process}; until {ended}; do :; done"
+
+
 def kill_workers(scene: Scene) -> None:
     """One of two is killed; the other answers on, and Gunicorn replaces the one that is gone."""
     for _ in range(20 if scene.long else 3):
         _, _, workers = scene.machine.processes()
-        scene.strikes_by(f"kill -KILL {workers[0]}")
+        scene.strikes_by(kill(workers[0]))
         scene.recovered(30, partial(replaced, scene.machine, workers))
         scene.pause(BETWEEN_SECONDS)
 
@@ -33,7 +42,7 @@ def kill_master(scene: Scene) -> None:
     """The container ends with its master, and the engine starts it again."""
     for _ in range(5 if scene.long else 1):
         _, master, _ = scene.machine.processes()
-        scene.strikes_by(f"kill -KILL {master}")
+        scene.strikes_by(kill(master))
         scene.recovered(30, scene.machine.ready)
         scene.pause(BETWEEN_SECONDS)
 
@@ -42,7 +51,7 @@ def kill_container(scene: Scene) -> None:
     """Everything in the container is killed at once, as the kernel does where memory is short."""
     for _ in range(5 if scene.long else 1):
         first, _, _ = scene.machine.processes()
-        scene.strikes_by(f"kill -KILL {first}")
+        scene.strikes_by(kill(first))
         scene.recovered(30, scene.machine.ready)
         scene.pause(BETWEEN_SECONDS)
 

@@ -5,7 +5,7 @@ from functools import partial
 from scene import Fault, Scene
 from victim import Machine
 
-from faults.processes import BETWEEN_SECONDS, NOTICED_SECONDS
+from faults.processes import BETWEEN_SECONDS, NOTICED_SECONDS, kill
 
 
 def kill_replicas(scene: Scene) -> None:
@@ -13,7 +13,7 @@ def kill_replicas(scene: Scene) -> None:
     for _ in range(5 if scene.long else 1):
         for replica in both(scene.machine):
             first, _, _ = scene.machine.processes(replica)
-            scene.strikes_by(f"kill -KILL {first}")
+            scene.strikes_by(kill(first))
             scene.recovered(30, partial(well, scene.machine, replica, first))
             scene.pause(BETWEEN_SECONDS)
 
