@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.http.wsgi import Response
 
 
-class WholeResponse(Response):  # type: ignore[misc]
+class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
     """Gunicorn's, but for when its headers leave. Nothing is sent as a file: that goes past the headers."""
 
     def __init__(self, request: Any, sock: Any, cfg: Any) -> None:

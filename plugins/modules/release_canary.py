@@ -6,7 +6,7 @@ from typing import Any
 
 from ansible.module_utils.releases.canary import beside_another, canary, rest, tried
 from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.releases.step import CHAIN, JUDGED, RELEASE, Step, run
 from ansible.module_utils.releases.watch import Limits
 
 DOCUMENTATION = """
@@ -73,11 +73,7 @@ def act(step: Step) -> dict[str, Any]:
 
 if __name__ == "__main__":
     own = {
-        "url": {"type": "str", "default": ""},
         "percent": {"type": "int", "default": 0},
         "seconds": {"type": "int", "default": 60},
-        "errors_percent": {"type": "float", "default": 1},
-        "latency_ms": {"type": "int", "default": 1000},
-        "back": {"type": "bool", "default": False},
     }
-    run({**RELEASE, **CHAIN, **own}, act)
+    run({**RELEASE, **CHAIN, **JUDGED, **own}, act)

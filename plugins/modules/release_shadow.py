@@ -11,7 +11,7 @@ from ansible.module_utils.releases.mirror import clear
 from ansible.module_utils.releases.release import Record
 from ansible.module_utils.releases.shadow import Colours, compare, keep
 from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.releases.step import CHAIN, JUDGED, RELEASE, Step, run
 from ansible.module_utils.releases.watch import Limits
 
 DOCUMENTATION = """
@@ -100,12 +100,8 @@ def act(step: Step) -> dict[str, Any]:
 
 if __name__ == "__main__":
     own = {
-        "url": {"type": "str", "default": ""},
         "wanted": {"type": "bool", "default": False},
         "seconds": {"type": "int", "default": 60},
-        "errors_percent": {"type": "float", "default": 1},
-        "latency_ms": {"type": "int", "default": 1000},
-        "back": {"type": "bool", "default": False},
         "proxy_gid": {"type": "int", "required": True},
     }
-    run({**RELEASE, **CHAIN, **own}, act)
+    run({**RELEASE, **CHAIN, **JUDGED, **own}, act)

@@ -7,7 +7,7 @@ from typing import Any
 from ansible.module_utils.releases.release import Record
 from ansible.module_utils.releases.settle import accept
 from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.releases.step import CHAIN, JUDGED, RELEASE, Step, run
 from ansible.module_utils.releases.watch import Limits, watch
 
 DOCUMENTATION = """
@@ -72,10 +72,6 @@ def act(step: Step) -> dict[str, Any]:
 
 if __name__ == "__main__":
     own = {
-        "url": {"type": "str", "default": ""},
         "seconds": {"type": "int", "default": 10},
-        "errors_percent": {"type": "float", "default": 1},
-        "latency_ms": {"type": "int", "default": 1000},
-        "back": {"type": "bool", "default": False},
     }
-    run({**RELEASE, **CHAIN, **own}, act)
+    run({**RELEASE, **CHAIN, **JUDGED, **own}, act)

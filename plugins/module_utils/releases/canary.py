@@ -6,6 +6,7 @@ import os
 import time
 
 from .ask import ask
+from .drain import KEPT_SECONDS
 from .engine import Engine
 from .errors import GateError, StepError
 from .files import point
@@ -16,8 +17,6 @@ from .watch import ALWAYS, Limits, watch
 
 # Where the link leads while nothing is tried.
 AT_REST = "active"
-# nginx goes on using a connection that it keeps for so long at most (keepalive_time in its template).
-KEPT_SECONDS = 15
 
 
 def rest(place: Place) -> bool:

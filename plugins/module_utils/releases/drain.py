@@ -9,6 +9,9 @@ from .host import connections
 from .place import socket_name, way
 from .replicas import Replicas
 
+# nginx keeps a connection for so long at most (keepalive_time in its template), and may use it once more.
+KEPT_SECONDS = 15
+
 
 def socket_inside(container: Container) -> str:
     """What a container's server calls its socket, inside."""

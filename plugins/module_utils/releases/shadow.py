@@ -111,7 +111,7 @@ def compare(
 
     `example` is a path and a body that can be asked at `url`. Returns the report, and the gate that was not passed.
     """
-    timeout = max(2.0, 3 * limits.latency_ms / 1000)
+    timeout = limits.patience_seconds
     shadow = Shadow(colours, timeout)
     try:
         with mirroring(folder, gid, shadow.take):

@@ -18,6 +18,13 @@ from .settle import refuse
 RELEASE = {"release": {"type": "str", "required": True}}
 # The end of the chain of waiting: how long requests may take to leave a colour, and then its server to end.
 CHAIN = {"drain_seconds": {"type": "int", "required": True}, "stop_seconds": {"type": "int", "required": True}}
+# What is held to limits where clients' requests go, and by which.
+JUDGED = {
+    "url": {"type": "str", "default": ""},
+    "errors_percent": {"type": "float", "default": 1},
+    "latency_ms": {"type": "int", "default": 1000},
+    "back": {"type": "bool", "default": False},
+}
 LIMITS = {
     "memory_reserve_mb": {"type": "int", "default": 0},
     "allow_stop_first": {"type": "bool", "default": False},

@@ -6,15 +6,13 @@ import time
 
 from .ask import ask
 from .canary import rest
+from .drain import KEPT_SECONDS
 from .engine import Engine
 from .errors import GateError, StepError
 from .files import point
 from .place import Place, way
 from .release import Record
 from .state import State
-
-# nginx keeps a connection for so long at most (keepalive_time in its template), and may use it once more.
-KEPT_SECONDS = 15
 
 
 def switch(

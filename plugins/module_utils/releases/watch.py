@@ -29,6 +29,11 @@ class Limits:
     errors_percent: float
     latency_ms: int
 
+    @property
+    def patience_seconds(self) -> float:
+        """How long an answer to a question of our own is waited for."""
+        return max(2.0, 3 * self.latency_ms / 1000)
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -116,5 +121,5 @@ def _seconds(told: object) -> float | None:
 
 
 def _probe(url: str, example: Example, limits: Limits, sent: dict[str, str]) -> Seen:
-    answer = ask(url, example.path, example.body, timeout=max(2.0, 3 * limits.latency_ms / 1000), sent=sent)
+    answer = ask(url, example.path, example.body, timeout=limits.patience_seconds, sent=sent)
     return Seen(answer.status, answer.seconds)
