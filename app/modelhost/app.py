@@ -5,12 +5,12 @@ from flask import Blueprint, Flask, Response, request
 from modelhost.documentation import documentation
 from modelhost.fastpath import FastPath
 from modelhost.handlers import register_errors
+from modelhost.models.registry import Registry
+from modelhost.models.repository import Repository, read_wanted
 from modelhost.predictions import Predictions
 from modelhost.protocols import PREDICTING, TELLING, sse
 from modelhost.protocols.protocol import Protocol
 from modelhost.readiness import Readiness
-from modelhost.registry import Registry
-from modelhost.repository import Repository, read_wanted
 from modelhost.responses import to_response
 from modelhost.settings import Settings
 from modelhost.views import views

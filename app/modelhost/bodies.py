@@ -4,7 +4,7 @@ from typing import Any
 
 from modelhost import jsonschema
 from modelhost.jsonschema import array_of, object_of
-from modelhost.model import Model
+from modelhost.models.model import Model
 from modelhost.protocols.tensorflow import SIGNATURE
 
 Json = dict[str, Any]

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import orjson
 
-from modelhost.inputs import InputReader
-from modelhost.model import Model
-from modelhost.registry import Registry
-from modelhost.wording import expected, expected_row
+from modelhost.models.model import Model
+from modelhost.models.registry import Registry
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.messages import expected, expected_row
 
 
 def predict_url(model: Model) -> str:

@@ -9,8 +9,8 @@ from importlib import resources
 import orjson
 from flask import Blueprint, Response, abort, render_template
 
+from modelhost.models.registry import Registry
 from modelhost.openapi import document
-from modelhost.registry import Registry
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -20,9 +20,9 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
-from modelhost.datatypes import Arrays, stack
-from modelhost.errors import ClientError, ModelError
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.errors import ClientError, ModelError
 from modelhost.speed import Speed
 
 AT_ONCE = 0.001  # seconds: what is expected to take longer goes to a thread

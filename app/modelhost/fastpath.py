@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from modelhost.models.registry import Registry
+from modelhost.payload.http_body import Environ
 from modelhost.predictions import Predictions, Served
 from modelhost.protocols.protocol import Protocol
-from modelhost.registry import Registry
-from modelhost.wire import Environ
 
 STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 

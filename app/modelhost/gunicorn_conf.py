@@ -107,7 +107,7 @@ def _import_what_workers_share() -> None:
 
     None of them starts a thread when imported, which a fork would lose; a test counts them.
     """
-    from modelhost.runtimes import import_libraries
+    from modelhost.models.runtimes import import_libraries
 
     importlib.import_module("modelhost.app")
     import_libraries(settings.models_dir)

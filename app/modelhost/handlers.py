@@ -5,8 +5,8 @@ import logging
 from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from modelhost.errors import FAILED, ClientError, write_error
-from modelhost.wording import brief
+from modelhost.payload.errors import FAILED, ClientError, write_error
+from modelhost.payload.messages import brief
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from modelhost.datatypes import DTYPES, limits
-from modelhost.inputs import InputReader
-from modelhost.model import Model
-from modelhost.schema import Feature, Input, Output
+from modelhost.bundle.schema import Feature, Input, Output
+from modelhost.models.model import Model
+from modelhost.payload.datatypes import DTYPES, limits
+from modelhost.payload.inputs import InputReader
 
 Schema = dict[str, Any]
 FORMATS = {"FP32": "float", "FP64": "double", "INT32": "int32", "INT64": "int64"}

@@ -5,10 +5,10 @@ from typing import Any
 from modelhost import __version__
 from modelhost.bodies import TEXT, Json, bodies
 from modelhost.jsonschema import object_of
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.models.registry import Registry
 from modelhost.protocols import infer, mlflow, native, tensorflow
 from modelhost.protocols.sse import encode_event
-from modelhost.registry import Registry
 
 ERROR = object_of(
     {

@@ -9,7 +9,7 @@ from flask import Response, render_template
 from markupsafe import Markup
 
 from modelhost import describe
-from modelhost.registry import Registry
+from modelhost.models.registry import Registry
 
 
 @functools.cache

@@ -12,15 +12,15 @@ from typing import Any
 from cachetools import LRUCache
 from gevent.threadpool import ThreadPool
 
-from modelhost.errors import FAILED, ClientError, write_error
 from modelhost.executor import Executor, Patience
 from modelhost.metrics import ModelMetrics
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.models.registry import Registry
+from modelhost.payload.errors import FAILED, ClientError, write_error
+from modelhost.payload.http_body import Answer, Environ, read_body
+from modelhost.payload.messages import brief
 from modelhost.protocols.protocol import Protocol
-from modelhost.registry import Registry
 from modelhost.settings import Settings
-from modelhost.wire import Answer, Environ, read_body
-from modelhost.wording import brief
 
 TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
 ENVIRON_TIMEOUT = "HTTP_X_REQUEST_TIMEOUT_MS"

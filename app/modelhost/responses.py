@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 from flask import Response
 
-from modelhost.wire import JSON, Answer
+from modelhost.payload.http_body import JSON, Answer
 
 
 def write_json(answer: Any, status: int = 200) -> Response:

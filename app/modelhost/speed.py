@@ -3,9 +3,9 @@
 import time
 from typing import Self
 
-from modelhost.datatypes import Arrays, stack
-from modelhost.model import Model
-from modelhost.records import read_record
+from modelhost.models.model import Model
+from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.records import read_record
 
 ROWS = 32  # of the batch from which the cost of a further row is taken
 CALLS, ENOUGH = 5, 0.02  # as many calls, or until so many seconds have passed

@@ -4,9 +4,9 @@ from flask import Blueprint, Response, request
 
 from modelhost import describe, page
 from modelhost.metrics import TYPE, scrape
+from modelhost.models.registry import Registry
 from modelhost.predictions import Predictions
 from modelhost.readiness import Readiness
-from modelhost.registry import Registry
 from modelhost.responses import write_json
 
 

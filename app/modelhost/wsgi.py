@@ -6,7 +6,7 @@ import sys
 from flask import Flask
 
 from modelhost.app import create_app
-from modelhost.bundle import BundleError
+from modelhost.bundle.bundle import BundleError
 from modelhost.readiness import Readiness
 from modelhost.settings import Settings
 

@@ -39,7 +39,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars) | {"changed": False}
         sys.path.insert(0, str(PROJECT / "app"))
         try:
-            from modelhost.bundle import BundleError, read_bundle
+            from modelhost.bundle.bundle import BundleError, read_bundle
         except ImportError as error:
             message = f"Reading bundles needs {error.name}; run `make .venv` and use .venv/bin/ansible-playbook."
             return result | {"failed": True, "msg": message}

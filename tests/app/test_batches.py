@@ -8,7 +8,7 @@ import pytest
 from flask.testing import FlaskClient
 from harness import MODELS, Bundles, assert_error_shape
 from modelhost.app import create_app
-from modelhost.model import close
+from modelhost.models.model import close
 from modelhost.settings import Settings
 
 RECORD = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from harness import MODELS, Bundles
 from modelhost.app import create_app
-from modelhost.bundle import BundleError, read_bundle
-from modelhost.registry import Registry
+from modelhost.bundle.bundle import BundleError, read_bundle
+from modelhost.models.registry import Registry
 from modelhost.settings import Settings
 
 Manifest = dict[str, Any]

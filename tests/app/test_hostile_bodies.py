@@ -10,9 +10,9 @@ from harness import Server, assert_error_shape
 from hostile import spoil
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
-from modelhost.errors import ClientError
-from modelhost.inputs import InputReader
-from modelhost.schema import Input
+from modelhost.bundle.schema import Input
+from modelhost.payload.errors import ClientError
+from modelhost.payload.inputs import InputReader
 from speak import Spoken, every_way
 
 URLS = ["/", "/models/iris/predict", "/models/digits/predict"]

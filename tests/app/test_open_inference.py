@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 from harness import Bundles, assert_error_shape
-from modelhost.datatypes import DTYPES
+from modelhost.payload.datatypes import DTYPES
 from modelhost.protocols.tensors import write_bytes
 
 INFER = "/v2/models/iris/infer"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from harness import Server
-from modelhost.model import close
+from modelhost.models.model import close
 from speak import Row, every_way
 
 BOUNDS = {"sepal_length": 10, "sepal_width": 6, "petal_length": 10, "petal_width": 4}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from harness import MODELS, RELEASE, ROOT, Bundles, Server, assert_error_shape, eventually
-from modelhost.model import close
+from modelhost.models.model import close
 
 Start = Callable[..., Server]
 
@@ -222,7 +222,7 @@ def test_the_log_tells_of_each_model_once_per_worker(server: Server) -> None:
 
 def test_reading_a_bundle_needs_neither_numpy_nor_flask(server: Server) -> None:
     code = (
-        "import sys, modelhost.bundle as b, pathlib\n"
+        "import sys, modelhost.bundle.bundle as b, pathlib\n"
         "b.read_bundle(pathlib.Path('models/iris/1'))\n"
         "print(*sorted({'numpy', 'flask', 'orjson', 'onnxruntime'} & set(sys.modules)))"
     )

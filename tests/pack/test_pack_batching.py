@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from commands import Result
+from modelhost.bundle.schema import Batching
 from modelhost.packing.batching import Timings, best_rows, differs, pays, told
-from modelhost.schema import Batching
 
 Invoke = Callable[..., Result]
 SLEEPS = """

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from modelhost.runtimes.estimator import answers
+from modelhost.models.runtimes.estimator import answers
 from sklearn.datasets import load_iris
 from sklearn.ensemble import ExtraTreesClassifier, RandomForestClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression

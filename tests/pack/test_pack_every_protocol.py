@@ -21,11 +21,11 @@ import pytest
 from click.testing import CliRunner
 from commands import MODELS, ROOT
 from harness import Server
-from modelhost.bundle import Bundle, find_bundles, read_bundle
+from modelhost.bundle.bundle import Bundle, find_bundles, read_bundle
+from modelhost.bundle.schema import Format
 from modelhost.cli import main
-from modelhost.datatypes import DTYPES
-from modelhost.runtimes import open_runtime
-from modelhost.schema import Format
+from modelhost.models.runtimes import open_runtime
+from modelhost.payload.datatypes import DTYPES
 from speak import Row, ways
 from trained import train
 

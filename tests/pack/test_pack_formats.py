@@ -13,9 +13,9 @@ import pytest
 import skops.io
 import yaml
 from commands import Result
-from modelhost.bundle import BundleError, read_bundle
-from modelhost.model import Model
-from modelhost.runtimes import skops as skops_runtime
+from modelhost.bundle.bundle import BundleError, read_bundle
+from modelhost.models.model import Model
+from modelhost.models.runtimes import skops as skops_runtime
 from onnx import TensorProto, helper
 from skl2onnx import to_onnx
 from trained import train
@@ -205,7 +205,7 @@ def test_a_missing_library_is_named_with_its_extra(
     for module in [name for name in sys.modules if name == library or name.startswith(library + ".")]:
         monkeypatch.setitem(sys.modules, module, None)
     monkeypatch.setitem(sys.modules, library, None)
-    monkeypatch.delitem(sys.modules, f"modelhost.runtimes.{kind}", raising=False)
+    monkeypatch.delitem(sys.modules, f"modelhost.models.runtimes.{kind}", raising=False)
     with pytest.raises(
         BundleError, match=rf"format is {kind}, which needs the library {library}.*: install modelhost\[{kind}\]"
     ):

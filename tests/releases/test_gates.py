@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from modelhost.model import close as close_of_the_app
+from modelhost.models.model import close as close_of_the_app
 from releases import gates
 from releases.ask import ask
 from releases.errors import GateError

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
-from modelhost.schema import Format
+from modelhost.bundle.schema import Format
 from rendering import HOST, PROJECT, evaluate
 
 APP = PROJECT / "app"

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from modelhost.bundle import Bundle, read_bundle
+from modelhost.bundle.bundle import Bundle, read_bundle
 from modelhost.cli.reports import Report, progress, reporting, table
 
 

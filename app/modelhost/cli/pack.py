@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from modelhost.bundle.manifest import WRITE
+from modelhost.bundle.schema import NAME_PATTERN
 from modelhost.cli.reports import CommandError, Report, progress, reporting
-from modelhost.manifest import WRITE
-from modelhost.schema import NAME_PATTERN
 
 FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 

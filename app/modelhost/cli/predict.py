@@ -88,10 +88,10 @@ def _server(url: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
 def _bundle(directory: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
     import orjson
 
-    from modelhost.batches import read_batch
-    from modelhost.bundle import read_bundle
-    from modelhost.errors import ClientError, ModelError
-    from modelhost.model import Model
+    from modelhost.bundle.bundle import read_bundle
+    from modelhost.models.model import Model
+    from modelhost.payload.batches import read_batch
+    from modelhost.payload.errors import ClientError, ModelError
 
     model = Model.load(read_bundle(Path(directory)))
 

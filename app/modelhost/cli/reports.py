@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from modelhost.manifest import BundleError
+from modelhost.bundle.manifest import BundleError
 from modelhost.packing.errors import PackError
 from modelhost.settings import SettingsError
 

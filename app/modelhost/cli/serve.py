@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from modelhost.bundle import MANIFEST, Bundle, find_bundles, read_bundle
+from modelhost.bundle.bundle import MANIFEST, Bundle, find_bundles, read_bundle
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 
 

@@ -10,7 +10,7 @@ Sharing pays where both hold:
 
 from collections.abc import Callable
 
-from modelhost.schema import Batching
+from modelhost.bundle.schema import Batching
 
 SLOW_MS = 0.5
 SHARE = 0.5

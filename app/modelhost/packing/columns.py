@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import Arrays
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import datatype_of
+from modelhost.packing.source_model import datatype_of
+from modelhost.payload.datatypes import Arrays
 
 
 def choose(sample: Sample, names: Sequence[str], count: int | None, notes: list[str]) -> Sample:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modelhost.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from modelhost.bundle import read_bundle
-from modelhost.manifest import BundleError, label
+from modelhost.bundle.bundle import read_bundle
+from modelhost.bundle.manifest import BundleError, label
 from modelhost.packing.batching import time_calls
 
 CALLS, SECONDS = 1000, 0.3  # whichever comes first
@@ -57,10 +57,10 @@ def _costs(directory: Path) -> dict[str, Any]:
     import numpy as np
     import orjson
 
-    from modelhost.datatypes import stack
-    from modelhost.model import Model
-    from modelhost.records import read_record
-    from modelhost.runtimes import runtime_class
+    from modelhost.models.model import Model
+    from modelhost.models.runtimes import runtime_class
+    from modelhost.payload.datatypes import stack
+    from modelhost.payload.records import read_record
 
     bundle = read_bundle(directory)
     runtime_class(bundle)  # a library is loaded once for all its models

@@ -13,7 +13,7 @@ from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder
 
-from modelhost.datatypes import Arrays
+from modelhost.payload.datatypes import Arrays
 
 MOST_TOLD = 20
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from modelhost.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 EXAMPLES = 6
 

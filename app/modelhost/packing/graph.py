@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from modelhost.datatypes import Arrays
+from modelhost.payload.datatypes import Arrays
 
 
 def without_zipmaps(model: Any) -> list[str]:

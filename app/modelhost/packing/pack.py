@@ -14,19 +14,19 @@ import numpy as np
 import orjson
 import yaml
 
-from modelhost.bundle import MANIFEST
-from modelhost.datatypes import Arrays
+from modelhost.bundle.bundle import MANIFEST
 from modelhost.packing import batching
-from modelhost.packing.company import difference_in_company, tolerance_for
+from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
+from modelhost.packing.conversion import Engine, choose_engine
 from modelhost.packing.costs import measure
-from modelhost.packing.engine import Engine, choose_engine
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import open_source
 from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.samples import read_sample
-from modelhost.packing.source import Saved, Source, datatype_of
+from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
+from modelhost.payload.datatypes import Arrays
 
 
 @dataclass(frozen=True)

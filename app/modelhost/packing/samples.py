@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import Array, Arrays
 from modelhost.packing.errors import PackError
+from modelhost.payload.datatypes import Array, Arrays
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".npy", ".npz")
 

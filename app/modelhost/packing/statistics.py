@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 MOST_VALUES = 50
 

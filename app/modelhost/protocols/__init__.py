@@ -3,7 +3,7 @@
 Each module that predicts has `parse` (from what its client sends to checked arrays), `encode` (from
 the outputs' arrays to what its client reads) and `example` (a body that works, which errors show),
 together its `PREDICT`. What else its clients ask for are Flask's `urls`. Validation is the core's:
-records.py, batches.py, inputs.py.
+payload/.
 """
 
 from modelhost.protocols import infer, mlflow, native, tensorflow, v2

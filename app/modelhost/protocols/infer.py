@@ -4,14 +4,14 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from modelhost.datatypes import Array, Arrays
-from modelhost.errors import ClientError
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import JSON, Answer, Environ, compress, parse_json
+from modelhost.payload.messages import brief, listed
+from modelhost.payload.records import read_record
 from modelhost.protocols.protocol import Protocol
 from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
-from modelhost.records import read_record
-from modelhost.wire import JSON, Answer, Environ, compress, parse_json
-from modelhost.wording import brief, listed
 
 HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
 ENVIRON_HEADER = "HTTP_" + HEADER.upper().replace("-", "_")  # as WSGI calls it

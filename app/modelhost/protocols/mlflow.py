@@ -11,18 +11,18 @@ from typing import Any
 from flask import Blueprint, Response
 
 from modelhost import __version__
-from modelhost.batches import at_least_one, read_batch, read_columns, read_table
-from modelhost.csv_rows import read_csv
-from modelhost.datatypes import Arrays
-from modelhost.errors import ClientError
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.models.repository import Repository
+from modelhost.payload.batches import at_least_one, read_batch, read_columns, read_table
+from modelhost.payload.csv_rows import read_csv
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.messages import brief
+from modelhost.payload.records import read_records
 from modelhost.protocols.protocol import Protocol
 from modelhost.protocols.tensors import refuse
-from modelhost.records import read_records
-from modelhost.repository import Repository
 from modelhost.responses import write_json
-from modelhost.wire import Answer, Environ, json_answer, parse_json
-from modelhost.wording import brief
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 

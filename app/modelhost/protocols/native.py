@@ -11,12 +11,12 @@ The body is one record, or a batch in one of three forms:
 from collections.abc import Callable
 from typing import Any
 
-from modelhost.batches import read_batch, read_columns
-from modelhost.datatypes import Arrays
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.payload.batches import read_batch, read_columns
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.records import read_record
 from modelhost.protocols.protocol import Protocol
-from modelhost.records import read_record
-from modelhost.wire import Answer, Environ, json_answer, parse_json
 
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 

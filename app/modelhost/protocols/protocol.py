@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from modelhost.datatypes import Arrays
-from modelhost.model import Model
-from modelhost.wire import Answer, Environ
+from modelhost.models.model import Model
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.http_body import Answer, Environ
 
 
 class Protocol(NamedTuple):

@@ -16,15 +16,15 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, request
 
-from modelhost.datatypes import Arrays
-from modelhost.errors import FAILED, ClientError, ModelError, write_error
 from modelhost.executor import Patience
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.models.registry import Registry
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
+from modelhost.payload.http_body import Environ, parse_json, read_body
 from modelhost.predictions import Predictions, Served, error_answer
 from modelhost.protocols.native import answer, example, read
-from modelhost.registry import Registry
 from modelhost.responses import to_response
-from modelhost.wire import Environ, parse_json, read_body
 
 log = logging.getLogger(__name__)
 

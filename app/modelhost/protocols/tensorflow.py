@@ -12,15 +12,15 @@ from typing import Any
 
 from flask import Blueprint, Response
 
-from modelhost.batches import read_batch, read_columns
-from modelhost.datatypes import Arrays
-from modelhost.errors import ClientError
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.models.repository import Repository
+from modelhost.payload.batches import read_batch, read_columns
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.messages import brief, told
 from modelhost.protocols.protocol import Protocol
-from modelhost.repository import Repository
 from modelhost.responses import write_json
-from modelhost.wire import Answer, Environ, json_answer, parse_json
-from modelhost.wording import brief, told
 
 SIGNATURE = "serving_default"
 DTYPES = {"BOOL": "DT_BOOL", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "BYTES": "DT_STRING"}

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import DTYPES, Array
-from modelhost.errors import ClientError
-from modelhost.inputs import InputReader
-from modelhost.wording import brief, told
+from modelhost.payload.datatypes import DTYPES, Array
+from modelhost.payload.errors import ClientError
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.messages import brief, told
 
 LENGTH = struct.Struct("<I")
 

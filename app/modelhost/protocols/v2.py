@@ -9,13 +9,13 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from modelhost import __version__
-from modelhost.errors import ClientError
-from modelhost.model import Model
+from modelhost.models.model import Model
+from modelhost.models.repository import Repository
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import parse_json, read_body
 from modelhost.protocols.infer import NAME, VERSIONED, parameters
 from modelhost.protocols.tensors import refuse
-from modelhost.repository import Repository
 from modelhost.responses import write_json
-from modelhost.wire import parse_json, read_body
 
 # How the protocol writes the formats it knows ("platform", <project>_<format>).
 PLATFORMS = {"onnx": "onnxruntime_onnx"}

@@ -6,7 +6,7 @@ from types import ModuleType
 
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Source
+from modelhost.packing.source_model import Source
 
 # By suffix. Pickles may hold a model of any library; their module looks inside.
 FORMATS = {

@@ -7,13 +7,13 @@ from typing import Any
 import catboost
 import onnx
 
-from modelhost.datatypes import Arrays
+from modelhost.models.runtimes.catboost import load, model_answers, objective_of
 from modelhost.packing import graph
 from modelhost.packing.columns import choose, column_inputs, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Saved, Source
-from modelhost.runtimes.catboost import load, model_answers, objective_of
+from modelhost.packing.source_model import Saved, Source
+from modelhost.payload.datatypes import Arrays
 
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:

@@ -7,13 +7,13 @@ from typing import Any
 import lightgbm
 import numpy as np
 
-from modelhost.datatypes import Arrays
+from modelhost.models.runtimes.boosted import answers
+from modelhost.models.runtimes.lightgbm import objective_of
 from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Saved, Source
-from modelhost.runtimes.boosted import answers
-from modelhost.runtimes.lightgbm import objective_of
+from modelhost.packing.source_model import Saved, Source
+from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
 

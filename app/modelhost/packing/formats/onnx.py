@@ -7,13 +7,13 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 
-from modelhost.datatypes import DTYPES, Array, Arrays
+from modelhost.models.runtimes.onnx import session_options
 from modelhost.packing import graph
 from modelhost.packing.columns import matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Saved, Source
-from modelhost.runtimes.onnx import session_options
+from modelhost.packing.source_model import Saved, Source
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 TYPES = {
     "tensor(float)": "FP32", "tensor(double)": "FP64", "tensor(float16)": "FP16", "tensor(bool)": "BOOL",

@@ -1,4 +1,4 @@
-"""A Python file that defines `class Model` (modelhost/runtimes/python.py tells its two verbs)."""
+"""A Python file that defines `class Model` (modelhost/models/runtimes/python.py tells its two verbs)."""
 
 import platform
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 from modelhost.packing.columns import column_inputs
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Saved, Source, datatype_of
+from modelhost.packing.source_model import Saved, Source, datatype_of
 
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:

@@ -14,15 +14,15 @@ import sklearn
 import skops.io
 from skl2onnx.common import data_types as types
 
-from modelhost.datatypes import Arrays
+from modelhost.models.runtimes.estimator import answers, as_table
+from modelhost.models.runtimes.skops import untrusted_types
 from modelhost.packing.columns import choose, column_inputs, matrix_input
 from modelhost.packing.encoders import add_categories, known_values, unknown_rows
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Saved, Source
-from modelhost.runtimes.estimator import answers, as_table
-from modelhost.runtimes.skops import untrusted_types
+from modelhost.packing.source_model import Saved, Source
+from modelhost.payload.datatypes import Arrays
 
 OPSET = 18
 TENSORS = {

@@ -6,12 +6,12 @@ from typing import Any
 
 import xgboost
 
-from modelhost.datatypes import Arrays
+from modelhost.models.runtimes.xgboost import booster_answers, objective_of
 from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source import Saved, Source
-from modelhost.runtimes.xgboost import booster_answers, objective_of
+from modelhost.packing.source_model import Saved, Source
+from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
 

@@ -2,8 +2,8 @@
 
 import onnxruntime as ort
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Arrays
+from modelhost.bundle.bundle import Bundle
+from modelhost.payload.datatypes import Arrays
 
 
 class OnnxRuntime:

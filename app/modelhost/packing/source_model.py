@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import DTYPES, Array, Arrays
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
 

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import DTYPES, Array, Arrays
-from modelhost.errors import ModelError
-from modelhost.schema import Output
+from modelhost.bundle.schema import Output
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
+from modelhost.payload.errors import ModelError
 
 
 class OutputWriter:

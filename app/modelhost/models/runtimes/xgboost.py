@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import xgboost
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Arrays
-from modelhost.runtimes.boosted import answers
+from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes.boosted import answers
+from modelhost.payload.datatypes import Arrays
 
 
 class XgboostRuntime:

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import DTYPES, JSON_TYPES, Array, limits
-from modelhost.errors import ClientError
-from modelhost.rules import names_sent
-from modelhost.schema import Input
-from modelhost.wording import brief, expected, expected_row, told
+from modelhost.bundle.schema import Input
+from modelhost.bundle.validation import names_sent
+from modelhost.payload.datatypes import DTYPES, JSON_TYPES, Array, limits
+from modelhost.payload.errors import ClientError
+from modelhost.payload.messages import brief, expected, expected_row, told
 
 FEW = 32  # elements of a row, up to which a loop is faster than numpy
 

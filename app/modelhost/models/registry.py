@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from modelhost.bundle import BundleError, find_bundles, read_bundle
-from modelhost.errors import ClientError
-from modelhost.model import Model
-from modelhost.wording import brief
+from modelhost.bundle.bundle import BundleError, find_bundles, read_bundle
+from modelhost.models.model import Model
+from modelhost.payload.errors import ClientError
+from modelhost.payload.messages import brief
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import orjson
 
-from modelhost.datatypes import DTYPES, limits
-from modelhost.schema import Feature, Input
+from modelhost.bundle.schema import Feature, Input
+from modelhost.payload.datatypes import DTYPES, limits
 
 NOUNS = {
     "b": "true or false",

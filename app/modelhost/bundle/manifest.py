@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import yaml
 
-from modelhost.schema import Datatype, Format, Manifest
+from modelhost.bundle.schema import Datatype, Format, Manifest
 
 MANIFEST = "model.yaml"
 

@@ -5,9 +5,9 @@ from pathlib import Path
 import lightgbm
 import numpy as np
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Arrays
-from modelhost.runtimes.boosted import answers
+from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes.boosted import answers
+from modelhost.payload.datatypes import Arrays
 
 
 class LightgbmRuntime:

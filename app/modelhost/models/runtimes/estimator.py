@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Array, Arrays
+from modelhost.bundle.bundle import Bundle
+from modelhost.payload.datatypes import Array, Arrays
 
 
 class EstimatorRuntime:

@@ -5,8 +5,8 @@ from typing import Any
 import catboost
 import numpy as np
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Arrays
+from modelhost.bundle.bundle import Bundle
+from modelhost.payload.datatypes import Arrays
 
 CLASSIFYING = {"Logloss", "CrossEntropy", "MultiClass", "MultiClassOneVsAll"}
 SEVERAL_LABELS = {"MultiLogloss", "MultiCrossEntropy"}

@@ -6,19 +6,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-from modelhost.bundle import Bundle, BundleError, find_bundles
-from modelhost.datatypes import Arrays
-from modelhost.manifest import read_manifest
+from modelhost.bundle.bundle import Bundle, BundleError, find_bundles
+from modelhost.bundle.manifest import read_manifest
+from modelhost.payload.datatypes import Arrays
 
 # The class for each format. Its module imports the format's library, and nothing else does.
 RUNTIMES = {
-    "onnx": ("modelhost.runtimes.onnx", "OnnxRuntime"),
-    "python": ("modelhost.runtimes.python", "PythonRuntime"),
-    "skops": ("modelhost.runtimes.skops", "SkopsRuntime"),
-    "lightgbm": ("modelhost.runtimes.lightgbm", "LightgbmRuntime"),
-    "xgboost": ("modelhost.runtimes.xgboost", "XgboostRuntime"),
-    "catboost": ("modelhost.runtimes.catboost", "CatboostRuntime"),
-    "pickle": ("modelhost.runtimes.pickle", "PickleRuntime"),
+    "onnx": ("modelhost.models.runtimes.onnx", "OnnxRuntime"),
+    "python": ("modelhost.models.runtimes.python", "PythonRuntime"),
+    "skops": ("modelhost.models.runtimes.skops", "SkopsRuntime"),
+    "lightgbm": ("modelhost.models.runtimes.lightgbm", "LightgbmRuntime"),
+    "xgboost": ("modelhost.models.runtimes.xgboost", "XgboostRuntime"),
+    "catboost": ("modelhost.models.runtimes.catboost", "CatboostRuntime"),
+    "pickle": ("modelhost.models.runtimes.pickle", "PickleRuntime"),
 }
 
 

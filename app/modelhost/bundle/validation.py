@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from modelhost.schema import Feature, Input, Manifest
+from modelhost.bundle.schema import Feature, Input, Manifest
 
 
 def contradictions(manifest: Manifest) -> list[tuple[str, object, str]]:

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import Any
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Arrays
+from modelhost.bundle.bundle import Bundle
+from modelhost.payload.datatypes import Arrays
 
 Stream = Callable[[Arrays], Iterator[Arrays]]
 

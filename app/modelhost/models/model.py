@@ -8,14 +8,14 @@ from typing import Any, Self
 
 import orjson
 
-from modelhost.bundle import Bundle
-from modelhost.datatypes import Arrays, stack
-from modelhost.errors import ClientError, ModelError
-from modelhost.inputs import InputReader
-from modelhost.outputs import OutputWriter
-from modelhost.records import read_record
-from modelhost.runtimes import Runtime, open_runtime
-from modelhost.wording import brief
+from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes import Runtime, open_runtime
+from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.messages import brief
+from modelhost.payload.outputs import OutputWriter
+from modelhost.payload.records import read_record
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import orjson
 
-from modelhost.batches import read_columns
-from modelhost.datatypes import Arrays
-from modelhost.errors import ClientError
-from modelhost.inputs import InputReader
-from modelhost.records import best_names, refuse_unknown
-from modelhost.wording import brief, listed
+from modelhost.payload.batches import read_columns
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.errors import ClientError
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.messages import brief, listed
+from modelhost.payload.records import best_names, refuse_unknown
 
 BOOLEANS = {"true": True, "false": False}
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import msgspec
 
-from modelhost.manifest import MANIFEST, BundleError, label, read_manifest, wrong
-from modelhost.rules import contradictions
-from modelhost.schema import Example, Manifest
+from modelhost.bundle.manifest import MANIFEST, BundleError, label, read_manifest, wrong
+from modelhost.bundle.schema import Example, Manifest
+from modelhost.bundle.validation import contradictions
 
 __all__ = ["MANIFEST", "Bundle", "BundleError", "find_bundles", "read_bundle"]
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import skops.io
 
-from modelhost.bundle import Bundle
-from modelhost.runtimes.estimator import EstimatorRuntime
+from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes.estimator import EstimatorRuntime
 
 # Types of scikit-learn's own that skops leaves to us: each only holds numbers or other estimators,
 # and none runs code of the file's choice when it is made.

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import Array, Arrays
-from modelhost.errors import ClientError
-from modelhost.inputs import InputReader
-from modelhost.records import best_names, read_records, refuse_incomplete, refuse_unknown
-from modelhost.wording import brief, listed, told
+from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.errors import ClientError
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.messages import brief, listed, told
+from modelhost.payload.records import best_names, read_records, refuse_incomplete, refuse_unknown
 
 
 def read_batch(inputs: list[InputReader], rows: object, field: str) -> Arrays:

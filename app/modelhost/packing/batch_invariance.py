@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from modelhost.datatypes import Array, Arrays
 from modelhost.packing.errors import PackError
+from modelhost.payload.datatypes import Array, Arrays
 
 ROWS = 16  # that are asked alone
 MOST = 0.01  # a model that differs by more is not one that answers rows

@@ -7,8 +7,8 @@ import orjson
 from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 
-from modelhost.errors import ClientError
-from modelhost.wording import brief
+from modelhost.payload.errors import ClientError
+from modelhost.payload.messages import brief
 
 Environ = dict[str, Any]  # of WSGI
 

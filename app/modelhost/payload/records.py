@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from operator import itemgetter
 from typing import Any
 
-from modelhost.datatypes import Arrays, stack
-from modelhost.errors import ClientError
-from modelhost.inputs import InputReader
-from modelhost.wording import brief, expected, expected_row, listed
+from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.errors import ClientError
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.messages import brief, expected, expected_row, listed
 
 
 def read_record(inputs: list[InputReader], record: object) -> Arrays:

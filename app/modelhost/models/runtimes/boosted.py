@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from modelhost.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 # Objectives whose raw answer is a probability, in the words of LightGBM and of XGBoost.
 CLASSIFYING = {"binary", "multiclass", "multiclassova", "binary:logistic", "multi:softprob"}

@@ -19,13 +19,13 @@ from typing import Any
 
 import gevent
 
-from modelhost.bundle import BundleError, find_bundles, read_bundle
-from modelhost.errors import ClientError
-from modelhost.model import Model
+from modelhost.bundle.bundle import BundleError, find_bundles, read_bundle
+from modelhost.models.model import Model
+from modelhost.models.registry import Registry
+from modelhost.payload.errors import ClientError
+from modelhost.payload.messages import brief
 from modelhost.readiness import Readiness
-from modelhost.registry import Registry
 from modelhost.settings import Settings
-from modelhost.wording import brief
 
 log = logging.getLogger(__name__)
 

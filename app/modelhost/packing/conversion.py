@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.datatypes import DTYPES, Array, Arrays
 from modelhost.packing import graph
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats.onnx import open_session
-from modelhost.packing.source import Saved, Source
+from modelhost.packing.source_model import Saved, Source
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 CALLS, SECONDS = 200, 0.15  # to time one row
 

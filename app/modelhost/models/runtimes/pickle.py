@@ -1,6 +1,6 @@
 """Pickles (joblib's too): only where model.yaml says allow_pickle, and only the bytes it pins.
 
-A pickle runs whatever its maker put in. `rules.py` refuses one without allow_pickle.
+A pickle runs whatever its maker put in. `bundle/validation.py` refuses one without allow_pickle.
 """
 
 import hashlib
@@ -8,8 +8,8 @@ import io
 
 import joblib
 
-from modelhost.bundle import Bundle
-from modelhost.runtimes.estimator import EstimatorRuntime
+from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes.estimator import EstimatorRuntime
 
 
 class PickleRuntime(EstimatorRuntime):

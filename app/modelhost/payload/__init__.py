@@ -1,0 +1,1 @@
+"""From the bytes of a body to checked arrays, and from arrays to what JSON carries."""
