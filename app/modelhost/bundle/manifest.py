@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import yaml
 
-from modelhost.bundle.schema import Datatype, Format, Manifest
+from modelhost.bundle.schema import Datatype, Format, Library, Manifest
 
 MANIFEST = "model.yaml"
 
@@ -41,6 +41,11 @@ WRITE = {
     "minimum": "a number such as 0",
     "maximum": "a number such as 10",
     "unit": "a unit such as cm",
+    "nullable": "true (null is a value that the model takes) or false",
+    "default": "the value of a field that a request leaves out, or leave this out",
+    "dtype": "a pandas dtype such as category, or leave it out",
+    "table": "one of matrix, frame, column, or leave it out",
+    "libraries": "a list of " + ", ".join(get_args(Library)),
     "categories": "a list of the allowed values, such as [red, green]",
     "labels": "a list of names such as [setosa, versicolor]",
 }

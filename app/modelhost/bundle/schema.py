@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -13,7 +13,9 @@ Number = int | float
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Field = Annotated[str, Meta(min_length=1)]
-Shape = tuple[Annotated[int, Meta(ge=1)], ...]
+Shape = tuple[Annotated[int, Meta(ge=-1)], ...]  # -1: a size that each request chooses; 0 is refused
+Library = Literal["catboost", "lightgbm", "xgboost"]  # beside the format's own
+Table = Literal["", "matrix", "frame", "column"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -25,10 +27,17 @@ class Feature(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     unit: str = ""
     minimum: Number | None = None
     maximum: Number | None = None
+    nullable: bool = False
+    default: Any = UNSET
 
 
 class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One input. `shape` is that of one row; the batch dimension comes before it."""
+    """One input. `shape` is that of one row; the batch dimension comes before it.
+
+    With `nullable`, null (in CSV an empty cell, in binary a NaN) is a value: the model knows what to do
+    about a missing one. With `default`, a record may leave the input out, and has this value then; it
+    may be null. Likewise for each of an input's features.
+    """
 
     name: Field
     datatype: Datatype
@@ -39,6 +48,9 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     minimum: Number | None = None
     maximum: Number | None = None
     categories: tuple[str | int, ...] = ()
+    nullable: bool = False
+    default: Any = UNSET
+    dtype: str = ""  # of the column in a data frame, where it is not the datatype's own, such as category
 
 
 class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -86,6 +98,8 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
     golden: str
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
+    table: Table = ""  # how an estimator takes the rows: an array, a data frame, or the only input's values
+    libraries: tuple[Library, ...] = ()  # that the model needs beside its format's
     allow_pickle: bool = False  # a pickle runs whatever its maker put in
     objectives: Objectives = Objectives()
     batching: Batching | None = None  # None: each request is a call of its own
