@@ -94,3 +94,19 @@ def _reshape(model: Any, source: str, target: str, shape: list[int]) -> Any:
     constant = numpy_helper.from_array(np.array(shape, np.int64), f"{target}__shape")
     model.graph.initializer.append(constant)
     return helper.make_node("Reshape", [source, constant.name], [target])
+
+
+def with_output_types(model: Any, wanted: Arrays) -> None:
+    """Have `model` give, in order, labels of the types of `wanted`: booleans, int64 or whole floats for its integers.
+
+    A converter writes the classes of a classifier as int64, whatever they were.
+    """
+    for value, array in zip(model.graph.output, wanted.values(), strict=True):
+        given = value.type.tensor_type.elem_type
+        integers = given in (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
+        target = {"b": onnx.TensorProto.BOOL, "i": onnx.TensorProto.INT64, "f": onnx.TensorProto.DOUBLE}
+        kind = target.get(array.dtype.kind)
+        if integers and kind is not None and kind != given:
+            inner = _renamed_output(model, value.name)
+            model.graph.node.append(helper.make_node("Cast", [inner], [value.name], to=kind))
+            value.type.tensor_type.elem_type = kind

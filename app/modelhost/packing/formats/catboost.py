@@ -12,7 +12,7 @@ from modelhost.packing import graph
 from modelhost.packing.columns import choose, column_inputs, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source_model import Saved, Source
+from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import Arrays
 
 
@@ -24,9 +24,22 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         raise PackError(f"{path} is no CatBoost model: {str(error).strip().splitlines()[0]}") from error
 
 
-def inspect_estimator(estimator: Any, sample: Sample) -> Source:
-    """A fitted CatBoostClassifier, CatBoostRegressor and their like."""
-    return _inspect(estimator, sample)
+def inspect_booster(model: Any, sample: Sample) -> Source:
+    """A catboost.CatBoost out of a pickle."""
+    return _inspect(model, sample)
+
+
+def own_files(estimator: Any) -> list[Native]:
+    """A CatBoost estimator's own binary file."""
+
+    def save(directory: Path) -> Saved:
+        estimator.save_model(str(directory / "model.cbm"))
+        return Saved("catboost", "model.cbm")
+
+    with tempfile.TemporaryDirectory() as scratch:  # as the server reads it
+        save(Path(scratch))
+        stored = load(Path(scratch, "model.cbm"))
+    return [Native(lambda rows: model_answers(stored, rows), save)]
 
 
 def _inspect(model: Any, sample: Sample) -> Source:
