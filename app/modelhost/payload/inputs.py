@@ -273,7 +273,7 @@ class InputReader:
 
     def _is_legal(self, value: Any, index: tuple[int, ...]) -> bool:
         """Whether one element may stand at `index` of a row, by the same checks as of whole arrays."""
-        if value is None or type(value) is float and math.isnan(value):
+        if value is None or (type(value) is float and math.isnan(value)):
             return self._may_be_missing(index) and (value is None or self.dtype.kind == "f")
         place = index[0] if self.features else None
         if type(value) is bool and self.dtype.kind != "b" and place not in self._booleans:

@@ -19,9 +19,10 @@ class OutputWriter:
         self.labels = np.array(schema.labels, dtype=object) if schema.labels else None
 
     def take(self, returned: Arrays, rows: int) -> Array:
-        """This output as a C-contiguous array (rows, *shape) of the schema's dtype; where the shape says -1, of any size.
+        """This output as a C-contiguous array (rows, *shape) of the schema's dtype.
 
-        Text is an object array of str, and labels are in place of the model's integers.
+        A size of -1 in the shape is any, and may be 0. Text is an object array of str, and labels
+        are in place of the model's integers.
         Raises ModelError naming the output, what the model returned and what the schema says.
         """
         tensor = self.schema.tensor or self.name

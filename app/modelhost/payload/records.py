@@ -97,9 +97,7 @@ def _read_together(inputs: list[InputReader], records: Sequence[dict[str, Any]])
     return {reader.name: _read_columns(reader, records, given, always) for reader in inputs}
 
 
-def _read_columns(
-    reader: InputReader, records: Sequence[dict[str, Any]], given: Set[str], always: Set[str]
-) -> Array:
+def _read_columns(reader: InputReader, records: Sequence[dict[str, Any]], given: Set[str], always: Set[str]) -> Array:
     """This input from records of which each leaves out at most what has a default."""
 
     def column(name: str) -> list[Any]:
