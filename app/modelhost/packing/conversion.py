@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.costs import seconds_per_call
@@ -21,6 +22,8 @@ from modelhost.packing.probes import draw_rows
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
+# No client sends it, and no encoder knows it; whether the model takes a missing text for an unknown one is compared.
+MISSING_TEXT = "\x00"
 CALLS, SECONDS = 200, 0.15  # to time one row
 
 Predict = Callable[[Arrays], Arrays]
@@ -139,39 +142,45 @@ def _builders(source: Source, reference: Arrays, convert: bool) -> list[_Builder
 
 
 def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> Candidate:
-    if text := next((i["name"] for i in source.inputs if source.batch[i["name"]].dtype.kind == "O" and _gaps(i)), None):
-        raise ValueError(f"{text} may be missing, which ONNX has no text or boolean for")
     assert source.convert is not None
+    gaps = {schema["name"]: schema["datatype"] for schema in source.inputs if schema.get("nullable")}
+    if other := next((name for name, datatype in gaps.items() if datatype not in ("BYTES", "FP64", "FP32")), None):
+        raise ValueError(f"{other} may be missing, and ONNX has no null for {gaps[other]}")
+    texts = [name for name, datatype in gaps.items() if datatype == "BYTES"]
     model = source.convert(datatypes)
     tensors = _input_tensors(model, list(datatypes))
     dtypes = {name: DTYPES[datatype] for name, datatype in datatypes.items()}
-    batch = {name: array.astype(dtypes[name]) for name, array in source.batch.items()}
+
+    def fed(rows: Arrays) -> Arrays:
+        with np.errstate(over="ignore"):
+            cast = {name: array.astype(dtypes[name], copy=False) for name, array in rows.items()}
+        return cast | {name: with_text(cast[name], MISSING_TEXT) for name in texts}
+
+    batch = fed(source.batch)
     del model.graph.output[len(reference) :]  # such as scores beside labels
     graph.with_scalar_inputs(model, {tensors[name]: array for name, array in batch.items()})
     graph.with_scalar_outputs(model, reference)
     graph.with_output_types(model, reference)
+    graph.with_float_outputs(model)
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
 
     def predict(rows: Arrays) -> Arrays:
-        with np.errstate(over="ignore"):
-            fed = {tensors[name]: array.astype(dtypes[name], copy=False) for name, array in rows.items()}
-        return dict(zip(reference, session.run(None, fed), strict=True))
+        return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
         (directory / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         return Saved("onnx", "model.onnx")
 
     inputs = [
-        schema | {"datatype": datatypes[schema["name"]]} | _tensor(schema["name"], tensors[schema["name"]])
+        schema
+        | {"datatype": datatypes[schema["name"]]}
+        | _tensor(schema["name"], tensors[schema["name"]])
+        | ({"missing": MISSING_TEXT} if schema["name"] in texts else {})
         for schema in source.inputs
     ]
     outputs = dict(zip(reference, names, strict=True))
-    return Candidate(inputs, batch, predict, predict(batch), save, np.zeros(0, bool), outputs)
-
-
-def _gaps(schema: dict[str, Any]) -> bool:
-    return bool(schema.get("nullable"))
+    return Candidate(inputs, source.batch, predict, predict(source.batch), save, np.zeros(0, bool), outputs)
 
 
 def _tensor(name: str, tensor: str) -> dict[str, str]:

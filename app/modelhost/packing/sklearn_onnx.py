@@ -54,7 +54,7 @@ def converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[
                 options=_options(model, wanted),
                 target_opset=OPSET,
             )
-        return _without_locale(made)
+        return _with_missing(_without_locale(made), model)
 
     return convert
 
@@ -70,6 +70,22 @@ def _cast_before_trees(model: Any, datatypes: dict[str, str]) -> Any:
         return model
     cast = ("cast_to_float32", CastTransformer(dtype=np.float32))
     return Pipeline([*model.steps[:-1], cast, model.steps[-1]])
+
+
+def _with_missing(made: Any, model: Any) -> Any:
+    """Have scikit-learn's trees send a missing value where they themselves do; skl2onnx sends all to one side."""
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    grown = [last] if hasattr(last, "tree_") else list(np.ravel(getattr(last, "estimators_", [])))
+    ensembles = [node for node in made.graph.node if node.op_type.startswith("TreeEnsemble")]
+    if len(ensembles) != 1 or not grown or not all(hasattr(tree, "tree_") for tree in grown):
+        return made
+    attributes = {attribute.name: attribute for attribute in ensembles[0].attribute}
+    places = zip(attributes["nodes_treeids"].ints, attributes["nodes_nodeids"].ints, strict=True)
+    ways = [int(grown[tree].tree_.missing_go_to_left[node]) for tree, node in places]
+    if "nodes_missing_value_tracks_true" in attributes:
+        ensembles[0].attribute.remove(attributes["nodes_missing_value_tracks_true"])
+    ensembles[0].attribute.append(onnx.helper.make_attribute("nodes_missing_value_tracks_true", ways))
+    return made
 
 
 def _without_locale(model: Any) -> Any:

@@ -209,7 +209,7 @@ def _simplest(table: Table, fitted: dict[str, Fitted], answers: Answers) -> Tabl
             key: marks[feature["name"]][key] for key in ("nullable", "default") if key in marks[feature["name"]]
         }
         if marks[feature["name"]]["datatype"] == "BOOL":
-            feature["datatype"] = "BOOL"
+            feature["boolean"] = True
     matrix = Table("matrix", inputs, batch)
     try:
         closeness = compare(answers(table.of(table.batch)), answers(matrix.of(batch)), 0.0)
@@ -221,7 +221,7 @@ def _simplest(table: Table, fitted: dict[str, Fitted], answers: Answers) -> Tabl
 def _needs_frame(schema: dict[str, Any], fitted: dict[str, Fitted]) -> bool:
     known = fitted.get(schema["name"])
     strict = known is not None and known.strict and schema["datatype"] == "INT64"
-    return strict or schema.get("dtype", "object") != "object" or schema["datatype"] == "BYTES"
+    return strict or schema.get("dtype", "object") != "object" or bool(schema["datatype"] == "BYTES")
 
 
 def _numbers(array: Array) -> Array:

@@ -76,7 +76,11 @@ def answers(estimator: Any, table: Any, wanted: Sequence[str]) -> Arrays:
             made[verb] = estimator.classes_.take(made["predict_proba"].argmax(axis=1))
         else:
             made[verb] = getattr(estimator, verb)(table)
-    return {name: plain(_part(name, made[verb_of(name)])) for name in wanted}
+    found = {name: plain(_part(name, made[verb_of(name)])) for name in wanted}
+    one = np.ndim(getattr(estimator, "classes_", [[]])) == 1
+    if one and "label" in found and found["label"].shape[1:] == (1,):
+        found["label"] = found["label"][:, 0]  # CatBoost gives one of several classes as a column
+    return found
 
 
 def verb_of(output: str) -> str:

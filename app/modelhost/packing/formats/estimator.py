@@ -8,7 +8,7 @@ import importlib
 import io
 import shlex
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, not
 
     return Source(
         _library(estimator), _kind(estimator), table.inputs, table.batch, predict, save,
-        convert=sklearn_onnx.converter(estimator, table, wanted),
+        convert=_converter(estimator, table, wanted),
         datatypes=sklearn_onnx.datatypes(table.inputs),
         classes=_classes(estimator),
         notes=[*chosen.notes, *notes],
@@ -116,8 +116,8 @@ def _names(estimator: Any) -> list[str]:
 
 
 def _count(estimator: Any) -> int | None:
-    count = _attribute(estimator, "n_features_in_", None)
-    return int(count) if count is not None else None
+    count = _attribute(estimator, "n_features_in_", 0) or len(_attribute(estimator, "feature_names_", ()))
+    return int(count) or None
 
 
 def _attribute(estimator: Any, name: str, otherwise: Any) -> Any:
@@ -133,7 +133,7 @@ def _outputs(estimator: Any, table: Any) -> list[str]:
     """What the estimator offers for new rows: each output is asked for once, and left out if it raises."""
     if not hasattr(estimator, "predict"):
         return ["transformed"]
-    if is_classifier(estimator) or hasattr(estimator, "classes_"):
+    if is_classifier(estimator) or len(_attribute(estimator, "classes_", ())):
         first, others = "label", (["probabilities"] if hasattr(estimator, "predict_proba") else ["scores"])
     else:
         first = "prediction"
@@ -187,6 +187,14 @@ def _unknown(fitted: dict[str, Fitted]) -> dict[str, Any]:
         for name, values in loose.items()
         if not isinstance(values[0], bool)
     }
+
+
+def _converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[dict[str, str]], Any]:
+    """CatBoost writes ONNX itself; all others go through skl2onnx."""
+    if type(estimator).__module__.startswith("catboost"):
+        exporter: Callable[[dict[str, str]], Any] = load_format("catboost").exporter(estimator)
+        return exporter
+    return sklearn_onnx.converter(estimator, table, wanted)
 
 
 def _lighter(estimator: Any, table: Table) -> Sequence[Native]:
