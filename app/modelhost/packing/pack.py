@@ -51,6 +51,7 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -85,15 +86,15 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
         manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
-        say("Measuring, as `modelhost check` does ...")
-        costs = measure(directory)
-        shared = _batching(order, candidate, costs["call_ms"], difference)
-        tolerance = tolerance_for(shared.get("difference", difference), tolerance)
-        measured = {
-            "tolerance": tolerance,
-            "objectives": _objectives(costs),
-            **({"batching": shared} if shared else {}),
-        }
+        costs: dict[str, Any] = {}
+        measured: dict[str, Any] = {}
+        if order.measure:
+            say("Measuring, as `modelhost check` does ...")
+            costs = measure(directory)
+            if shared := _batching(order, candidate, costs["call_ms"], difference):
+                measured = {"batching": shared}
+                tolerance = tolerance_for(shared["difference"], tolerance)
+            measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
         _write_manifest(directory, manifest | measured)
         target.parent.mkdir(exist_ok=True)
         os.rename(directory, target)
@@ -102,7 +103,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     return {
         "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
         "library": source.library, "kind": source.kind, "conversion": candidate.conversion, "costs": costs,
-        "notes": source.notes, "batching": shared or None,
+        "notes": source.notes, "batching": measured.get("batching"),
     }  # fmt: skip
 
 

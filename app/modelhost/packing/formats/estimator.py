@@ -73,7 +73,7 @@ def _load(path: Path) -> tuple[Any, list[str]]:
 def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, notes: list[str]) -> Source:
     names, count = _names(estimator), _count(estimator)
     chosen = choose(sample, names, count, notes)
-    fitted = fitted_columns(estimator, list(chosen.columns))
+    fitted = fitted_columns(estimator, chosen)
     wanted: list[str] = []
 
     def asked(table: Any) -> Arrays:
@@ -133,12 +133,14 @@ def _outputs(estimator: Any, table: Any) -> list[str]:
     """What the estimator offers for new rows: each output is asked for once, and left out if it raises."""
     if not hasattr(estimator, "predict"):
         return ["transformed"]
-    if is_classifier(estimator) or len(_attribute(estimator, "classes_", ())):
-        first, others = "label", (["probabilities"] if hasattr(estimator, "predict_proba") else ["scores"])
+    classifies = is_classifier(estimator) or len(_attribute(estimator, "classes_", ())) > 0
+    found = ["label" if classifies else "prediction"]
+    if hasattr(estimator, "predict_proba"):
+        others = ["probabilities"]
+    elif classifies or is_outlier_detector(estimator):
+        others = ["scores"]
     else:
-        first = "prediction"
-        others = ["scores"] if is_outlier_detector(estimator) else ["distances"] if is_clusterer(estimator) else []
-    found = [first]
+        others = ["distances"] if is_clusterer(estimator) else []
     for name in others:
         several = _several(estimator, table) if name == "probabilities" else 0
         for part in [f"{name}_{place}" for place in range(several)] or [name]:
