@@ -10,7 +10,7 @@ import orjson
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes import Runtime, open_runtime
-from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import brief
@@ -32,6 +32,7 @@ class Model:
         self.example_outputs = bundle.examples[0].outputs
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
         self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
+        self.varies = any(reader.varies for reader in self.inputs)  # in sizes that each request chooses
         self._runtime = runtime
         self._stream = getattr(runtime, "stream", None)  # only a Python class may have it
         self._tensors = {i.name: i.schema.tensor or i.name for i in self.inputs}
@@ -116,7 +117,11 @@ class Model:
         try:
             read = [read_record(self.inputs, example.inputs) for example in examples]
             answers = [self._as_client_sees(arrays)[0] for arrays in read]
-            together = self._as_client_sees(stack(read))
+            together: list[Any] = [None] * len(read)
+            for places in grouped(read):  # those of one size: others cannot be in one batch
+                rows = self._as_client_sees(stack([read[place] for place in places]))
+                for place, row in zip(places, rows, strict=True):
+                    together[place] = row
         except ClientError as error:
             problem = f"has an example that the schema refuses: {error.message}"
             raise bundle.refuse("golden", problem) from error
