@@ -19,6 +19,7 @@ NOUNS = {
 }
 PLURALS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "O": "strings"}
 
+EXAMPLE_BYTES = 4096  # of JSON, in errors and pages
 MOST_NAMES = 30  # in one sentence; a schema may have thousands of features or categories
 
 # What stands for a missing value in a column of numbers or booleans: pandas, R and databases write these.
@@ -78,6 +79,32 @@ def brief(value: Any, depth: int = 2) -> Any:
             return f"an object of {len(value)}"
         shown = {str(brief(key)): brief(value[key], depth - 1) for key in list(value)[:4]}
         return shown | ({"...": "..."} if len(value) > 4 else {})
+    return value
+
+
+def shorten(example: Any) -> tuple[Any, bool]:
+    """`example` (JSON) as errors and pages show it, and whether anything of it was cut.
+
+    What is longer than EXAMPLE_BYTES has its lists, texts and objects cut to a few items and "...", so
+    that it still looks as what belongs there.
+    """
+    if len(orjson.dumps(example)) <= EXAMPLE_BYTES:
+        return example, False
+    for most in (32, 8, 3, 1):
+        short = _cut(example, most)
+        if len(orjson.dumps(short)) <= EXAMPLE_BYTES:
+            return short, True
+    return brief(example), True
+
+
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= 80 else value[:80] + "..."
+    if isinstance(value, list):
+        return [_cut(item, most) for item in value[:most]] + ["..."] * (len(value) > most)
+    if isinstance(value, dict):
+        shown = {key: _cut(value[key], most) for key in list(value)[: 4 * most]}
+        return shown | ({"...": "..."} if len(value) > 4 * most else {})
     return value
 
 
