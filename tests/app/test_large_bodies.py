@@ -21,6 +21,7 @@ from modelhost.bundle.bundle import file_digest, read_bundle
 from modelhost.cli.predict import predict
 from modelhost.cli.serve import _body_limit
 from modelhost.payload.messages import EXAMPLE_BYTES, shorten
+from modelhost.whole import SILENCE_SECONDS
 
 SIDE = 300
 PIXELS = [{"name": "image", "datatype": "FP32", "shape": [SIDE, SIDE]}]
@@ -143,6 +144,17 @@ def test_a_413_comes_while_the_client_still_sends_and_names_the_setting(tcp_serv
         assert "model_server_body_limit_mb" in error["error"]
         assert "larger than 1048576 bytes" in error["error"]
         client.sendall(b" " * 1000)  # the connection is still there
+
+
+def test_a_client_that_sends_no_more_after_a_413_is_let_go(tcp_server: Server) -> None:
+    assert tcp_server.port
+    with socket.create_connection(("127.0.0.1", tcp_server.port), timeout=SILENCE_SECONDS + 10) as client:
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
+        start, received = time.monotonic(), b""
+        while piece := client.recv(65536):
+            received += piece
+        assert received.startswith(b"HTTP/1.1 413")
+        assert SILENCE_SECONDS - 1 < time.monotonic() - start < SILENCE_SECONDS + 5
 
 
 def test_predict_sends_the_whole_example_and_says_what_a_larger_row_needs(
