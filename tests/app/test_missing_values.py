@@ -1,6 +1,7 @@
 """Missing values reach a model that takes them, over every protocol, and are refused in words where it does not."""
 
 import json
+import time
 from typing import Any
 
 import jsonschema
@@ -258,9 +259,28 @@ def test_columns_that_leave_out_everything_are_refused(bundles: Bundles) -> None
         assert_error_shape(answer.data)
 
 
-def test_a_nan_that_json_does_not_have_is_explained(people: FlaskClient) -> None:
-    answer = people.post("/", data=b'{"income": NaN}')
-    assert "write null instead of NaN" in assert_error_shape(answer.data)["error"]
+def test_a_nan_as_python_writes_it_is_null(people: FlaskClient) -> None:
+    body = b'{"records": [{"income": 1, "age": NaN}, {"age":NaN , "income": 2, "member": NaN}]}'
+    assert [row["numbers"] for row in seen(people, "/", body)] == [["NaN", 1.0, 0.0], ["NaN", 2.0, "NaN"]]
+    for wrong, said in (
+        (
+            b'{"income": NaN}',
+            "income must be a number that fits FP32, not null: this model takes no missing value here.",
+        ),
+        (b'{"income": NaN, "NaN": "NaN"}', "NaN is not a field"),
+        (b'{"income": NaN, "a\\"NaN": NaN}', 'a"NaN is not a field'),
+        (b'{"income": NaN, "x', "The body is not JSON"),
+        (b"[NaNNaN]", "The body is not JSON"),
+        (b"[-NaN]", "The body is not JSON"),
+        (b'{"income": Infinity}', "The body is not JSON"),
+        (b'[NaN, "' + b'\\"' * 40_000, "The body is not JSON"),
+        (b"[NaN, " + b'"' * 99_999, "The body is not JSON"),
+    ):
+        start = time.thread_time()
+        answer = people.post("/", data=wrong)
+        assert time.thread_time() - start < 0.2, wrong[:20]
+        assert answer.status_code == 400
+        assert said in assert_error_shape(answer.data)["error"], wrong[:40]
 
 
 @pytest.mark.parametrize("value", [True, False, 0, 1, 0.0, 1.0])
