@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.payload.datatypes import Array, Arrays
 
 
@@ -46,3 +47,10 @@ def compare(wanted: Arrays, got: Arrays, tolerance: float) -> Closeness:
             changed |= ~same.reshape(rows, -1).all(axis=1)
     beyond |= changed
     return Closeness(rows, int(changed.sum()), int(beyond.sum()), largest, ~beyond)
+
+
+def same(left: Array, right: Array) -> bool:
+    """Whether two arrays of answers are equal, NaN being equal to NaN."""
+    if ragged.is_ragged(left):
+        return len(left) == len(right) and all(map(same, left, map(np.asarray, right)))
+    return np.array_equal(left, right, equal_nan=left.dtype.kind == "f")

@@ -3,12 +3,13 @@
 import csv
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import Array, Arrays
 
@@ -22,11 +23,12 @@ class Sample:
     columns: Arrays
     named: bool = True
     dropped: int = 0  # rows left out because a cell was empty
+    whole: bool = False  # the arrays are what one call takes, without rows: only of an .npz
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(next(iter(self.columns.values())))
+        return 1 if self.whole else len(next(iter(self.columns.values())))
 
     def without(self, names: Iterable[str]) -> "Sample":
         """The sample less the columns `names`; raises PackError where one is not there."""
@@ -34,7 +36,7 @@ class Sample:
         if unknown := sorted(set(names) - set(self.columns)):
             raise PackError(f"--drop {unknown[0]}: the sample has no such column, but {', '.join(self.columns)}")
         kept = {name: array for name, array in self.columns.items() if name not in names}
-        return Sample(kept, self.named, self.dropped)
+        return replace(self, columns=kept)
 
 
 def read_sample(path: Path) -> Sample:
@@ -95,17 +97,16 @@ def _from_records(records: list[dict[str, Any]]) -> Sample:
 
 
 def _array(values: list[Any]) -> Array:
-    array = np.array(values)
+    try:
+        array = np.array(values)
+    except ValueError:  # lists of several lengths
+        return ragged.of_rows([_array(value) if isinstance(value, list) else np.asarray(value) for value in values])
     return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def _read_arrays(path: Path) -> Sample:
     loaded = np.load(path, allow_pickle=False)
     columns = {"x": loaded} if path.suffix == ".npy" else dict(loaded)
-    if (
-        len({len(array) if array.ndim else -1 for array in columns.values()}) > 1
-        or not next(iter(columns.values())).ndim
-    ):
-        raise PackError(f"{path} must hold arrays with as many rows each, rows first")
-    return Sample({name: _array(list(array)) if array.dtype.kind == "U" else array for name, array in columns.items()},
-                  named=path.suffix == ".npz")  # fmt: skip
+    lengths = {len(array) if array.ndim else -1 for array in columns.values()}
+    text = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in columns.items()}
+    return Sample(text, named=path.suffix == ".npz", whole=len(lengths) > 1 or -1 in lengths)

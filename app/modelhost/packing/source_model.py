@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
@@ -44,8 +45,12 @@ class Source:
     labels: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     beyond: Arrays = field(default_factory=dict)
+    rows: str = ""  # of model.yaml
+    shapes: dict[str, list[int]] = field(default_factory=dict)  # of an output's row, where it is not the array's own
 
 
 def datatype_of(array: Array) -> str:
     """The datatype of an array in the protocol's words; text of any kind is BYTES."""
+    if ragged.is_ragged(array):
+        return datatype_of(array[0])
     return "BYTES" if array.dtype.kind in "UO" else DATATYPES[np.dtype(array.dtype)]
