@@ -15,8 +15,9 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
-from modelhost.packing import batching
+from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
+from modelhost.packing.compare import same
 from modelhost.packing.conversion import Engine, choose_engine
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
@@ -26,7 +27,7 @@ from modelhost.packing.ranges import add_ranges
 from modelhost.packing.samples import read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -69,7 +71,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     engine = choose_engine(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(engine.predict, engine.batch)
+    difference = 0.0 if source.rows == "one" else difference_in_company(engine.predict, engine.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
@@ -83,15 +85,15 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
         manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
-        say("Measuring, as `modelhost check` does ...")
-        costs = measure(directory)
-        shared = _batching(order, engine, costs["call_ms"], difference)
-        tolerance = tolerance_for(shared.get("difference", difference), tolerance)
-        measured = {
-            "tolerance": tolerance,
-            "objectives": _objectives(costs),
-            **({"batching": shared} if shared else {}),
-        }
+        costs: dict[str, Any] = {}
+        measured: dict[str, Any] = {}
+        if order.measure:
+            say("Measuring, as `modelhost check` does ...")
+            costs = measure(directory)
+            if shared := _batching(order, source, engine, costs["call_ms"], difference):
+                measured = {"batching": shared}
+                tolerance = tolerance_for(shared["difference"], tolerance)
+            measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
         _write_manifest(directory, manifest | measured)
         target.parent.mkdir(exist_ok=True)
         os.rename(directory, target)
@@ -101,7 +103,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     return {
         "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
         "library": source.library, "kind": source.kind, "conversion": engine.told, "costs": costs, "notes": notes,
-        "batching": shared or None,
+        "batching": measured.get("batching"),
     }  # fmt: skip
 
 
@@ -127,12 +129,18 @@ def _reference(source: Source) -> Arrays:
 def _check_pure(source: Source, reference: Arrays) -> None:
     """--pure is a promise; one that the sample breaks at once is refused."""
     for name, array in source.predict(source.batch).items():
-        if not np.array_equal(array, reference[name], equal_nan=reference[name].dtype.kind == "f"):
+        if not same(np.asarray(array), reference[name]):
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, engine: Engine, timings: batching.Timings, difference: float) -> dict[str, Any]:
-    """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
+def _batching(
+    order: Order, source: Source, engine: Engine, timings: batching.Timings, difference: float
+) -> dict[str, Any]:
+    """What model.yaml says of sharing calls: nothing where it does not pay, was not wanted, or cannot be."""
+    if source.rows == "one":
+        if order.batching:
+            raise PackError("--batching: the model takes one row a call, so requests cannot share one: leave it out")
+        return {}
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
@@ -142,7 +150,7 @@ def _batching(order: Order, engine: Engine, timings: batching.Timings, differenc
 
 def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
     saved = engine.save(directory)
-    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry}
+    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry, *saved.others}
     for extra in order.extra:
         if extra.name in taken:
             raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
@@ -156,19 +164,28 @@ def _write(directory: Path, order: Order, source: Source, engine: Engine, refere
         name: reference[name].astype(engine.answers[tensor].dtype)
         for name, tensor in zip(reference, tensors, strict=True)
     }
-    sendable = engine.agreeing & _finite(source.batch) & _finite(recorded)
-    rows = choose_rows(recorded, sendable)
+    sendable = engine.agreeing & ~_infinite(source.batch)
+    # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
+    rows = choose_rows(recorded, sendable & _finite(recorded)) or choose_rows(recorded, sendable)
     if not rows:
-        raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
+        raise PackError(
+            "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
+            "(-1e9 does for a mask), or is answered otherwise by the bundle"
+        )
     (directory / "golden.json").write_bytes(write_examples(engine.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, engine, saved, outputs) | {"version": int(directory.name)}
     manifest["files"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())
+        path.relative_to(directory).as_posix(): _digest(path) for path in sorted(directory.rglob("*")) if path.is_file()
     }
     _write_manifest(directory, manifest)
     return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(
@@ -183,6 +200,7 @@ def _manifest(
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"rows": source.rows} if source.rows else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if order.pure else {}),
         "files": {},
@@ -196,7 +214,7 @@ def _manifest(
 
 
 def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[str, ...]) -> dict[str, Any]:
-    found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
+    found = {"name": name, "datatype": datatype_of(array), "shape": source.shapes.get(name, ragged.row_shape(array))}
     if tensor != name:
         found["tensor"] = tensor
     if name == "label" and (names := labels or source.labels):
@@ -210,12 +228,24 @@ def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[st
     return found
 
 
+def _infinite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows with an infinity. A NaN is another thing: it may be a missing value."""
+    return ~_all_in_row(arrays, lambda numbers: ~np.isinf(numbers))
+
+
 def _finite(arrays: Arrays) -> Any:
     """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
-    finite = [
-        np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values() if array.dtype.kind == "f"
+    return _all_in_row(arrays, np.isfinite)
+
+
+def _all_in_row(arrays: Arrays, holds: Callable[[Array], Any]) -> Any:
+    """(rows,) bool: the rows of which `holds` says so of every float in them."""
+    found = [
+        np.array([row.dtype.kind != "f" or bool(holds(row).all()) for row in rows])
+        for array in arrays.values()
+        for rows in [array if ragged.is_ragged(array) else array.reshape(len(array), -1)]
     ]
-    return np.logical_and.reduce(finite) if finite else True
+    return np.logical_and.reduce(found)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:
