@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from modelhost.packing.errors import PackError
+from modelhost.packing.formats import foreign
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 
@@ -16,16 +17,21 @@ FORMATS = {
     ".json": "xgboost", ".ubj": "xgboost",
     ".cbm": "catboost",
     ".py": "python",
+    ".pt2": "torch", ".pt": "torch",
 }  # fmt: skip
 BOOSTED = {"catboost", "lightgbm", "xgboost"}  # each with an extra of its own, called as its package is
 
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
     """The model in `path` with the sample as it takes it; raises PackError."""
+    if (error := foreign.instead(path)) is not None:
+        raise error
     if not path.is_file():
         raise PackError(f"{path} is not a file: name the model's file")
     if path.suffix not in FORMATS:
         raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(FORMATS)}")
+    if sample.whole and FORMATS[path.suffix] not in ("onnx", "torch"):
+        raise PackError("the sample must hold arrays with as many rows each, rows first")
     module = load_format(FORMATS[path.suffix])
     source: Source = module.inspect(path, sample, allow_pickle)
     return source
