@@ -213,3 +213,21 @@ def test_reference_is_the_file_as_its_user_calls_it(tmp_path: Path, monkeypatch:
     with pytest.raises(PackError, match="answers the sample otherwise"):
         Packed(tmp_path, model, {"x": np.ones((3, 2), np.float32)})
     assert not list((tmp_path / "models").glob("m/*"))
+
+
+def test_empty_cells_are_left_out_where_the_model_knows_no_more_of_them(tmp_path: Path) -> None:
+    model = make([node("ReduceSum", "x axes", "y", keepdims=0)], [("x", FLOAT, ["N", 2])], [("y", FLOAT, ["N"])],
+                 {"axes": np.array([1])})  # fmt: skip
+    rows = [{"a": 1, "b": 2}, {"a": None, "b": 3}, {"a": 2, "b": 5}]
+    packed = Packed(tmp_path, model, rows)
+    assert "1 rows with empty cells were left out: the model answers them with NaN" in packed.notes
+    assert not any(feature.nullable for feature in packed.bundle.manifest.inputs[0].features)
+    known = make(
+        [node("IsNaN", "x", "gap"), node("Where", "gap zero x", "full"), node("ReduceSum", "full axes", "y", keepdims=0)],
+        [("x", FLOAT, ["N", 2])], [("y", FLOAT, ["N"])], {"axes": np.array([1]), "zero": np.float32(0)},
+    )  # fmt: skip
+    (tmp_path / "known").mkdir()
+    imputed = Packed(tmp_path / "known", known, rows)
+    (features,) = [tensor.features for tensor in imputed.bundle.manifest.inputs]
+    assert [(feature.name, feature.nullable) for feature in features] == [("a", True), ("b", False)]
+    assert imputed.ask(x=[[1.0, 2.0]])["y"] == [3.0]

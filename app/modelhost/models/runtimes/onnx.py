@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from msgspec import UNSET
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.bundle.schema import Manifest
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 
 
@@ -41,12 +42,15 @@ class OnnxRuntime:
         self._named = {tensor.tensor or tensor.name: tensor.name for tensor in bundle.manifest.inputs}
         self._varies = any(-1 in tensor.shape for tensor in bundle.manifest.inputs)
         self._one = bundle.manifest.rows == "one"
+        self._missing = {i.tensor or i.name: i.missing for i in bundle.manifest.inputs if i.missing is not UNSET}
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime; sessions may be run by several threads at once.
 
         Raises ClientError where a model whose sizes the request chooses cannot compute those.
         """
+        if self._missing:
+            inputs = inputs | {name: with_text(inputs[name], text) for name, text in self._missing.items()}
         if self._bare:
             inputs = {n: array.reshape(array.shape[1:]) if n in self._bare else array for n, array in inputs.items()}
         try:
@@ -67,6 +71,11 @@ class OnnxRuntime:
         wanted = "sizes that belong together, and values that the model knows, as in `example`"
         message = f"The model cannot compute inputs of the shapes {told} ({first_sentence(error)}): send {wanted}."
         return ClientError(message, None, told, wanted)
+
+
+def with_text(array: Array, text: Any) -> Array:
+    """Texts (rows, *shape) with `text` where one is missing: ONNX has no null."""
+    return np.array([text if value is None else value for value in array.ravel()], object).reshape(array.shape)
 
 
 def session_options() -> ort.SessionOptions:

@@ -18,7 +18,7 @@ from modelhost.packing.compare import same
 from modelhost.packing.errors import PackError
 from modelhost.packing.layout import Dims, Layout, Tensor
 from modelhost.packing.onnx_file import open_session
-from modelhost.packing.samples import Sample
+from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
@@ -53,7 +53,7 @@ def inspect(
     run = _compared(run, original) if original else run
     batch, features = _batch(tensors, sample, empty, notes)
     dims = {output.name: tuple(output.shape) for output in session.get_outputs() if output.name not in zipped}
-    choice = layout.choose(run, tensors, batch, dims)
+    choice = _without_gaps(run, layout.choose(run, tensors, batch, dims), notes)
     found = sizes.find(run, choice.layout, tensors, choice.batch, set(features))
     _add_sizes_by_values(model, found, choice, run, dims)
     graph.with_constants(model, empty)
@@ -162,6 +162,7 @@ def _unzipped(rows: list[dict[Any, float]]) -> Array:
 def _batch(tensors: list[Tensor], sample: Sample, empty: Arrays, notes: list[str]) -> tuple[Arrays, dict[str, Any]]:
     """The sample's rows by tensor, and by tensor its features where its columns are those; raises PackError."""
     columns = {name: array[np.newaxis] for name, array in sample.columns.items()} if sample.whole else sample.columns
+    columns = _without_missing_texts(columns, notes)
     features: dict[str, Any] = {}
     (tensor, *others) = tensors
     only = next(iter(columns.values()))
@@ -180,6 +181,18 @@ def _batch(tensors: list[Tensor], sample: Sample, empty: Arrays, notes: list[str
     if left_out := [name for name in columns if name not in {tensor.name for tensor in tensors}]:
         notes.append(f"left out of the sample: {', '.join(left_out)} (the model does not need it)")
     return {tensor.name: _cast(tensor, columns[tensor.name]) for tensor in tensors}, features
+
+
+def _without_missing_texts(columns: Arrays, notes: list[str]) -> Arrays:
+    """`columns` less the rows in which a text or a boolean is missing: ONNX has no such value."""
+    gaps = [missing(array) for array in columns.values() if array.dtype.kind == "O"]
+    lost = np.logical_or.reduce(gaps) if gaps else np.zeros(1, bool)
+    if not lost.any():
+        return columns
+    if lost.all():
+        raise PackError("the sample holds no row without empty cells: give at least a handful")
+    notes.append(f"{int(lost.sum())} rows with empty cells were left out")
+    return {name: array[~lost] for name, array in columns.items()}
 
 
 def _takes_columns(tensor: Tensor, number: int) -> bool:
@@ -212,10 +225,33 @@ def _schema(tensor: Tensor, array: Array, found: sizes.Sizes, features: dict[str
     datatype = TYPES[tensor.type]
     schema: dict[str, Any] = {"name": tensor.name, "datatype": datatype, "shape": found.shape(tensor.name, array)}
     if tensor.name in features:
-        schema["features"] = features[tensor.name]
+        gaps = [_has_nan(column) for column in array.T]
+        schema["features"] = [
+            feature | ({"nullable": True, "default": None} if gap else {})
+            for feature, gap in zip(features[tensor.name], gaps, strict=True)
+        ]
     elif datatype.startswith("FP") and np.isnan(ragged.elements(array)).any():
         schema["nullable"] = True
     return schema
+
+
+def _without_gaps(run: Callable[[Arrays], Arrays], choice: layout.Choice, notes: list[str]) -> layout.Choice:
+    """`choice` less the rows with a NaN, where the model knows no more of them than that: its answers are NaN too."""
+    rows = [dict(zip(choice.batch, row, strict=True)) for row in zip(*choice.batch.values(), strict=True)]
+    gaps = np.array([any(map(_has_nan, row.values())) for row in rows])
+    if gaps.all() or not gaps.any():
+        return choice
+    answers = layout.predict(run, choice.layout, choice.batch)
+    unknown = [any(_has_nan(array[place]) for array in answers.values()) for place in np.flatnonzero(gaps)]
+    if not all(unknown):
+        return choice
+    notes.append(f"{int(gaps.sum())} rows with empty cells were left out: the model answers them with NaN")
+    return replace(choice, batch={name: array[~gaps] for name, array in choice.batch.items()})
+
+
+def _has_nan(value: Any) -> bool:
+    array = np.asarray(value)
+    return array.dtype.kind == "f" and bool(np.isnan(array).any())
 
 
 def _add_sizes_by_values(
