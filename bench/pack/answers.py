@@ -188,7 +188,7 @@ def _same(values: list[Any], wanted: Any, exact: bool) -> Any:
     if wanted.dtype.kind == "f" or (wanted.dtype.kind in "iub" and not exact):
         try:
             got = np.array(values, dtype=object)
-            if got.shape != wanted.shape or any(type(value) in (bool, str) for value in got.flat) and exact:
+            if got.shape != wanted.shape or (any(type(value) in (bool, str) for value in got.flat) and exact):
                 return np.zeros(len(values), bool)
             got, sure = got.astype(float), wanted.astype(float)
         except (TypeError, ValueError):

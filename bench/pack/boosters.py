@@ -96,8 +96,20 @@ CATBOOST_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 RANKING = {"rank:pairwise", "rank:ndcg", "rank:map", "lambdarank", "rank_xendcg", "YetiRank", "YetiRankPairwise", "PairLogit",
            "PairLogitPairwise", "StochasticFilter", "StochasticRank:metric=DCG", "QueryRMSE", "QuerySoftMax",
            "QueryCrossEntropy", "GroupQuantile:alpha=0.7", "LambdaMart"}  # fmt: skip
-LIBRARIES = {"xgboost": (XGBOOST, XGBOOST_WAYS), "lightgbm": (LIGHTGBM, LIGHTGBM_WAYS), "catboost": (CATBOOST, CATBOOST_WAYS)}
-WITHOUT_CATEGORIES = {"several-numbers-one-tree", "gblinear", "gblinear-regression", "gblinear-three", "exact", "linear-tree", "missing-999"}
+LIBRARIES = {
+    "xgboost": (XGBOOST, XGBOOST_WAYS),
+    "lightgbm": (LIGHTGBM, LIGHTGBM_WAYS),
+    "catboost": (CATBOOST, CATBOOST_WAYS),
+}
+WITHOUT_CATEGORIES = {
+    "several-numbers-one-tree",
+    "gblinear",
+    "gblinear-regression",
+    "gblinear-three",
+    "exact",
+    "linear-tree",
+    "missing-999",
+}
 UNTRAINED = {"QueryCrossEntropy": "CatBoost trains it on a GPU only"}
 # Whose own file answers with probabilities.
 CLASSIFYING = {"binary:logistic", "multi:softprob", "binary", "multiclass", "multiclassova"}
@@ -108,8 +120,14 @@ def cases(number: int | None) -> list[str]:
     found = []
     for library, (objectives, ways) in LIBRARIES.items():
         for name in [*objectives, *ways]:
-            kinds = ["file"] if objectives.get(name) == "bounds" and library == "xgboost" else ["numbers", "categories", "file"]
-            found += [f"{library}.{name}.{kind}" for kind in kinds if kind != "categories" or name not in WITHOUT_CATEGORIES]
+            kinds = (
+                ["file"]
+                if objectives.get(name) == "bounds" and library == "xgboost"
+                else ["numbers", "categories", "file"]
+            )
+            found += [
+                f"{library}.{name}.{kind}" for kind in kinds if kind != "categories" or name not in WITHOUT_CATEGORIES
+            ]
     return found[:number]
 
 

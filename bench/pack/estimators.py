@@ -118,7 +118,9 @@ def build(name: str) -> Case:
     kind = name.removesuffix(BEHIND)
     if kind in OTHER_DATA:
         raise ApartError(OTHER_DATA[kind])
-    if not any(hasattr(CLASSES[kind], method) for method in METHODS) and kind != "FrozenEstimator":  # that has the methods of its own
+    if (
+        not any(hasattr(CLASSES[kind], method) for method in METHODS) and kind != "FrozenEstimator"
+    ):  # that has the methods of its own
         raise ApartError("answers nothing to new rows: it only has " + _offers(kind))
     model = CLASSES[kind](**ARGUMENTS.get(kind, dict)()) if kind != "FrozenEstimator" else LOGISTIC()
     rng = np.random.default_rng(sum(map(ord, kind)))

@@ -7,7 +7,6 @@ from typing import Any
 import catboost
 import lightgbm
 import numpy as np
-import pandas as pd
 import xgboost
 from sklearn import ensemble, linear_model, naive_bayes, neighbors, neural_network, preprocessing, svm, tree
 from sklearn.calibration import CalibratedClassifierCV
@@ -129,7 +128,7 @@ def _direct(rng: Any, target: str) -> Case:
     table = draw_table(rng, clean=True)
     dtype = "str" if library == "catboost" else "category"
     columns = [
-        Column(c.name, c.kind, c.scale, 0.0 if c.kind == "flag" or library == "catboost" and not c.is_number else c.missing,
+        Column(c.name, c.kind, c.scale, 0.0 if c.kind == "flag" or (library == "catboost" and not c.is_number) else c.missing,
                dtype if c in table.of("words") else c.dtype)
         for c in table.columns
     ]  # fmt: skip
@@ -196,7 +195,9 @@ def _model(rng: Any, target: str) -> tuple[str, Any]:
     """The name of the model inside, and the model with what may be around it."""
     if target == "labels":
         around = rng.choice(["itself", "each", "rest"])
-        kind = str(rng.choice(SEVERAL_LABELS if around == "itself" else ["logistic", "forest", "lightgbm", "histogram"]))
+        kind = str(
+            rng.choice(SEVERAL_LABELS if around == "itself" else ["logistic", "forest", "lightgbm", "histogram"])
+        )
         model = CLASSIFIERS[kind]()
         return kind, {"each": MultiOutputClassifier, "rest": OneVsRestClassifier}.get(str(around), lambda m: m)(model)
     if target == "numbers":
@@ -219,7 +220,9 @@ def _regressor(rng: Any) -> tuple[str, Any]:
     if around == "bagging":
         return kind, ensemble.BaggingRegressor(model, 4)
     if around == "target":
-        target = preprocessing.QuantileTransformer(n_quantiles=50) if rng.random() < 0.3 else preprocessing.StandardScaler()
+        target = (
+            preprocessing.QuantileTransformer(n_quantiles=50) if rng.random() < 0.3 else preprocessing.StandardScaler()
+        )
         return kind, TransformedTargetRegressor(model, transformer=target)
     return kind, _searched(rng, kind, model) if around == "search" else model
 
@@ -284,7 +287,10 @@ def _prepared(rng: Any, table: Table, target: str, kind: str, gaps: bool) -> Any
         parts.append(("logged", logged, [c.name for c in positive]))
     if numbers:
         parts.append(("numbers", steps, [c.name for c in numbers]))
-    parts += [(f"words{i}", _encoder(rng, group, target), [c.name for c in group]) for i, group in enumerate(_halves(rng, words))]
+    parts += [
+        (f"words{i}", _encoder(rng, group, target), [c.name for c in group])
+        for i, group in enumerate(_halves(rng, words))
+    ]
     if flags:
         parts.append(("flags", _flag_steps(rng, flags), [c.name for c in flags]))
     parts += [("text", _vectorizer(rng), c.name) for c in texts]
@@ -313,10 +319,14 @@ def _number_steps(rng: Any, columns: list[Column], kind: str, gaps: bool) -> lis
     if not gaps and rng.random() < 0.3:
         more = {
             "bins": lambda: preprocessing.KBinsDiscretizer(
-                4, encode=str(rng.choice(["onehot", "onehot-dense", "ordinal"])), strategy=str(rng.choice(["quantile", "uniform"]))
+                4,
+                encode=str(rng.choice(["onehot", "onehot-dense", "ordinal"])),
+                strategy=str(rng.choice(["quantile", "uniform"])),
             ),
             "spline": lambda: preprocessing.SplineTransformer(4),
-            "products": lambda: preprocessing.PolynomialFeatures(2, include_bias=False, interaction_only=bool(rng.random() < 0.5)),
+            "products": lambda: preprocessing.PolynomialFeatures(
+                2, include_bias=False, interaction_only=bool(rng.random() < 0.5)
+            ),
         }
         steps.append(more[str(rng.choice(["bins", "spline", "products"]))]())
         dense = str(getattr(steps[-1], "encode", "")) != "onehot"
@@ -338,7 +348,11 @@ def _encoder(rng: Any, columns: list[Column], target: str) -> Any:
     encoder = encoders[str(rng.choice(list(encoders)))]()
     if any(c.missing for c in columns) and rng.random() < 0.5:
         constant = rng.random() < 0.5
-        impute = SimpleImputer(strategy="constant", fill_value="missing") if constant else SimpleImputer(strategy="most_frequent")
+        impute = (
+            SimpleImputer(strategy="constant", fill_value="missing")
+            if constant
+            else SimpleImputer(strategy="most_frequent")
+        )
         return make_pipeline(impute, encoder)
     return encoder
 

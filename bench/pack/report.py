@@ -62,7 +62,10 @@ def details(result: Result) -> str:
     lines += [f"  {note}" for note in result.get("notes") or []]
     if conversion := result.get("conversion"):
         lines.append(f"  {conversion['said']}")
-    lines += [f"  {json.dumps(example, ensure_ascii=False)[:1500]}" for example in result.get("answers", {}).get("examples", [])]
+    lines += [
+        f"  {json.dumps(example, ensure_ascii=False)[:1500]}"
+        for example in result.get("answers", {}).get("examples", [])
+    ]
     return "\n".join(text for text in lines if text.strip()) + f"\n  {result['seconds']} s"
 
 
@@ -94,7 +97,9 @@ def terminal(found: Results, code: str, verbose: bool) -> str:
     for kind in shown:
         cases = [result for results in found.values() for result in results if kind_of(result) == kind]
         if cases and kind != "equal":
-            parts.append("\n".join([f"{kind}: {KINDS[kind]} ({len(cases)})", *(f"  {line(result)}" for result in cases)]))
+            parts.append(
+                "\n".join([f"{kind}: {KINDS[kind]} ({len(cases)})", *(f"  {line(result)}" for result in cases)])
+            )
     return "\n\n".join(parts)
 
 
@@ -104,7 +109,9 @@ def write(docs: Path, found: Results) -> None:
     before, _, rest = page.read_text().partition(BEGIN)
     _, marked, after = rest.partition(END)
     if not marked:
-        raise SystemExit(f"{page.name} has no place for the table: put the lines {BEGIN} and {END} where it shall stand")
+        raise SystemExit(
+            f"{page.name} has no place for the table: put the lines {BEGIN} and {END} where it shall stand"
+        )
     table = _markdown([HEAD, *(row(name, results) for name, results in found.items())])
     page.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}")
     (docs / "pack-refusals.md").write_text(refusals(found))

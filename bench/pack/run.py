@@ -34,7 +34,12 @@ from . import report, stages
 
 PROJECT = Path(__file__).resolve().parents[2]
 CACHE = PROJECT / ".cache" / "bench-pack"
-SETS = {"pipelines": "pack.pipelines", "estimators": "pack.estimators", "onnx": "pack.onnx_cases", "boosters": "pack.boosters"}
+SETS = {
+    "pipelines": "pack.pipelines",
+    "estimators": "pack.estimators",
+    "onnx": "pack.onnx_cases",
+    "boosters": "pack.boosters",
+}
 SECONDS = {"train": 180, "pack": 300, "serve": 240, "alone": 300}
 # Loaded once; each step of a case is a fork of the process that has them.
 LOADED = ["pack.stages", "catboost", "lightgbm", "onnxmltools", "onnxruntime", "pandas", "skl2onnx", "sklearn.ensemble",

@@ -15,8 +15,9 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
-from modelhost.packing import batching
+from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
+from modelhost.packing.compare import same
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
@@ -26,7 +27,7 @@ from modelhost.packing.ranges import add_ranges
 from modelhost.packing.samples import read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
@@ -72,7 +73,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(candidate.predict, candidate.batch)
+    difference = 0.0 if source.rows == "one" else difference_in_company(candidate.predict, candidate.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
@@ -91,7 +92,7 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         if order.measure:
             say("Measuring, as `modelhost check` does ...")
             costs = measure(directory)
-            if shared := _batching(order, candidate, costs["call_ms"], difference):
+            if shared := _batching(order, source, candidate, costs["call_ms"], difference):
                 measured = {"batching": shared}
                 tolerance = tolerance_for(shared["difference"], tolerance)
             measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
@@ -129,12 +130,18 @@ def _reference(source: Source) -> Arrays:
 def _check_pure(source: Source, reference: Arrays) -> None:
     """--pure is a promise; one that the sample breaks at once is refused."""
     for name, array in source.predict(source.batch).items():
-        if not np.array_equal(array, reference[name], equal_nan=reference[name].dtype.kind == "f"):
+        if not same(np.asarray(array), reference[name]):
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, candidate: Candidate, timings: batching.Timings, difference: float) -> dict[str, Any]:
-    """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
+def _batching(
+    order: Order, source: Source, candidate: Candidate, timings: batching.Timings, difference: float
+) -> dict[str, Any]:
+    """What model.yaml says of sharing calls: nothing where it does not pay, was not wanted, or cannot be."""
+    if source.rows == "one":
+        if order.batching:
+            raise PackError("--batching: the model takes one row a call, so requests cannot share one: leave it out")
+        return {}
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
@@ -144,26 +151,35 @@ def _batching(order: Order, candidate: Candidate, timings: batching.Timings, dif
 
 def _write(directory: Path, order: Order, source: Source, candidate: Candidate, reference: Arrays) -> dict[str, Any]:
     saved = candidate.save(directory)
-    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry}
+    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry, *saved.others}
     for extra in order.extra:
         if extra.name in taken:
             raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
         shutil.copyfile(extra, directory / extra.name)
     outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
-    sendable = candidate.agreeing & ~_infinite(source.batch) & _finite(recorded)
-    rows = choose_rows(recorded, sendable)
+    sendable = candidate.agreeing & ~_infinite(source.batch)
+    # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
+    rows = choose_rows(recorded, sendable & _finite(recorded)) or choose_rows(recorded, sendable)
     if not rows:
-        raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
+        raise PackError(
+            "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
+            "(-1e9 does for a mask), or is answered otherwise by the bundle"
+        )
     (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
     manifest["files"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())
+        path.relative_to(directory).as_posix(): _digest(path) for path in sorted(directory.rglob("*")) if path.is_file()
     }
     _write_manifest(directory, manifest)
     return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(
@@ -178,6 +194,7 @@ def _manifest(
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"rows": source.rows} if source.rows else {}),
         **({"table": source.table} if saved.format in ESTIMATORS else {}),
         **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
@@ -193,7 +210,7 @@ def _manifest(
 
 
 def _output(name: str, array: Any, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:
-    found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
+    found = {"name": name, "datatype": datatype_of(array), "shape": source.shapes.get(name, ragged.row_shape(array))}
     if (tensor := candidate.tensors.get(name, name)) != name:
         found["tensor"] = tensor
     if name == "label" and candidate.labels:
@@ -209,19 +226,24 @@ def _output(name: str, array: Any, source: Source, candidate: Candidate, labels:
     return found
 
 
-def _finite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry as a number."""
-    return ~_rows_with(arrays, lambda array: ~np.isfinite(array))
-
-
 def _infinite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows with infinity; NaN is a missing value, and goes as null."""
-    return _rows_with(arrays, np.isinf)
+    """(rows,) bool: the rows with an infinity. A NaN is another thing: it may be a missing value."""
+    return ~_all_in_row(arrays, lambda numbers: ~np.isinf(numbers))
 
 
-def _rows_with(arrays: Arrays, wrong: Callable[[Any], Any]) -> Any:
-    found = [wrong(array).reshape(len(array), -1).any(axis=1) for array in arrays.values() if array.dtype.kind == "f"]
-    return np.logical_or.reduce(found) if found else np.zeros(len(next(iter(arrays.values()))), bool)
+def _finite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
+    return _all_in_row(arrays, np.isfinite)
+
+
+def _all_in_row(arrays: Arrays, holds: Callable[[Array], Any]) -> Any:
+    """(rows,) bool: the rows of which `holds` says so of every float in them."""
+    found = [
+        np.array([row.dtype.kind != "f" or bool(holds(row).all()) for row in rows])
+        for array in arrays.values()
+        for rows in [array if ragged.is_ragged(array) else array.reshape(len(array), -1)]
+    ]
+    return np.logical_and.reduce(found)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:

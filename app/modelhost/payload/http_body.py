@@ -54,9 +54,7 @@ def parse_json(body: bytes | memoryview) -> Any:
             return orjson.loads(UP_TO_NAN.sub(_null_for_nan, bytes(body)))
     except orjson.JSONDecodeError as error:
         where = f"{error.msg}, at line {error.lineno} column {error.colno}"
-        # What Python's json writes for a missing value, and JSON does not have.
-        instead = "write null instead of NaN" if error.doc[error.pos : error.pos + 3] == "NaN" else "send JSON"
-        message = f"The body is not JSON ({where}): {instead}, as in `example`."
+        message = f"The body is not JSON ({where}): send JSON, as in `example`."
         received = bytes(body[:80]).decode(errors="replace")
         raise ClientError(message, received=received, expected="JSON") from None
 
