@@ -106,7 +106,7 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
         actual = hashlib.sha256(path.read_bytes()).hexdigest()
         if actual != digest:
             raise wrong(directory, f"files[{file}]", digest, f"{actual}, or restore the file")
-    present = {str(path.relative_to(directory)) for path in directory.rglob("*") if _is_leaf(path)}
+    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if _is_leaf(path)}
     for extra in sorted(present - {MANIFEST, *manifest.files}):
         problem = f"files does not list {extra}: add it with its sha256, or remove it"
         raise BundleError(f"{label(directory)}: {problem}")

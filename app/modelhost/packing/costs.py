@@ -26,7 +26,8 @@ def measure(directory: Path) -> dict[str, Any]:
     JSON to JSON, without HTTP; call_ms has by rows what a call of the model takes (see batching.py).
     Raises BundleError where the server would refuse the bundle.
     """
-    command = [sys.executable, "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
+    # -P: what lies in the current directory is importable nowhere else.
+    command = [sys.executable, "-P", "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as gunicorn_conf.py has it
     ended = subprocess.run(command, env={**os.environ, **one_thread}, capture_output=True, text=True, check=False)
     try:

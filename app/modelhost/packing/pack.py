@@ -4,8 +4,10 @@ import hashlib
 import math
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,13 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
+from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
 from modelhost.packing.conversion import Engine, choose_engine
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
+from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
 from modelhost.packing.formats import open_source
 from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.ranges import add_ranges
@@ -60,9 +64,23 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     target = order.into / order.name / str(version)
     if target.exists():
         raise PackError(f"{target} exists, and a version never changes: leave --version out to get the next")
+    with _scratch(order.into) as scratch:
+        directory = scratch / order.name / str(version)
+        directory.mkdir(parents=True)
+        model = lay_out(directory, order.model, order.extra)
+        with importable(directory), hinting(directory, order.model):
+            found = _pack(order, model, directory, say)
+        target.parent.mkdir(exist_ok=True)
+        os.rename(directory, target)
+    return {"bundle": str(target), "name": order.name, "version": version, **found}
+
+
+def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Fill `directory`, which has the extra files already, from the `model` file."""
+    laid_out, modules = files_in(directory), set(sys.modules)
     say(f"Reading {order.sample} and {order.model} ...")
     sample = read_sample(order.sample).without(order.drop)
-    source = open_source(order.model, sample, order.allow_pickle)
+    source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)
     if order.pure:
@@ -78,31 +96,40 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     if order.ranges:
         add_ranges(engine.inputs, source.batch)
 
-    scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=_made(order.into)))
-    try:
-        directory = scratch / order.name / str(version)
-        directory.mkdir(parents=True)
-        manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
-        say("Measuring, as `modelhost check` does ...")
-        costs = measure(directory)
-        shared = _batching(order, engine, costs["call_ms"], difference)
-        tolerance = tolerance_for(shared.get("difference", difference), tolerance)
-        measured = {
-            "tolerance": tolerance,
-            "objectives": _objectives(costs),
-            **({"batching": shared} if shared else {}),
-        }
-        _write_manifest(directory, manifest | measured)
-        target.parent.mkdir(exist_ok=True)
-        os.rename(directory, target)
-    finally:
-        shutil.rmtree(scratch)
+    refuse_changes(directory, laid_out)
+    manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
+    if manifest["format"] in ("python", "pickle"):
+        source.notes += imported_from_elsewhere(modules, directory)
+    say("Measuring, as `modelhost check` does ...")
+    costs = measure(directory)
+    shared = _batching(order, engine, costs["call_ms"], difference)
+    tolerance = tolerance_for(shared.get("difference", difference), tolerance)
+    measured = {
+        "tolerance": tolerance,
+        "objectives": _objectives(costs),
+        **({"batching": shared} if shared else {}),
+    }
+    _write_manifest(directory, manifest | measured)
     notes = source.notes + ([f"{sample.dropped} rows with empty cells were left out"] if sample.dropped else [])
     return {
-        "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
-        "library": source.library, "kind": source.kind, "conversion": engine.told, "costs": costs, "notes": notes,
-        "batching": shared or None,
+        "format": manifest["format"], "library": source.library, "kind": source.kind, "conversion": engine.told,
+        "costs": costs, "notes": notes, "batching": shared or None,
     }  # fmt: skip
+
+
+@contextmanager
+def _scratch(into: Path) -> Iterator[Path]:
+    """A directory beside the bundles, gone afterwards; and so is `into` if nothing came of it."""
+    made = [path for path in (into, *into.parents) if not path.exists()]
+    into.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=into)).absolute()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
 
 
 def next_version(model: Path) -> int:
@@ -114,6 +141,8 @@ def next_version(model: Path) -> int:
 def _reference(source: Source) -> Arrays:
     try:
         answers = {name: np.asarray(array) for name, array in source.predict(source.batch).items()}
+    except PackError:
+        raise
     except Exception as error:  # the trainer's own model: whatever it raises, it says why
         reason = f"{type(error).__name__}: {error}"
         raise PackError(f"the model cannot predict the sample: {reason}") from error
@@ -141,12 +170,10 @@ def _batching(order: Order, engine: Engine, timings: batching.Timings, differenc
 
 
 def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
+    beside = files_in(directory) - {ENTRY}
     saved = engine.save(directory)
-    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry}
-    for extra in order.extra:
-        if extra.name in taken:
-            raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
-        shutil.copyfile(extra, directory / extra.name)
+    if taken := beside & {saved.entry, *saved.others}:
+        raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
     tensors = list(engine.answers)
     outputs = [
         _output(name, tensor, engine.answers[tensor], source, order.labels)
@@ -165,7 +192,7 @@ def _write(directory: Path, order: Order, source: Source, engine: Engine, refere
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, engine, saved, outputs) | {"version": int(directory.name)}
     manifest["files"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())
+        file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in sorted(files_in(directory))
     }
     _write_manifest(directory, manifest)
     return manifest
@@ -229,8 +256,3 @@ def _objectives(costs: dict[str, float]) -> dict[str, float]:
 def _write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
     text = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory

@@ -1,39 +1,38 @@
-"""A Python file that defines `class Model` (modelhost/models/runtimes/python.py tells its two verbs)."""
+"""A Python file that defines `class Model` (modelhost/models/runtimes/python.py tells its verbs)."""
 
 import platform
-import shutil
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
+from modelhost.models.runtimes.python import LoadError, load_class
+from modelhost.models.runtimes.returned import as_arrays
 from modelhost.packing.columns import column_inputs
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
+from modelhost.payload.datatypes import Arrays
+from modelhost.payload.errors import ModelError
 
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
-    """The model in `path`; its inputs are the sample's columns. Files beside it are not looked at."""
-    model = _load(path)
+    """The model in `path`, a file in the bundle's own layout; its inputs are the sample's columns."""
+    try:
+        modules, model = load_class(path.parent, path.name, "packing")
+    except LoadError as error:
+        raise PackError(str(error)) from error
     inputs, batch = column_inputs(sample)
     for schema, array in zip(inputs, batch.values(), strict=True):
         schema |= {"datatype": datatype_of(array), "shape": list(array.shape[1:])}
 
-    def save(directory: Path) -> Saved:
-        shutil.copyfile(path, directory / "model.py")
-        return Saved("python", "model.py")
+    def predict(rows: Arrays) -> Arrays:
+        try:
+            return as_arrays(model.predict(rows))
+        except ModelError as error:
+            raise PackError(str(error)) from error
+        except (Exception, SystemExit) as error:
+            reason = f"{type(error).__name__}: {error}{modules.place_of(error)}"
+            raise PackError(f"the model cannot predict the sample: {reason}") from error
 
-    return Source(f"Python {platform.python_version()}", "Model", inputs, batch, model.predict, save)
+    def save(_directory: Path) -> Saved:
+        return Saved("python", path.name)
 
-
-def _load(path: Path) -> Any:
-    module = ModuleType("modelhost_packing")
-    module.__file__ = str(path)
-    try:
-        exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
-        model = module.Model()
-        if hasattr(model, "load"):
-            model.load(path.parent)
-    except Exception as error:
-        raise PackError(f"{path} cannot be loaded: {type(error).__name__}: {error}") from error
-    return model
+    return Source(f"Python {platform.python_version()}", "Model", inputs, batch, predict, save)
