@@ -146,6 +146,8 @@ def _reference(source: Source) -> Arrays:
     except Exception as error:  # the trainer's own model: whatever it raises, it says why
         reason = f"{type(error).__name__}: {error}"
         raise PackError(f"the model cannot predict the sample: {reason}") from error
+    if not answers:
+        raise PackError("the model returned no output: return a dict with one at least")
     rows = len(next(iter(source.batch.values())))
     for name, array in answers.items():
         if array.shape[:1] != (rows,):

@@ -31,8 +31,8 @@ def as_arrays(returned: Any, datatypes: Mapping[str, str] | None = None) -> Arra
         returned = {name: returned[name] for name in returned.columns}
     if not isinstance(returned, dict):
         raise ModelError(f"the model returned {type(returned).__name__}, not a dict of arrays by their names")
-    if wrong := next((name for name in returned if not isinstance(name, str) or not name), None):
-        raise ModelError(f"the model returned an output called {wrong!r}: outputs are called by text")
+    if wrong := [name for name in returned if not isinstance(name, str) or not name]:
+        raise ModelError(f"the model returned an output called {wrong[0]!r}: call outputs by text")
     wanted, arrays = datatypes or {}, {}
     for name, value in returned.items():
         array = _as_wanted(_array(name, value), wanted.get(name), value)
@@ -52,6 +52,8 @@ def _array(name: str, value: Any) -> Array:
     try:
         array = np.asarray(value, order="C")
     except Exception as error:  # whatever a tensor of another library raises: its reason is the sentence
+        if isinstance(value, list | tuple):
+            raise _ragged(name) from error
         raise _refusal(name, f"is a {type(value).__name__}, not an array ({_first_line(error)})") from error
     return _of_objects(name, array) if array.dtype.kind == "O" else _of_numpy(name, array)
 
