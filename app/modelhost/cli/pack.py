@@ -8,9 +8,8 @@ import click
 
 from modelhost.bundle.manifest import WRITE
 from modelhost.bundle.schema import NAME_PATTERN
+from modelhost.cli.files import FILE
 from modelhost.cli.reports import CommandError, Report, progress, reporting
-
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from modelhost.cli.files import FILE
 from modelhost.cli.http import TooLargeError, ask, is_url, model_url
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 
@@ -22,7 +23,7 @@ Rows = list[Row]
 @click.command(short_help="Predict rows at a server's URL, or with a bundle.")
 @click.argument("target", metavar="URL|BUNDLE")
 @click.option("--data", metavar="JSON", help="A row as a JSON object, or a list of rows.")
-@click.option("--file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--file", metavar="FILE", type=FILE,
               help="Rows from a .csv, .json or .jsonl file.")  # fmt: skip
 @reporting
 def predict(target: str, data: str | None, file: Path | None) -> Report:

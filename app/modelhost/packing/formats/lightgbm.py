@@ -13,6 +13,7 @@ from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Saved, Source
+from modelhost.packing.trial import refuse_what_crashes
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
@@ -20,6 +21,7 @@ OPSET = 15  # the newest that onnxmltools writes for both libraries
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     """The booster in a model file."""
+    refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
     try:
         booster = lightgbm.Booster(model_file=path)
     except lightgbm.basic.LightGBMError as error:
