@@ -1,5 +1,6 @@
 """Files that a command is given."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ class RegularFile(click.Path):
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         """The path; raises click.BadParameter."""
         path = super().convert(value, parameter, context)
-        if not Path(path).is_file():
+        if not Path(os.fsdecode(path)).is_file():
             self.fail(f"{click.format_filename(path)!r} is no regular file: write it to one first.", parameter, context)
         return path
 

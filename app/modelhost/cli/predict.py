@@ -153,12 +153,14 @@ def _without_nan(value: Any) -> Any:
 
 
 def _parsed(text: str) -> Rows:
+    from modelhost.payload.errors import ClientError
+    from modelhost.payload.http_body import parse_json
+
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"not JSON ({error}): write for example '{{\"index\": 2}}'", param_hint="--data"
-        ) from None
+        value = parse_json(text.encode(errors="surrogateescape"))
+    except ClientError as error:
+        reason = error.message.partition(": send")[0].replace("The body", "it")
+        raise click.BadParameter(f"{reason}: write for example '{{\"index\": 2}}'", param_hint="--data") from None
     return value if isinstance(value, list) else [value]
 
 

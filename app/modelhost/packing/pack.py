@@ -27,6 +27,7 @@ from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_fro
 from modelhost.packing.formats import open_source
 from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.ranges import add_ranges
+from modelhost.packing.sample_checks import refuse_unsendable
 from modelhost.packing.samples import read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
@@ -80,6 +81,7 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     laid_out, modules = files_in(directory), set(sys.modules)
     say(f"Reading {order.sample} and {order.model} ...")
     sample = read_sample(order.sample).without(order.drop)
+    refuse_unsendable(sample)
     source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)

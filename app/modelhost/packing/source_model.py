@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
@@ -47,5 +48,9 @@ class Source:
 
 
 def datatype_of(array: Array) -> str:
-    """The datatype of an array in the protocol's words; text of any kind is BYTES."""
-    return "BYTES" if array.dtype.kind in "UO" else DATATYPES[np.dtype(array.dtype)]
+    """The datatype of an array in the protocol's words; text of any kind is BYTES. Raises PackError."""
+    if array.dtype.kind in "UO":
+        return "BYTES"
+    if array.dtype not in DATATYPES:
+        raise PackError(f"values of the type {array.dtype} cannot be sent: give numbers, booleans or text instead")
+    return DATATYPES[np.dtype(array.dtype)]

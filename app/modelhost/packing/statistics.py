@@ -29,12 +29,13 @@ def distribution(array: Array) -> dict[str, Any]:
     """Of all elements: count, and either moments and deciles, or how often each value is there."""
     if array.dtype.kind in "ifu" and array.size:
         numbers = array.astype(np.float64).ravel()
-        return {
-            "count": numbers.size,
-            "mean": float(numbers.mean()),
-            "std": float(numbers.std()),
-            "deciles": [float(value) for value in np.quantile(numbers, np.linspace(0, 1, 11))],
-        }
+        with np.errstate(invalid="ignore", over="ignore"):  # of infinite numbers, neither is a number
+            return {
+                "count": numbers.size,
+                "mean": float(numbers.mean()),
+                "std": float(numbers.std()),
+                "deciles": [float(value) for value in np.quantile(numbers, np.linspace(0, 1, 11))],
+            }
     values, counts = np.unique(array.astype(str), return_counts=True)
     most = np.argsort(-counts, kind="stable")[:MOST_VALUES]
     return {"count": int(array.size), "values": {str(values[i]): int(counts[i]) for i in most}}

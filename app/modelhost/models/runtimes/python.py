@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import Bundle
-from modelhost.models.runtimes.modules import BundleModules
+from modelhost.models.runtimes.modules import BundleModules, reason_of
 from modelhost.models.runtimes.returned import as_arrays
 from modelhost.payload.datatypes import Arrays
 
@@ -82,5 +82,5 @@ def load_class(directory: Path, entry: str, label: str) -> tuple[BundleModules, 
     except (Exception, SystemExit) as error:
         modules.forget()
         place = modules.place_of(error)
-        raise LoadError(f"{entry} cannot be loaded: {type(error).__name__}: {error}{place}") from error
+        raise LoadError(f"{entry} cannot be loaded: {reason_of(error)}{place}") from error
     return modules, model

@@ -21,10 +21,12 @@ OPSET = 15  # the newest that onnxmltools writes for both libraries
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     """The booster in a model file."""
-    refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
+    with path.open("rb") as file:
+        if file.read(4) == b"tree":  # else LightGBM itself refuses it
+            refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
     try:
         booster = lightgbm.Booster(model_file=path)
-    except lightgbm.basic.LightGBMError as error:
+    except (lightgbm.basic.LightGBMError, ValueError) as error:  # ValueError: the JSON at its end is cut
         raise PackError(f"{path} is no LightGBM model: {error}") from error
     return _inspect(booster, sample, ())
 

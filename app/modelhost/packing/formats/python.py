@@ -3,6 +3,7 @@
 import platform
 from pathlib import Path
 
+from modelhost.models.runtimes.modules import reason_of
 from modelhost.models.runtimes.python import LoadError, load_class
 from modelhost.models.runtimes.returned import as_arrays
 from modelhost.packing.columns import column_inputs
@@ -29,7 +30,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         except ModelError as error:
             raise PackError(str(error)) from error
         except (Exception, SystemExit) as error:
-            reason = f"{type(error).__name__}: {error}{modules.place_of(error)}"
+            reason = f"{reason_of(error)}{modules.place_of(error)}"
             raise PackError(f"the model cannot predict the sample: {reason}") from error
 
     def save(_directory: Path) -> Saved:
