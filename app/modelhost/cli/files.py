@@ -8,17 +8,19 @@ import click
 
 
 class RegularFile(click.Path):
-    """A file that is there and has an end; not a folder, and no pipe, which might never be written to."""
+    """A file that is there and has an end: no pipe, which might never be written to; perhaps a folder."""
 
-    def __init__(self) -> None:
-        super().__init__(path_type=Path, exists=True, dir_okay=False)
+    def __init__(self, folders: bool = False) -> None:
+        super().__init__(path_type=Path, exists=True, dir_okay=folders)
 
     def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
         """The path; raises click.BadParameter."""
         path = super().convert(value, parameter, context)
-        if not Path(os.fsdecode(path)).is_file():
+        found = Path(os.fsdecode(path))
+        if not found.is_file() and not (self.dir_okay and found.is_dir()):
             self.fail(f"{click.format_filename(path)!r} is no regular file: write it to one first.", parameter, context)
         return path
 
 
 FILE = RegularFile()
+FILE_OR_FOLDER = RegularFile(folders=True)

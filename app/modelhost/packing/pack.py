@@ -25,10 +25,11 @@ from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
 from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
 from modelhost.packing.formats import open_source
+from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.sample_checks import refuse_unsendable
-from modelhost.packing.samples import read_sample
+from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Arrays
@@ -40,7 +41,7 @@ class Order:
 
     model: Path
     name: str
-    sample: Path
+    sample: Path | None  # None: the input example of a folder of MLflow's
     into: Path
     version: int | None = None
     description: str = ""
@@ -68,7 +69,9 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     with _scratch(order.into) as scratch:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
-        model = lay_out(directory, order.model, order.extra)
+        model = lay_out(
+            directory, order.model, [*order.extra, *(code_of(order.model) if is_folder(order.model) else [])]
+        )
         with importable(directory), hinting(directory, order.model):
             found = _pack(order, model, directory, say)
         target.parent.mkdir(exist_ok=True)
@@ -79,8 +82,9 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
 def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Fill `directory`, which has the extra files already, from the `model` file."""
     laid_out, modules = files_in(directory), set(sys.modules)
-    say(f"Reading {order.sample} and {order.model} ...")
-    sample = read_sample(order.sample).without(order.drop)
+    say(f"Reading {' and '.join(str(path) for path in (order.sample, order.model) if path)} ...")
+    sample, sample_name = _sample(order)
+    sample = sample.without(order.drop)
     refuse_unsendable(sample)
     source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
@@ -100,6 +104,7 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
 
     refuse_changes(directory, laid_out)
     manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
+    manifest["origin"]["sample"] = sample_name
     if manifest["format"] in ("python", "pickle"):
         source.notes += imported_from_elsewhere(modules, directory)
     say("Measuring, as `modelhost check` does ...")
@@ -117,6 +122,15 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
         "format": manifest["format"], "library": source.library, "kind": source.kind, "conversion": engine.told,
         "costs": costs, "notes": notes, "batching": shared or None,
     }  # fmt: skip
+
+
+def _sample(order: Order) -> tuple[Sample, str]:
+    """The rows, and the name of their file."""
+    if order.sample is not None:
+        return read_sample(order.sample), order.sample.name
+    if is_folder(order.model):
+        return sample_of(order.model)
+    raise PackError("give rows as the model takes them with --sample: only a folder of MLflow's brings its own")
 
 
 @contextmanager
@@ -205,7 +219,7 @@ def _write(directory: Path, order: Order, source: Source, engine: Engine, refere
 def _manifest(
     order: Order, source: Source, engine: Engine, saved: Saved, outputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": order.sample.name}
+    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": ""}
     if engine.told:
         origin["conversion"] = engine.told["said"]
     return {

@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from modelhost.packing.errors import PackError
+from modelhost.packing.formats.folders import refusal
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 
@@ -21,7 +22,13 @@ BOOSTED = {"catboost", "lightgbm", "xgboost"}  # each with an extra of its own, 
 
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
-    """The model in `path` with the sample as it takes it; raises PackError."""
+    """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError."""
+    if path.is_dir():
+        mlflow = load_format("mlflow")
+        if not mlflow.is_folder(path):
+            raise refusal(path)
+        opened: Source = mlflow.inspect(path, sample, allow_pickle)
+        return opened
     if not path.is_file():
         raise PackError(f"{path} is not a file: name the model's file")
     if path.suffix not in FORMATS:
