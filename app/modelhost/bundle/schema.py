@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -59,6 +59,7 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     nullable: bool = False
     default: Any = UNSET
     dtype: str = ""  # of the column in a data frame, where it is not the datatype's own, such as category
+    missing: str | UnsetType = UNSET  # what a model file that has no null is given for a missing text
 
 
 class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):

@@ -20,7 +20,7 @@ from modelhost.bundle.bundle import MANIFEST
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
-from modelhost.packing.conversion import Engine, choose_engine
+from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
 from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
@@ -33,6 +33,8 @@ from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Arrays
+
+ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
 
 @dataclass(frozen=True)
@@ -92,24 +94,24 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     if order.pure:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
-    engine = choose_engine(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(engine.predict, engine.batch)
+    candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
+    difference = difference_in_company(candidate.predict, candidate.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
             f"tolerance {tolerance:g}: the model's answers change that much with the rows sent together"
         )
     if order.ranges:
-        add_ranges(engine.inputs, source.batch)
+        add_ranges(candidate.inputs, source.batch)
 
     refuse_changes(directory, laid_out)
-    manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
+    manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
     manifest["origin"]["sample"] = sample_name
     if manifest["format"] in ("python", "pickle"):
         source.notes += imported_from_elsewhere(modules, directory)
     say("Measuring, as `modelhost check` does ...")
     costs = measure(directory)
-    shared = _batching(order, engine, costs["call_ms"], difference)
+    shared = _batching(order, candidate, costs["call_ms"], difference)
     tolerance = tolerance_for(shared.get("difference", difference), tolerance)
     measured = {
         "tolerance": tolerance,
@@ -117,10 +119,9 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
         **({"batching": shared} if shared else {}),
     }
     _write_manifest(directory, manifest | measured)
-    notes = source.notes + ([f"{sample.dropped} rows with empty cells were left out"] if sample.dropped else [])
     return {
-        "format": manifest["format"], "library": source.library, "kind": source.kind, "conversion": engine.told,
-        "costs": costs, "notes": notes, "batching": shared or None,
+        "format": manifest["format"], "library": source.library, "kind": source.kind,
+        "conversion": candidate.conversion, "costs": costs, "notes": source.notes, "batching": shared or None,
     }  # fmt: skip
 
 
@@ -178,37 +179,30 @@ def _check_pure(source: Source, reference: Arrays) -> None:
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, engine: Engine, timings: batching.Timings, difference: float) -> dict[str, Any]:
+def _batching(order: Order, candidate: Candidate, timings: batching.Timings, difference: float) -> dict[str, Any]:
     """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
-    most = max(difference, difference_in_company(engine.predict, engine.batch, rows))
+    most = max(difference, difference_in_company(candidate.predict, candidate.batch, rows))
     return {"max_rows": rows, "difference": float(f"{most:.1e}")}
 
 
-def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
+def _write(directory: Path, order: Order, source: Source, candidate: Candidate, reference: Arrays) -> dict[str, Any]:
     beside = files_in(directory) - {ENTRY}
-    saved = engine.save(directory)
+    saved = candidate.save(directory)
     if taken := beside & {saved.entry, *saved.others}:
         raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
-    tensors = list(engine.answers)
-    outputs = [
-        _output(name, tensor, engine.answers[tensor], source, order.labels)
-        for name, tensor in zip(reference, tensors, strict=True)
-    ]
-    recorded = {
-        name: reference[name].astype(engine.answers[tensor].dtype)
-        for name, tensor in zip(reference, tensors, strict=True)
-    }
-    sendable = engine.agreeing & _finite(source.batch) & _finite(recorded)
+    outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
+    recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
+    sendable = candidate.agreeing & ~_infinite(source.batch) & _finite(recorded)
     rows = choose_rows(recorded, sendable)
     if not rows:
         raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
-    (directory / "golden.json").write_bytes(write_examples(engine.inputs, source.batch, outputs, recorded, rows))
+    (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
-    manifest = _manifest(order, source, engine, saved, outputs) | {"version": int(directory.name)}
+    manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
     manifest["files"] = {
         file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in sorted(files_in(directory))
     }
@@ -217,21 +211,23 @@ def _write(directory: Path, order: Order, source: Source, engine: Engine, refere
 
 
 def _manifest(
-    order: Order, source: Source, engine: Engine, saved: Saved, outputs: list[dict[str, Any]]
+    order: Order, source: Source, candidate: Candidate, saved: Saved, outputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": ""}
-    if engine.told:
-        origin["conversion"] = engine.told["said"]
+    if candidate.conversion:
+        origin["conversion"] = candidate.conversion["said"]
     return {
         "name": order.name,
         "version": 0,
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"table": source.table} if saved.format in ESTIMATORS else {}),
+        **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if order.pure else {}),
         "files": {},
-        "inputs": engine.inputs,
+        "inputs": candidate.inputs,
         "outputs": outputs,
         "golden": "golden.json",
         "tolerance": order.tolerance,
@@ -240,11 +236,13 @@ def _manifest(
     }
 
 
-def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[str, ...]) -> dict[str, Any]:
+def _output(name: str, array: Any, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:
     found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
-    if tensor != name:
+    if (tensor := candidate.tensors.get(name, name)) != name:
         found["tensor"] = tensor
-    if name == "label" and (names := labels or source.labels):
+    if name == "label" and candidate.labels:
+        found |= {"labels": list(candidate.labels)}
+    elif name == "label" and (names := labels or source.labels):
         if array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() < len(names):
             raise PackError(
                 f"--labels: {len(names)} names cannot stand for the model's labels {sorted(set(array.tolist()))}"
@@ -256,11 +254,18 @@ def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[st
 
 
 def _finite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
-    finite = [
-        np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values() if array.dtype.kind == "f"
-    ]
-    return np.logical_and.reduce(finite) if finite else True
+    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry as a number."""
+    return ~_rows_with(arrays, lambda array: ~np.isfinite(array))
+
+
+def _infinite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows with infinity; NaN is a missing value, and goes as null."""
+    return _rows_with(arrays, np.isinf)
+
+
+def _rows_with(arrays: Arrays, wrong: Callable[[Any], Any]) -> Any:
+    found = [wrong(array).reshape(len(array), -1).any(axis=1) for array in arrays.values() if array.dtype.kind == "f"]
+    return np.logical_or.reduce(found) if found else np.zeros(len(next(iter(arrays.values()))), bool)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:
