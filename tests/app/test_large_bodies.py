@@ -43,14 +43,7 @@ def client(bundles: Bundles, image_bundle: Path) -> FlaskClient:
 
 @pytest.mark.parametrize(
     "url",
-    [
-        "/",
-        "/models/echo/predict",
-        "/v1/models/echo:predict",
-        "/v2/models/echo/infer",
-        "/invocations",
-        "/models/echo/stream",
-    ],
+    ["/", "/models/echo/predict", "/v1/models/echo:predict", "/v2/models/echo/infer", "/invocations"],
 )
 def test_an_error_of_a_model_with_large_inputs_is_small_and_says_where_the_example_is(
     client: FlaskClient, url: str

@@ -168,7 +168,7 @@ def test_a_nan_in_a_binary_tensor_reaches_the_model_and_an_infinity_does_not(peo
     for values, said in (
         ((np.inf, 1, 0), "age in row 0 must be a number from 0 to 120 or null, not inf."),
         ((1, np.nan, 0), "income in row 0 must be a number that fits FP32, not nan: this model takes no missing value"),
-        ((1, 1, 0.5), "member in row 0 must be true or false or null, not 0.5."),
+        ((1, 1, 0.5), "member in row 0 must be true, false or null, not 0.5."),
     ):
         answer = ask(*values)
         assert answer.status_code == 400
@@ -200,8 +200,8 @@ def test_an_empty_cell_of_text_is_missing_only_where_it_may_be(houses: FlaskClie
         ({"income": 1, "age": "old"}, "age", 'age must be a number from 0 to 120 or null, not "old".'),
         ({"income": 1, "age": 121}, "age", "age must be a number from 0 to 120 or null, not 121."),
         ({"income": True}, "income", "income must be a number that fits FP32, not true."),
-        ({"income": 1, "member": 2}, "member", "member must be true or false or null, not 2."),
-        ({"income": 1, "member": "yes"}, "member", 'member must be true or false or null, not "yes".'),
+        ({"income": 1, "member": 2}, "member", "member must be true, false or null, not 2."),
+        ({"income": 1, "member": "yes"}, "member", 'member must be true, false or null, not "yes".'),
         ({"numbers": [1, None, 0]}, "numbers[1]", "not null: this model takes no missing value here."),
         ({"numbers": None}, "numbers", "numbers must be a list of 3 numbers, not null."),
         ({"age": 4}, "income", "income is missing: send a number that fits FP32."),
@@ -304,7 +304,7 @@ def test_the_schema_says_what_may_be_missing(people: FlaskClient) -> None:
     assert features[1] == {"name": "income"}
     page = people.get("/", headers={"Accept": "text/html"}).text
     assert "a number from 0 to 120 or null; may be left out, which means null" in page
-    assert "true or false or null; may be left out, which means false" in page
+    assert "true, false or null; may be left out, which means false" in page
 
 
 def test_what_the_schema_allows_is_answered_and_nothing_else(people: FlaskClient) -> None:

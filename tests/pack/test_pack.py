@@ -333,14 +333,14 @@ def test_what_is_no_model_is_told_of(invoke: Invoke, tmp_path: Path) -> None:
     Path("cut.txt").write_text("tree\n")
     Path("cut.ubj").write_text("{")
     Path("cut.cbm").write_text("CBM1")
-    Path("model.h5").write_text("")
+    Path("model.model").write_text("")
     for file, said in (
         ("dict.joblib", "holds a dict, which can neither predict nor transform"),
         ("cut.onnx", "cut.onnx cannot be loaded"),
         ("cut.txt", "cut.txt is no LightGBM model"),
         ("cut.ubj", "cut.ubj is no XGBoost model"),
         ("cut.cbm", "cut.cbm is no CatBoost model"),
-        ("model.h5", "has a suffix that is not known: use one of .onnx"),
+        ("model.model", "has a suffix that is not known: use one of .onnx"),
     ):
         result = invoke("pack", file, "--name", "m", "--sample", sample)
         assert result.code == 1

@@ -45,6 +45,7 @@ WRITE = {
     "nullable": "true (null is a value that the model takes) or false",
     "default": "the value of a field that a request leaves out, or leave this out",
     "dtype": "a pandas dtype such as category, or leave it out",
+    "rows": "one (the model takes one row a call), or leave it out",
     "missing": "the text that stands for a missing one in the model file, or leave it out",
     "table": "one of matrix, frame, column, or leave it out",
     "libraries": "a list of " + ", ".join(get_args(Library)),

@@ -107,6 +107,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
     golden: str
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
+    rows: Literal["", "one"] = ""  # how many the model takes a call: any number, or one
     table: Table = ""  # how an estimator takes the rows: an array, a data frame, or the only input's values
     libraries: tuple[Library, ...] = ()  # that the model needs beside its format's
     allow_pickle: bool = False  # a pickle runs whatever its maker put in

@@ -25,6 +25,8 @@ def contradictions(manifest: Manifest) -> list[Violation]:
         if manifest.allow_pickle:
             instead = f"false: nothing is unpickled for the format {manifest.format}"
         found.append(("allow_pickle", manifest.allow_pickle, instead))
+    if manifest.rows == "one" and manifest.batching:
+        found.append(("batching", manifest.batching.max_rows, "nothing: with rows: one, requests cannot share a call"))
     sent = [name for tensor in manifest.inputs for name in names_sent(tensor)]
     for field, names in (("inputs", sent), ("outputs", [o.name for o in manifest.outputs])):
         twice = next((name for name in names if names.count(name) > 1), None)

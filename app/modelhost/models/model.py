@@ -56,10 +56,13 @@ class Model:
     def predict(self, inputs: Arrays) -> Arrays:
         """Outputs by name, each (rows, *shape), for `inputs` by name, each (rows, *shape).
 
-        Raises ModelError where the model raises, or returns what the schema does not say.
+        Raises ModelError where the model raises, or returns what the schema does not say; ClientError where a
+        runtime says that the request is at fault.
         """
         try:
             returned = self._runtime.predict(self._fed(inputs))
+        except (ClientError, ModelError):
+            raise
         except Exception as error:
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
         return self._taken(returned, inputs, "predict")
@@ -92,7 +95,7 @@ class Model:
             chunks = iter(self._stream(self._fed(inputs)))
             for returned in chunks:
                 yield self._taken(returned, inputs, "stream")
-        except ModelError:
+        except (ClientError, ModelError):
             raise
         except Exception as error:
             raise ModelError(f"stream raised {type(error).__name__}: {error}") from error
@@ -125,7 +128,8 @@ class Model:
             read = [read_record(self.inputs, example.inputs) for example in examples]
             answers = [self._as_client_sees(arrays)[0] for arrays in read]
             together: list[Any] = [None] * len(read)
-            for places in grouped(read):  # those of one size: others cannot be in one batch
+            alone = self.manifest.rows == "one"  # answers of two rows need not be of one size
+            for places in [[n] for n in range(len(read))] if alone else grouped(read):  # others fit in no one batch
                 rows = self._as_client_sees(stack([read[place] for place in places]))
                 for place, row in zip(places, rows, strict=True):
                     together[place] = row

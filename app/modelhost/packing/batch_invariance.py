@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import Array, Arrays
 
@@ -18,6 +19,10 @@ def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, ro
     rows. Raises PackError where a label changes, or a number by more than 1 %: then rows are mixed up, or
     normalised together.
     """
+    groups = ragged.by_size(batch)
+    if len(groups) > 1:  # rows of other sizes are in no company
+        return max(difference_in_company(predict, group, rows) for _, group in groups)
+    ((_, batch),) = groups
     company = {name: array[np.arange(rows) % len(array)] for name, array in batch.items()}
     places = np.unique(np.linspace(0, rows - 1, ROWS).astype(int))
     together = predict(company)

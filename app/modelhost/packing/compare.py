@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.payload.datatypes import Array, Arrays
 
 # An output that tells how sure the model is of its label, so that a tie is known as one.
@@ -62,3 +63,10 @@ def _tied(answers: Arrays, rows: int, tolerance: float) -> Array:
         return np.asarray(np.abs(certainty.reshape(rows)) <= tolerance)
     highest = np.sort(certainty.reshape(rows, -1), axis=1)[:, -2:]
     return np.asarray(highest[:, 1] - highest[:, 0] <= tolerance)
+
+
+def same(left: Array, right: Array) -> bool:
+    """Whether two arrays of answers are equal, NaN being equal to NaN."""
+    if ragged.is_ragged(left):
+        return len(left) == len(right) and all(map(same, left, map(np.asarray, right)))
+    return np.array_equal(left, right, equal_nan=left.dtype.kind == "f")

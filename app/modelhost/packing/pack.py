@@ -18,8 +18,9 @@ import yaml
 
 from modelhost.bundle.bundle import MANIFEST
 from modelhost.models.runtimes.modules import importable
-from modelhost.packing import batching
+from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
+from modelhost.packing.compare import same
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
@@ -32,7 +33,7 @@ from modelhost.packing.sample_checks import refuse_unsendable
 from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
@@ -57,6 +58,7 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -95,7 +97,7 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(candidate.predict, candidate.batch)
+    difference = 0.0 if source.rows == "one" else difference_in_company(candidate.predict, candidate.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
@@ -109,19 +111,20 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     manifest["origin"]["sample"] = sample_name
     if manifest["format"] in ("python", "pickle"):
         source.notes += imported_from_elsewhere(modules, directory)
-    say("Measuring, as `modelhost check` does ...")
-    costs = measure(directory)
-    shared = _batching(order, candidate, costs["call_ms"], difference)
-    tolerance = tolerance_for(shared.get("difference", difference), tolerance)
-    measured = {
-        "tolerance": tolerance,
-        "objectives": _objectives(costs),
-        **({"batching": shared} if shared else {}),
-    }
+    costs: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
+    if order.measure:
+        say("Measuring, as `modelhost check` does ...")
+        costs = measure(directory)
+        if shared := _batching(order, source, candidate, costs["call_ms"], difference):
+            measured = {"batching": shared}
+            tolerance = tolerance_for(shared["difference"], tolerance)
+        measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
     _write_manifest(directory, manifest | measured)
     return {
         "format": manifest["format"], "library": source.library, "kind": source.kind,
-        "conversion": candidate.conversion, "costs": costs, "notes": source.notes, "batching": shared or None,
+        "conversion": candidate.conversion, "costs": costs, "notes": source.notes,
+        "batching": measured.get("batching"),
     }  # fmt: skip
 
 
@@ -175,12 +178,18 @@ def _reference(source: Source) -> Arrays:
 def _check_pure(source: Source, reference: Arrays) -> None:
     """--pure is a promise; one that the sample breaks at once is refused."""
     for name, array in source.predict(source.batch).items():
-        if not np.array_equal(array, reference[name], equal_nan=reference[name].dtype.kind == "f"):
+        if not same(np.asarray(array), reference[name]):
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, candidate: Candidate, timings: batching.Timings, difference: float) -> dict[str, Any]:
-    """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
+def _batching(
+    order: Order, source: Source, candidate: Candidate, timings: batching.Timings, difference: float
+) -> dict[str, Any]:
+    """What model.yaml says of sharing calls: nothing where it does not pay, was not wanted, or cannot be."""
+    if source.rows == "one":
+        if order.batching:
+            raise PackError("--batching: the model takes one row a call, so requests cannot share one: leave it out")
+        return {}
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
@@ -195,19 +204,26 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
         raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
     outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
-    sendable = candidate.agreeing & ~_infinite(source.batch) & _finite(recorded)
-    rows = choose_rows(recorded, sendable)
+    sendable = candidate.agreeing & ~_infinite(source.batch)
+    # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
+    rows = choose_rows(recorded, sendable & _finite(recorded)) or choose_rows(recorded, sendable)
     if not rows:
-        raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
+        raise PackError(
+            "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
+            "(-1e9 does for a mask), or is answered otherwise by the bundle"
+        )
     (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
-    manifest["files"] = {
-        file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in sorted(files_in(directory))
-    }
+    manifest["files"] = {file: _digest(directory / file) for file in sorted(files_in(directory))}
     _write_manifest(directory, manifest)
     return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _manifest(
@@ -222,6 +238,7 @@ def _manifest(
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"rows": source.rows} if source.rows else {}),
         **({"table": source.table} if saved.format in ESTIMATORS else {}),
         **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
@@ -237,7 +254,7 @@ def _manifest(
 
 
 def _output(name: str, array: Any, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:
-    found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
+    found = {"name": name, "datatype": datatype_of(array), "shape": source.shapes.get(name, ragged.row_shape(array))}
     if (tensor := candidate.tensors.get(name, name)) != name:
         found["tensor"] = tensor
     if name == "label" and candidate.labels:
@@ -253,19 +270,24 @@ def _output(name: str, array: Any, source: Source, candidate: Candidate, labels:
     return found
 
 
-def _finite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry as a number."""
-    return ~_rows_with(arrays, lambda array: ~np.isfinite(array))
-
-
 def _infinite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows with infinity; NaN is a missing value, and goes as null."""
-    return _rows_with(arrays, np.isinf)
+    """(rows,) bool: the rows with an infinity. A NaN is another thing: it may be a missing value."""
+    return ~_all_in_row(arrays, lambda numbers: ~np.isinf(numbers))
 
 
-def _rows_with(arrays: Arrays, wrong: Callable[[Any], Any]) -> Any:
-    found = [wrong(array).reshape(len(array), -1).any(axis=1) for array in arrays.values() if array.dtype.kind == "f"]
-    return np.logical_or.reduce(found) if found else np.zeros(len(next(iter(arrays.values()))), bool)
+def _finite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
+    return _all_in_row(arrays, np.isfinite)
+
+
+def _all_in_row(arrays: Arrays, holds: Callable[[Array], Any]) -> Any:
+    """(rows,) bool: the rows of which `holds` says so of every float in them."""
+    found = [
+        np.array([row.dtype.kind != "f" or bool(holds(row).all()) for row in rows])
+        for array in arrays.values()
+        for rows in [array if ragged.is_ragged(array) else array.reshape(len(array), -1)]
+    ]
+    return np.logical_and.reduce(found)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:

@@ -1,5 +1,7 @@
 """What no model can be packed with: columns that a request could not carry."""
 
+import numpy as np
+
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import datatype_of
@@ -24,6 +26,8 @@ def refuse_unsendable(sample: Sample) -> None:
 
 
 def _problem(value: object) -> str:
+    if isinstance(value, np.ndarray):  # a row of a size of its own
+        return next(filter(None, map(_problem, value.ravel().tolist())), "") if value.dtype.kind == "O" else ""
     if isinstance(value, dict | list):
         kind = "objects" if isinstance(value, dict) else "lists of several lengths"
         instead = "give each of its fields a column of its own, or JSON text that a Python class parses"

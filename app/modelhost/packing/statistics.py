@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.payload.datatypes import Array, Arrays
 
 MOST_VALUES = 50
@@ -27,9 +28,10 @@ def describe(rows: int, inputs: list[dict[str, Any]], batch: Arrays, outputs: Ar
 
 def distribution(array: Array) -> dict[str, Any]:
     """Of all elements: count, and either moments and deciles, or how often each value is there."""
+    array = ragged.elements(array)
     if array.dtype.kind in "ifu" and array.size:
         numbers = array.astype(np.float64).ravel()
-        with np.errstate(invalid="ignore", over="ignore"):  # of infinite numbers, neither is a number
+        with np.errstate(over="ignore", invalid="ignore"):  # of 1e300, or infinite: null in JSON
             return {
                 "count": numbers.size,
                 "mean": float(numbers.mean()),

@@ -17,8 +17,8 @@ JSON = "application/json"
 # zlib's window bits, by Content-Encoding (RFC 9110, 8.4.1). "deflate" is zlib's format there.
 WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
-# A string, to its end or that of the body, so that each byte is looked at once; or a NaN outside of any.
-STRING_OR_NAN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|NaN', re.DOTALL)
+# All up to the next NaN that is outside of any string, or to the end: each byte is looked at once.
+UP_TO_NAN = re.compile(rb'((?:[^"N]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?|N(?!aN))*+)(NaN|\Z)', re.DOTALL)
 
 WORTH_COMPRESSING = 1024  # bytes: what is shorter fits into one packet anyway
 
@@ -51,7 +51,7 @@ def parse_json(body: bytes | memoryview) -> Any:
         except orjson.JSONDecodeError as error:
             if error.doc[error.pos : error.pos + 3] != "NaN":
                 raise
-            return orjson.loads(STRING_OR_NAN.sub(_null_for_nan, bytes(body)))
+            return orjson.loads(UP_TO_NAN.sub(_null_for_nan, bytes(body)))
     except orjson.JSONDecodeError as error:
         where = f"{error.msg}, at line {error.lineno} column {error.colno}"
         message = f"The body is not JSON ({where}): send JSON, as in `example`."
@@ -95,7 +95,7 @@ def compress(body: bytes, environ: Environ) -> tuple[bytes, str]:
 
 
 def _null_for_nan(found: re.Match[bytes]) -> bytes:
-    return b"null" if found[0] == b"NaN" else found[0]
+    return found[1] + b"null" if found[2] else found[1]
 
 
 def _decompress(body: bytes, encoding: str, limit: int) -> bytes:

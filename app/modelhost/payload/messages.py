@@ -31,9 +31,11 @@ def expected(schema: Input, index: tuple[int, ...] = ()) -> str:
     """What belongs in the element at `index` of a row, such as "an integer from 0 to 4 or null"."""
     field: Input | Feature = schema.features[index[0]] if schema.features else schema
     text = _element(schema, field)
-    if field.nullable:
-        text += ", or null" if "," in text else " or null"
-    return text
+    if not field.nullable:
+        return text
+    if text == NOUNS["b"]:
+        return "true, false or null"
+    return text + (", or null" if "," in text else " or null")
 
 
 def expected_row(schema: Input) -> str:

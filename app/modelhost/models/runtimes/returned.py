@@ -213,7 +213,7 @@ def _of_pandas(value: Any) -> bool:
 
 
 def _ragged(name: str) -> ModelError:
-    instead = "pad them to one length, join them to one text, or answer one row at a time (--one-row)"
+    instead = "pad them to one length, join them to one text, or have one row a call (rows = 'one' in the class)"
     return _refusal(name, f"has rows of several lengths, which are no array: {instead}")
 
 

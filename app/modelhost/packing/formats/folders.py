@@ -53,11 +53,12 @@ KINDS = (
 )
 
 
-def refusal(path: Path) -> PackError:
-    """The error for a bare folder, which shows the class that would serve it."""
+def refusal(path: Path, other: PackError | None = None) -> PackError:
+    """The error for a bare folder, with the class that would serve it; after the `other` way, if there is one."""
     kind, _, source = next(each for each in KINDS if (path / each[1]).exists())
     shown = source.format(name=path.absolute().name)
+    first = f"{other}\nOr write" if other else f"{path} is {kind}: write"
     return PackError(
-        f"{path} is {kind}: write a Python class that loads it, and give the folder with --with:\n{shown}\n"
+        f"{first} a Python class that loads it, and give the folder with --with:\n{shown}\n"
         f"    # modelhost pack model.py --with {path} --name NAME --sample rows.csv"
     )
