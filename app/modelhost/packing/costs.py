@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -99,8 +98,14 @@ def _resident_mb() -> float:
     try:
         fields = Path("/proc/self/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:  # not Linux: the most it ever was
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    except OSError:  # not Linux
+        pass
+    try:
+        import resource  # not on Windows either
+    except ImportError:
+        return 0.0
+    # The most it ever was; in kilobytes but for macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":

@@ -98,7 +98,7 @@ def _hint(error: BaseException | None, directory: Path, folder: Path) -> str:
         if isinstance(error, ModuleNotFoundError) and error.name:
             top = error.name.partition(".")[0]
             found = [path for path in (folder / f"{top}.py", folder / top) if path.exists()]
-            return f"add --with {found[0]}" if found else ""
+            return f"{found[0]} is there, so add --with {found[0]}" if found else ""
         if isinstance(error, FileNotFoundError) and error.filename:
             return _hint_of_file(Path(os.fsdecode(error.filename)), directory, folder)
         error = error.__cause__ or error.__context__

@@ -110,10 +110,10 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
         raise PackError(f"{model} is a folder, not the model file of {folder.flavor}: save the model anew")
     estimator = _estimator(folder, model)
     if estimator is not None:
-        source: Source = load_format(folder.flavor).inspect_estimator(estimator, sample)
+        source: Source = load_format("estimator").inspect_loaded(estimator, path, sample, allow_pickle, [])
     else:
-        known = FORMATS.get(model.suffix, "sklearn")
-        source = load_format(known if known == "sklearn" else folder.flavor).inspect(model, sample, allow_pickle)
+        own = FORMATS.get(model.suffix) == "estimator" or folder.flavor == "sklearn"
+        source = load_format("estimator" if own else folder.flavor).inspect(model, sample, allow_pickle)
     source.notes.append(f"opened {model.name}, which {MLMODEL} names as its model of {folder.flavor}")
     return source
 
@@ -136,7 +136,7 @@ def _estimator(folder: Folder, model: Path) -> Any:
     name = noted.rpartition(".")[2]
     if folder.flavor not in ("xgboost", "catboost") or name in ("", "Booster", "CatBoost"):
         return None
-    if FORMATS.get(model.suffix) == "sklearn":
+    if FORMATS.get(model.suffix) == "estimator":
         return None
     load_format(folder.flavor)  # tells of a library that is missing
     library: Any = __import__(folder.flavor)
@@ -183,7 +183,10 @@ def _rows(example: Any, columns: list[dict[str, Any]]) -> tuple[Any, str]:
         return [
             {k: float(v) if k in floats and type(v) is int else v for k, v in row.items()} for row in example
         ], ".json"
-    return np.array(example, dtypes.get("") or dtypes.get(None)), ".npy"
+    array = np.array(example, dtypes.get("") or dtypes.get(None))
+    if not array.ndim:
+        raise PackError("it has no rows")
+    return array, ".npy"
 
 
 @contextlib.contextmanager
