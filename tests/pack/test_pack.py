@@ -141,7 +141,7 @@ def test_a_model_that_no_converter_knows_is_refused_with_the_type_and_kept_as_a_
     refused = pack(train("waves"))
     assert refused.code == 1
     assert "the model holds code of others (steps.Waves)" in refused.json["error"]
-    assert list(Path("models").iterdir()) == [], "a failure leaves nothing behind"
+    assert not list(Path().glob("models/*")), "a failure leaves nothing behind"
 
     found = pack(train("waves"), "--allow-pickle").ok().json
     assert found["format"] == "pickle"

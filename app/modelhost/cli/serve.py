@@ -97,7 +97,10 @@ def _refuse_taken(bind: str) -> None:
 
     Settings.from_environment({"MODELHOST_BIND": bind})
     with contextlib.suppress(OSError):
-        ask(bind, "/healthz")
+        try:
+            ask(bind, "/healthz")
+        except UnicodeError:
+            raise CommandError(f"--bind {bind}: there is no such host: write for example 127.0.0.1:8000") from None
         raise CommandError(f"another server answers at {bind}: end it, or choose another --bind")
 
 

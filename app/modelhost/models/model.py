@@ -13,7 +13,7 @@ from modelhost.models.runtimes import Runtime, open_runtime
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, shorten
+from modelhost.payload.messages import as_json, brief, shorten
 from modelhost.payload.outputs import OutputWriter
 from modelhost.payload.records import read_record
 
@@ -29,7 +29,7 @@ class Model:
         self.version = bundle.version
         self.digest = bundle.digest
         # As JSON, since a large one takes many times as much as Python's lists.
-        self.example_json = orjson.dumps(bundle.examples[0].inputs)
+        self.example_json = as_json(bundle.examples[0].inputs)
         self.example_outputs, _ = shorten(bundle.examples[0].outputs)
         self.shown_examples: dict[str, tuple[Any, bool]] = {}  # by protocol, see Protocol.shown_example
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
@@ -61,7 +61,7 @@ class Model:
         """
         try:
             returned = self._runtime.predict(self._fed(inputs))
-        except ClientError:
+        except (ClientError, ModelError):
             raise
         except Exception as error:
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error

@@ -52,5 +52,9 @@ def _difference(left: Array, right: Array) -> float:
     if left.dtype.kind != "f":
         return 0.0 if bool((left.astype(object) == right.astype(object)).all()) else float("inf")
     left, right = left.astype(np.float64), right.astype(np.float64)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
     scale = np.maximum(1, np.maximum(np.abs(left), np.abs(right)))
-    return float(np.nanmax(np.abs(left - right) / scale, initial=0))
+    with np.errstate(invalid="ignore"):
+        found = np.where(same, 0.0, np.abs(left - right) / scale)
+    # Infinite on one side, or of the other sign; or not a number on one side alone.
+    return float(np.nan_to_num(found, nan=np.inf).max(initial=0))

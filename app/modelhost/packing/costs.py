@@ -3,7 +3,6 @@
 import itertools
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -26,7 +25,8 @@ def measure(directory: Path) -> dict[str, Any]:
     JSON to JSON, without HTTP; call_ms has by rows what a call of the model takes (see batching.py).
     Raises BundleError where the server would refuse the bundle.
     """
-    command = [sys.executable, "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
+    # -P: what lies in the current directory is importable nowhere else.
+    command = [sys.executable, "-P", "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
     one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as gunicorn_conf.py has it
     ended = subprocess.run(command, env={**os.environ, **one_thread}, capture_output=True, text=True, check=False)
     try:
@@ -98,8 +98,14 @@ def _resident_mb() -> float:
     try:
         fields = Path("/proc/self/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:  # not Linux: the most it ever was
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    except OSError:  # not Linux
+        pass
+    try:
+        import resource  # not on Windows either
+    except ImportError:
+        return 0.0
+    # The most it ever was; in kilobytes but for macOS.
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":

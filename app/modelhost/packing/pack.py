@@ -4,8 +4,10 @@ import hashlib
 import math
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,16 +17,20 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
+from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
 from modelhost.packing.compare import same
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
+from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
 from modelhost.packing.formats import open_source
+from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.ranges import add_ranges
-from modelhost.packing.samples import read_sample
+from modelhost.packing.sample_checks import refuse_unsendable
+from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Array, Arrays
@@ -38,7 +44,7 @@ class Order:
 
     model: Path
     name: str
-    sample: Path
+    sample: Path | None  # None: the input example of a folder of MLflow's
     into: Path
     version: int | None = None
     description: str = ""
@@ -64,9 +70,27 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     target = order.into / order.name / str(version)
     if target.exists():
         raise PackError(f"{target} exists, and a version never changes: leave --version out to get the next")
-    say(f"Reading {order.sample} and {order.model} ...")
-    sample = read_sample(order.sample).without(order.drop)
-    source = open_source(order.model, sample, order.allow_pickle)
+    with _scratch(order.into) as scratch:
+        directory = scratch / order.name / str(version)
+        directory.mkdir(parents=True)
+        model = lay_out(
+            directory, order.model, [*order.extra, *(code_of(order.model) if is_folder(order.model) else [])]
+        )
+        with importable(directory), hinting(directory, order.model):
+            found = _pack(order, model, directory, say)
+        target.parent.mkdir(exist_ok=True)
+        os.rename(directory, target)
+    return {"bundle": str(target), "name": order.name, "version": version, **found}
+
+
+def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Fill `directory`, which has the extra files already, from the `model` file."""
+    laid_out, modules = files_in(directory), set(sys.modules)
+    say(f"Reading {' and '.join(str(path) for path in (order.sample, order.model) if path)} ...")
+    sample, sample_name = _sample(order)
+    sample = sample.without(order.drop)
+    refuse_unsendable(sample)
+    source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)
     if order.pure:
@@ -82,30 +106,50 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     if order.ranges:
         add_ranges(candidate.inputs, source.batch)
 
-    scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=_made(order.into)))
-    try:
-        directory = scratch / order.name / str(version)
-        directory.mkdir(parents=True)
-        manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
-        costs: dict[str, Any] = {}
-        measured: dict[str, Any] = {}
-        if order.measure:
-            say("Measuring, as `modelhost check` does ...")
-            costs = measure(directory)
-            if shared := _batching(order, source, candidate, costs["call_ms"], difference):
-                measured = {"batching": shared}
-                tolerance = tolerance_for(shared["difference"], tolerance)
-            measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
-        _write_manifest(directory, manifest | measured)
-        target.parent.mkdir(exist_ok=True)
-        os.rename(directory, target)
-    finally:
-        shutil.rmtree(scratch)
+    refuse_changes(directory, laid_out)
+    manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
+    manifest["origin"]["sample"] = sample_name
+    if manifest["format"] in ("python", "pickle"):
+        source.notes += imported_from_elsewhere(modules, directory)
+    costs: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
+    if order.measure:
+        say("Measuring, as `modelhost check` does ...")
+        costs = measure(directory)
+        if shared := _batching(order, source, candidate, costs["call_ms"], difference):
+            measured = {"batching": shared}
+            tolerance = tolerance_for(shared["difference"], tolerance)
+        measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
+    _write_manifest(directory, manifest | measured)
     return {
-        "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
-        "library": source.library, "kind": source.kind, "conversion": candidate.conversion, "costs": costs,
-        "notes": source.notes, "batching": measured.get("batching"),
+        "format": manifest["format"], "library": source.library, "kind": source.kind,
+        "conversion": candidate.conversion, "costs": costs, "notes": source.notes,
+        "batching": measured.get("batching"),
     }  # fmt: skip
+
+
+def _sample(order: Order) -> tuple[Sample, str]:
+    """The rows, and the name of their file."""
+    if order.sample is not None:
+        return read_sample(order.sample), order.sample.name
+    if is_folder(order.model):
+        return sample_of(order.model)
+    raise PackError("give rows as the model takes them with --sample: only a folder of MLflow's brings its own")
+
+
+@contextmanager
+def _scratch(into: Path) -> Iterator[Path]:
+    """A directory beside the bundles, gone afterwards; and so is `into` if nothing came of it."""
+    made = [path for path in (into, *into.parents) if not path.exists()]
+    into.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=into)).absolute()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
 
 
 def next_version(model: Path) -> int:
@@ -117,9 +161,13 @@ def next_version(model: Path) -> int:
 def _reference(source: Source) -> Arrays:
     try:
         answers = {name: np.asarray(array) for name, array in source.predict(source.batch).items()}
+    except PackError:
+        raise
     except Exception as error:  # the trainer's own model: whatever it raises, it says why
         reason = f"{type(error).__name__}: {error}"
         raise PackError(f"the model cannot predict the sample: {reason}") from error
+    if not answers:
+        raise PackError("the model returned no output: return a dict with one at least")
     rows = len(next(iter(source.batch.values())))
     for name, array in answers.items():
         if array.shape[:1] != (rows,):
@@ -150,12 +198,10 @@ def _batching(
 
 
 def _write(directory: Path, order: Order, source: Source, candidate: Candidate, reference: Arrays) -> dict[str, Any]:
+    beside = files_in(directory) - {ENTRY}
     saved = candidate.save(directory)
-    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry, *saved.others}
-    for extra in order.extra:
-        if extra.name in taken:
-            raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
-        shutil.copyfile(extra, directory / extra.name)
+    if taken := beside & {saved.entry, *saved.others}:
+        raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
     outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
     sendable = candidate.agreeing & ~_infinite(source.batch)
@@ -170,9 +216,7 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
-    manifest["files"] = {
-        path.relative_to(directory).as_posix(): _digest(path) for path in sorted(directory.rglob("*")) if path.is_file()
-    }
+    manifest["files"] = {file: _digest(directory / file) for file in sorted(files_in(directory))}
     _write_manifest(directory, manifest)
     return manifest
 
@@ -185,7 +229,7 @@ def _digest(path: Path) -> str:
 def _manifest(
     order: Order, source: Source, candidate: Candidate, saved: Saved, outputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": order.sample.name}
+    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": ""}
     if candidate.conversion:
         origin["conversion"] = candidate.conversion["said"]
     return {
@@ -257,8 +301,3 @@ def _objectives(costs: dict[str, float]) -> dict[str, float]:
 def _write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
     text = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
+from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
@@ -67,7 +68,11 @@ class Source:
 
 
 def datatype_of(array: Array) -> str:
-    """The datatype of an array in the protocol's words; text of any kind is BYTES."""
+    """The datatype of an array in the protocol's words; text of any kind is BYTES. Raises PackError."""
     if ragged.is_ragged(array):
         return datatype_of(array[0])
-    return "BYTES" if array.dtype.kind in "UO" else DATATYPES[np.dtype(array.dtype)]
+    if array.dtype.kind in "UO":
+        return "BYTES"
+    if array.dtype not in DATATYPES:
+        raise PackError(f"values of the type {array.dtype} cannot be sent: give numbers, booleans or text instead")
+    return DATATYPES[np.dtype(array.dtype)]

@@ -7,6 +7,7 @@ from types import ModuleType
 from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import foreign
+from modelhost.packing.formats.folders import refusal
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 
@@ -26,8 +27,14 @@ BOOSTED = {"catboost": "CatBoost", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
-    """The model in `path` with the sample as it takes it; raises PackError."""
-    if (error := foreign.instead(path)) is not None:
+    """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError."""
+    if path.is_dir() and (path / "MLmodel").is_file():
+        opened: Source = load_format("mlflow").inspect(path, sample, allow_pickle)
+        return opened
+    error = foreign.instead(path)
+    if path.is_dir():
+        raise refusal(path, error)
+    if error is not None:
         raise error
     if not path.is_file():
         raise PackError(f"{path} is not a file: name the model's file")

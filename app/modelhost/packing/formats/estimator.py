@@ -38,6 +38,11 @@ UNNAMED = "X does not have valid feature names"  # scikit-learn's warning about 
 def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     """The estimator in `path`, whatever its library."""
     loaded, notes = _load(path)
+    return inspect_loaded(loaded, path, sample, allow_pickle, notes)
+
+
+def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, notes: list[str]) -> Source:
+    """As `inspect`, of an estimator that was read from `path` already."""
     package = type(loaded).__module__.partition(".")[0]
     if package in BOOSTED and not hasattr(loaded, "get_params"):
         source: Source = load_format(package).inspect_booster(loaded, sample)
@@ -45,11 +50,8 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     estimator = single_thread.of(getattr(loaded, "best_estimator_", loaded))
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
-    notes = (
-        []
-        if estimator is loaded
-        else [f"the best estimator of a {type(loaded).__name__}, which is what it predicts by"]
-    )
+    if estimator is not loaded:
+        notes.append(f"the best estimator of a {type(loaded).__name__}, which is what it predicts by")
     return _inspect(estimator, sample, allow_pickle, path, notes)
 
 
