@@ -45,6 +45,7 @@ WRITE = {
     "default": "the value of a field that a request leaves out, or leave this out",
     "dtype": "a pandas dtype such as category, or leave it out",
     "table": "one of matrix, frame, column, or leave it out",
+    "requirements": "the lock file of further packages, requirements.lock, or leave it out",
     "libraries": "a list of " + ", ".join(get_args(Library)),
     "categories": "a list of the allowed values, such as [red, green]",
     "labels": "a list of names such as [setosa, versicolor]",

@@ -100,6 +100,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
     table: Table = ""  # how an estimator takes the rows: an array, a data frame, or the only input's values
     libraries: tuple[Library, ...] = ()  # that the model needs beside its format's
+    requirements: str = ""  # the lock file of what else the image has to install for the model
     allow_pickle: bool = False  # a pickle runs whatever its maker put in
     objectives: Objectives = Objectives()
     batching: Batching | None = None  # None: each request is a call of its own

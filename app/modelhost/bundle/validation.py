@@ -4,14 +4,17 @@ from typing import Any
 
 from modelhost.bundle.schema import Feature, Input, Manifest
 
+OPTIONAL = {"requirements", "statistics"}  # files that a bundle may do without
+
 
 def contradictions(manifest: Manifest) -> list[tuple[str, object, str]]:
     """Rules across fields that `manifest` breaks: (field, value found, what to write instead)."""
     found: list[tuple[str, object, str]] = []
     files = manifest.files
-    named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics}
+    named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics,
+             "requirements": manifest.requirements}  # fmt: skip
     for field, file in named.items():
-        if file not in files and (file or field != "statistics"):
+        if file not in files and (file or field not in OPTIONAL):
             found.append((field, file, "one of the names under files: " + ", ".join(files)))
     if manifest.allow_pickle != (manifest.format == "pickle"):
         instead = "true if whoever made the pickle may run code on the server; better, pack the model as onnx or skops"
