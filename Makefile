@@ -101,7 +101,7 @@ python:
 
 # What trains and draws, what serves as deployed, and each peer: in environments of their own.
 .cache/bench/tools/complete: bench/requirements.lock
-.cache/bench/modelhost/complete: app/modelhost/locks/server.lock
+.cache/bench/modelhost/complete: app/locks/server.lock
 $(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer)/requirements.lock))
 .cache/bench/%/complete: | python
 	@echo "bench: installing $* into .cache/bench/$*, from $<"
@@ -117,9 +117,9 @@ EXTRAS := catboost lightgbm pandas pickle skops xgboost
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 app/pyproject.toml --output-file app/modelhost/locks/server.lock
+	  --python-version 3.11 app/pyproject.toml --output-file app/locks/server.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 --constraints app/modelhost/locks/server.lock requirements.in app/pyproject.toml --output-file requirements.lock
+	  --python-version 3.11 --constraints app/locks/server.lock requirements.in app/pyproject.toml --output-file requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 models/requirements.in --output-file models/requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
@@ -127,14 +127,14 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	  --output-file tests/requirements.lock
 	@for extra in $(EXTRAS); do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	    --python-version 3.11 --extra $$extra --constraints tests/requirements.lock --overrides app/without.txt \
-	    app/pyproject.toml --output-file app/modelhost/locks/$$extra.lock || exit 1; \
+	    --python-version 3.11 --extra $$extra --constraints tests/requirements.lock --overrides app/locks/without.txt \
+	    app/pyproject.toml --output-file app/locks/$$extra.lock || exit 1; \
 	done
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 --constraints app/modelhost/locks/server.lock --constraints bench/peers/constraints.txt \
+	  --python-version 3.11 --constraints app/locks/server.lock --constraints bench/peers/constraints.txt \
 	  bench/requirements.in app/pyproject.toml --output-file bench/requirements.lock
 	@for peer in $(PEERS); do \
-	  case $$peer in modelhost-*) app="--constraints app/modelhost/locks/server.lock app/pyproject.toml";; *) app=;; esac; \
+	  case $$peer in modelhost-*) app="--constraints app/locks/server.lock app/pyproject.toml";; *) app=;; esac; \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	    --python-version 3.11 --constraints bench/peers/constraints.txt bench/peers/$$peer/requirements.in $$app \
 	    --output-file bench/peers/$$peer/requirements.lock || exit 1; \

@@ -80,5 +80,5 @@ def test_requirements_hold_versions_with_hashes(tmp_path: Path, text: str, reads
     if reads:
         assert read_bundle(bundle).manifest.requirements == "requirements.lock"
     else:
-        with pytest.raises(BundleError, match="requirements.lock has the line"):
+        with pytest.raises(BundleError, match=r"requirements\.lock has the line"):
             read_bundle(bundle)

@@ -54,11 +54,11 @@ def build(*extras: str) -> str:
 
 
 def context(*locks: Path) -> set[str]:
-    """The files of the build's context that are not the app's."""
+    """The lock files in the build's context that bundles bring."""
     source = argument("ansible.builtin.copy", "src", "packed")
     archive = evaluate("model_server", source, model_server_read=reading("", locks=locks))
     with tarfile.open(archive) as tar:
-        return {name for name in tar.getnames() if not name.startswith(("./modelhost/", "./Dockerfile", "./."))}
+        return {name for name in tar.getnames() if name.startswith("requirements")}
 
 
 @pytest.fixture
@@ -94,8 +94,8 @@ def test_the_build_gets_each_lock_file_once_and_under_the_name_of_its_content(lo
 
 def test_the_dockerfile_copies_what_the_context_has_and_ignores_nothing_of_it() -> None:
     dockerfile = (APP / "Dockerfile").read_text()
-    assert "COPY modelhost/locks/server.lock requirements/*.lock " in dockerfile
-    assert {"!modelhost", "!requirements"} <= set((APP / ".dockerignore").read_text().splitlines())
+    assert "COPY locks/server.lock requirements/*.lock " in dockerfile
+    assert {"!locks", "!modelhost", "!requirements"} <= set((APP / ".dockerignore").read_text().splitlines())
 
 
 def test_what_an_image_needs_for_a_release_is_no_part_of_the_releases_name(locks: tuple[Path, ...]) -> None:
@@ -112,7 +112,7 @@ def test_each_library_has_an_extra_and_a_lock_file() -> None:
     assert [path.stem for path in EXTRAS] == needed
     project = tomllib.loads((APP / "pyproject.toml").read_text())
     assert sorted(set(project["project"]["optional-dependencies"]) - {"pack"}) == needed
-    assert "locks/*.lock" in project["tool"]["setuptools"]["package-data"]["modelhost"]
+    assert "*.lock" in project["tool"]["setuptools"]["package-data"]["modelhost.locks"]
     (made,) = re.findall(r"^EXTRAS := (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert made.split() == needed
 

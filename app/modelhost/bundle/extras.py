@@ -1,6 +1,6 @@
 """What the server's image needs for a bundle beside its own packages.
 
-Each extra is called as in app/pyproject.toml, and has a lock file of that name in modelhost/locks.
+Each extra is called as in app/pyproject.toml, and has a lock file of that name in app/locks.
 """
 
 from modelhost.bundle.schema import Manifest

@@ -1,6 +1,6 @@
 """Lock files: which distributions, of which versions, with which hashes; and whether several agree.
 
-The server's own are package data (modelhost/locks): what its image has. A bundle may bring one more,
+The server's own (app/locks) come with the package: what its image has. A bundle may bring one more,
 requirements.lock. All are read as the image's Python reads them, wherever this runs.
 """
 
@@ -12,7 +12,8 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-LOCKS = Path(__file__).parents[1] / "locks"
+# In an installed package its data; in a checkout the folder beside it.
+LOCKS = next((path / "locks" for path in Path(__file__).parents[1:3] if (path / "locks").is_dir()), Path("locks"))
 SERVER = "server"  # the lock of what every image has; the others are called as their extras
 
 # What markers ask of the image: Debian 13's Python, on either of the two machines.

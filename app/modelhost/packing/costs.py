@@ -3,8 +3,7 @@
 import itertools
 import json
 import os
-import resource
-import subprocess
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -12,33 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import read_bundle
+from modelhost.bundle.lock_files import image_pins
 from modelhost.bundle.manifest import BundleError, label
 from modelhost.packing.batching import time_calls
+from modelhost.packing.clean_environment import clean_environment
+from modelhost.packing.image import differences, hint, installed, lock_texts, run_isolated
 
 CALLS, SECONDS = 1000, 0.3  # whichever comes first
 SHARED_CALLS, SHARED_SECONDS = 50, 0.1  # likewise, for each number of rows
 
 
-def measure(directory: Path) -> dict[str, Any]:
-    """load_ms, memory_mb, latency_p50_ms, latency_p99_ms and call_ms of the bundle in `directory`.
+def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
+    """load_ms, memory_mb, latency_p50_ms, latency_p99_ms, call_ms and image of the bundle in `directory`.
 
     Memory is what the model adds to a process that has its library. Latency is one row from
     JSON to JSON, without HTTP; call_ms has by rows what a call of the model takes (see batching.py).
-    Raises BundleError where the server would refuse the bundle.
+    The process has what the server's image has and no more (see image.py), `clean` in an environment
+    made for it; image tells of it. Raises BundleError where the server would refuse the bundle.
     """
-    # -P: what lies in the current directory is importable nowhere else.
-    command = [sys.executable, "-P", "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as gunicorn_conf.py has it
-    ended = subprocess.run(command, env={**os.environ, **one_thread}, capture_output=True, text=True, check=False)
+    directory = Path(directory).absolute()
+    texts = lock_texts(directory)
+    pins = image_pins(texts)
+    here = None if clean else installed(pins)
+    python = clean_environment(texts) if clean else Path(sys.executable)
+    code, out, said = run_isolated(python, "modelhost.packing.costs", directory, here)
     try:
-        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        told: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        problem = f"the model ended its process with status {ended.returncode} ({last})"
-        raise BundleError(f"{label(Path(directory).absolute())}: {problem}") from None
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
+        told = {"refused": f"{label(directory)}: the model ended its process with status {code} ({last})"}
     if "refused" in told:
-        raise BundleError(told["refused"])
-    return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}}
+        instead = hint(told["refused"], pins, here) if here else ""
+        raise BundleError(told["refused"] + (f" ({instead})" if instead else ""))
+    differs = differences(pins, here, told.pop("imported")) if here else []
+    image = {"clean": clean, "python": told.pop("python"), "differs": differs}
+    return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}, "image": image}
 
 
 def seconds_per_call(
@@ -90,6 +97,8 @@ def _costs(directory: Path) -> dict[str, Any]:
         "latency_p50_ms": took[len(took) // 2] * 1e3,
         "latency_p99_ms": took[int(len(took) * 0.99)] * 1e3,
         "call_ms": time_calls(call_ms),
+        "python": platform.python_version(),
+        "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
 
 
@@ -97,8 +106,10 @@ def _resident_mb() -> float:
     try:
         fields = Path("/proc/self/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:  # not Linux: the most it ever was
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
+    except OSError:  # not Linux
+        import psutil
+
+        return float(psutil.Process().memory_info().rss) / 2**20
 
 
 if __name__ == "__main__":
