@@ -104,9 +104,11 @@ def _image(found: dict[str, Any]) -> str:
     image: dict[str, Any] = found["image"]
     own = ", ".join(found["requirements"])
     brings = f"with {own}" if own else "no requirements"
+    if image["clean"]:
+        brings += f"; in a clean environment of Python {image['python']}"
     if image["differs"]:
-        return f"{brings}; " + ", ".join(image["differs"]) + ": --clean has what is there"
-    return f"{brings}; in a clean environment of Python {image['python']}" if image["clean"] else brings
+        brings += "; " + ", ".join(image["differs"])
+    return brings if image["clean"] or not image["differs"] else f"{brings}: --clean has what is there"
 
 
 def _judged(found: dict[str, Any], name: str) -> str:

@@ -34,6 +34,8 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the sample that the model does not take.")
 @click.option("--with", "extra", multiple=True, type=click.Path(path_type=Path, exists=True), metavar="PATH",
               help="A file or folder to put beside the model, which it reads or imports.")  # fmt: skip
+@click.option("--requirements", type=FILE, metavar="FILE",
+              help="A requirements.txt or pyproject.toml, locked for the server's image.")  # fmt: skip
 @click.option("--tolerance", default=1e-4, show_default=True, help="How far a number may differ, absolute or relative.")
 @click.option("--may-differ", default=0.0, show_default=True, type=click.FloatRange(0, 1),
               help="The share of the sample that ONNX may answer otherwise.")  # fmt: skip

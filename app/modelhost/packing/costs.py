@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import read_bundle
-from modelhost.bundle.lock_files import image_pins
-from modelhost.bundle.manifest import BundleError, label
+from modelhost.bundle.lock_files import PYTHON, image_pins
+from modelhost.bundle.manifest import BundleError, label, read_manifest
 from modelhost.packing.batching import time_calls
 from modelhost.packing.clean_environment import clean_environment
 from modelhost.packing.image import differences, hint, installed, lock_texts, run_isolated
@@ -43,8 +43,12 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
     if "refused" in told:
         instead = hint(told["refused"], pins, here) if here else ""
         raise BundleError(told["refused"] + (f" ({instead})" if instead else ""))
-    differs = differences(pins, here, told.pop("imported")) if here else []
-    image = {"clean": clean, "python": told.pop("python"), "differs": differs}
+    imported, version = told.pop("imported"), told.pop("python")
+    differs = differences(pins, here, imported) if here else []
+    runs_python = read_manifest(directory)[0].format in ("python", "pickle")
+    if runs_python and version.rpartition(".")[0] != PYTHON:
+        differs.append(f"Python is {version.rpartition('.')[0]} here and {PYTHON} there")
+    image = {"clean": clean, "python": version, "differs": differs}
     return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}, "image": image}
 
 

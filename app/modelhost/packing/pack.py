@@ -17,6 +17,8 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
+from modelhost.bundle.extras import extras_of
+from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
@@ -53,6 +55,7 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    requirements: Path | None = None  # a requirements.txt or pyproject.toml
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -78,6 +81,10 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
 def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Fill `directory`, which has the extra files already, from the `model` file."""
     laid_out, modules = files_in(directory), set(sys.modules)
+    if order.requirements:  # at once, since what follows may take long
+        from modelhost.packing.requirements import read_requirements
+
+        read_requirements(order.requirements, [])
     say(f"Reading {order.sample} and {order.model} ...")
     sample = read_sample(order.sample).without(order.drop)
     source = open_source(model, sample, order.allow_pickle)
@@ -100,6 +107,8 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
     if manifest["format"] in ("python", "pickle"):
         source.notes += imported_from_elsewhere(modules, directory)
+    if order.requirements:
+        manifest = _lock(directory, manifest, order.requirements, source.notes, say)
     say("Measuring, as `modelhost check` does ...")
     costs = measure(directory)
     shared = _batching(order, engine, costs["call_ms"], difference)
@@ -110,6 +119,7 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
         **({"batching": shared} if shared else {}),
     }
     _write_manifest(directory, manifest | measured)
+    source.notes += [f"image: {difference}" for difference in costs["image"]["differs"]]
     notes = source.notes + ([f"{sample.dropped} rows with empty cells were left out"] if sample.dropped else [])
     return {
         "format": manifest["format"], "library": source.library, "kind": source.kind, "conversion": engine.told,
@@ -196,6 +206,25 @@ def _write(directory: Path, order: Order, source: Source, engine: Engine, refere
     manifest["files"] = {
         file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in sorted(files_in(directory))
     }
+    _write_manifest(directory, manifest)
+    return manifest
+
+
+def _lock(
+    directory: Path, manifest: dict[str, Any], requirements: Path, notes: list[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The manifest with the lock of `requirements`, where the form that the model is kept in can need any."""
+    from modelhost.packing.requirements import LOCK, lock_requirements
+
+    if manifest["format"] not in ("python", "pickle"):
+        notes.append(f"{requirements.name} is left out: as {manifest['format']} the model needs nothing of it")
+        return manifest
+    say(f"Resolving {requirements} ...")
+    text, found = lock_requirements(requirements, extras_of(read_manifest(directory)[0]))
+    notes += found
+    (directory / LOCK).write_text(text, encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest = manifest | {"requirements": LOCK, "files": manifest["files"] | {LOCK: digest}}
     _write_manifest(directory, manifest)
     return manifest
 
