@@ -61,7 +61,7 @@ def test_libraries_are_imported_before_the_fork_also_beside_a_broken_bundle(
 
 
 def test_an_unknown_library_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(BundleError, match="write a list of catboost, lightgbm, xgboost"):
+    with pytest.raises(BundleError, match="write a list of catboost, lightgbm, pandas, scikit-learn, xgboost"):
         read_bundle(bundle_with(tmp_path, libraries=["torch"]))
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 from commands import ROOT, Result
 from modelhost.bundle.lock_files import LOCKS, image_pins, read_pins
 from modelhost.packing.errors import PackError
@@ -173,3 +174,31 @@ def test_a_clean_environment_has_the_images_packages_and_is_made_once(
 def test_no_document_of_a_lock_names_an_index() -> None:
     for lock in [*LOCKS.glob("*.lock"), *ROOT.glob("*.lock"), *(ROOT / "tests").glob("*.lock")]:
         assert "://" not in lock.read_text(), lock
+
+
+@pytest.mark.parametrize(
+    ("line", "libraries"),
+    [
+        ("import pandas as pd", ["pandas"]),
+        ("from sklearn.linear_model import LinearRegression", ["scikit-learn"]),
+        ("def later(): import lightgbm", ["lightgbm"]),
+        ("import importlib; importlib.import_module('scipy.special')", ["scikit-learn"]),
+        ("import numpy.linalg, json", None),
+    ],
+)
+def test_a_class_that_imports_what_the_image_can_have_needs_no_requirements(
+    invoke: Command, requirements: Callable[..., Path], tmp_path: Path, line: str, libraries: list[str] | None
+) -> None:
+    requirements()
+    (tmp_path / "m.py").write_text(line + "\n" + CLASS.removeprefix("import iniconfig\n"))
+    invoke("pack", "m.py", "--name", "m", "--sample", "s.csv").ok()
+    assert yaml.safe_load((tmp_path / "models/m/1/model.yaml").read_text()).get("libraries") == libraries
+
+
+def test_a_library_that_the_requirements_lock_is_not_named_again(
+    invoke: Command, requirements: Callable[..., Path], tmp_path: Path
+) -> None:
+    requirements("pandas")
+    (tmp_path / "m.py").write_text("import pandas\n" + CLASS.removeprefix("import iniconfig\n"))
+    invoke("pack", "m.py", "--name", "m", "--sample", "s.csv", "--requirements", "requirements.txt").ok()
+    assert "libraries" not in yaml.safe_load((tmp_path / "models/m/1/model.yaml").read_text())

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 import pytest
 import yaml
+from modelhost.bundle.extras import EXTRAS as EXTRAS_OF_LIBRARIES
 from modelhost.bundle.extras import extras_of
 from modelhost.bundle.lock_files import LOCKS as LOCKS_DIR
 from modelhost.bundle.lock_files import LockError, conflicts, disagreements, locks_of, read_pins
@@ -108,7 +109,8 @@ def test_what_an_image_needs_for_a_release_is_no_part_of_the_releases_name(locks
 
 
 def test_each_library_has_an_extra_and_a_lock_file() -> None:
-    needed = sorted({*get_args(Format), *get_args(Library), "pandas"} - {"onnx", "python"})
+    named = {EXTRAS_OF_LIBRARIES.get(library, library) for library in get_args(Library)}
+    needed = sorted({*get_args(Format), *named} - {"onnx", "python"})
     assert [path.stem for path in EXTRAS] == needed
     project = tomllib.loads((APP / "pyproject.toml").read_text())
     assert sorted(set(project["project"]["optional-dependencies"]) - {"pack"}) == needed
@@ -139,6 +141,7 @@ def pinned(path: Path) -> set[str]:
         ({"format": "skops"}, ["skops"]),
         ({"format": "skops", "libraries": ["xgboost", "lightgbm"]}, ["lightgbm", "skops", "xgboost"]),
         ({"format": "pickle", "libraries": ["catboost"]}, ["catboost", "pickle"]),
+        ({"format": "python", "libraries": ["pandas", "scikit-learn"]}, ["pandas", "pickle"]),
         ({"format": "lightgbm", "table": "frame"}, ["lightgbm", "pandas"]),
         ({"format": "lightgbm", "table": "matrix"}, ["lightgbm"]),
         ({"format": "catboost", "table": "frame"}, ["catboost"]),

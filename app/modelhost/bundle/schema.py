@@ -14,7 +14,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Field = Annotated[str, Meta(min_length=1)]
 Shape = tuple[Annotated[int, Meta(ge=-1)], ...]  # -1: a size that each request chooses; 0 is refused
-Library = Literal["catboost", "lightgbm", "xgboost"]  # beside the format's own
+Library = Literal["catboost", "lightgbm", "pandas", "scikit-learn", "xgboost"]  # beside the format's own
 Table = Literal["", "matrix", "frame", "column"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 

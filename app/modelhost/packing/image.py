@@ -8,6 +8,7 @@ called good. Two ways to tell:
 - an environment made of the image's own lock files (`clean_environment.py`).
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -116,6 +117,8 @@ def hint(refusal: str, pins: dict[str, Pin], here: Installed) -> str:
     if top in here.owners:
         return ""
     owners = metadata.packages_distributions().get(top, [])
+    if not owners and (path := _file_of(top)):
+        return f"here it is {path}, which the server will not have: add --with {path}"
     if not owners:
         absent = [name for name in pins if name not in here.versions and pins[name].holds_here()]
         near = next((name for name in absent if name.replace("-", "_") == top), "")
@@ -126,6 +129,16 @@ def hint(refusal: str, pins: dict[str, Pin], here: Installed) -> str:
         f"{owners[0]} is installed here, but the server's image does not have it: pack the model with --requirements, "
         f"a file with the line {owners[0]}"
     )
+
+
+def _file_of(module: str) -> Path | None:
+    """Where this process, unlike the isolated one, finds a module that no distribution has."""
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError):
+        return None
+    path = Path(spec.origin) if spec and spec.origin else None
+    return path.parent if path and path.name == "__init__.py" else path
 
 
 def _top_level(distribution: metadata.Distribution) -> set[str]:

@@ -28,6 +28,7 @@ from modelhost.packing.errors import PackError
 from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
 from modelhost.packing.formats import open_source
 from modelhost.packing.golden import choose_rows, write_examples
+from modelhost.packing.libraries import until_loaded, with_libraries
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.samples import read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
@@ -109,8 +110,10 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
         source.notes += imported_from_elsewhere(modules, directory)
     if order.requirements:
         manifest = _lock(directory, manifest, order.requirements, source.notes, say)
+    if manifest["format"] in ("python", "pickle"):
+        manifest = with_libraries(directory, manifest)
     say("Measuring, as `modelhost check` does ...")
-    costs = measure(directory)
+    manifest, costs = until_loaded(directory, manifest, measure, _write_manifest)
     shared = _batching(order, engine, costs["call_ms"], difference)
     tolerance = tolerance_for(shared.get("difference", difference), tolerance)
     measured = {

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 from modelhost.bundle.bundle import Bundle, BundleError, find_bundles
 from modelhost.bundle.extras import modules_of
 from modelhost.bundle.manifest import read_manifest
+from modelhost.bundle.schema import Manifest
+from modelhost.models.runtimes.named_modules import named_modules
 from modelhost.payload.datatypes import Arrays
 
 # The class for each format. Its module imports the format's library, and nothing else does.
@@ -44,12 +46,12 @@ def runtime_class(bundle: Bundle) -> Callable[[Bundle], Runtime]:
     except (ImportError, OSError) as error:
         instead = f"install modelhost[{chosen}] where the server runs, or pack the model as onnx"
         raise bundle.refuse("format", f"is {chosen}, which needs {_missing(error)}: {instead}") from error
-    for library in modules_of(bundle.manifest):
+    for module, extra in modules_of(bundle.manifest):
         try:
-            importlib.import_module(library)
+            importlib.import_module(module)
         except (ImportError, OSError) as error:
-            field = "libraries" if library in bundle.manifest.libraries else "table"
-            needed = f"needs {_missing(error)}: install modelhost[{library}] where the server runs"
+            field = "libraries" if bundle.manifest.libraries else "table"
+            needed = f"needs {_missing(error)}: install modelhost[{extra}] where the server runs"
             raise bundle.refuse(field, needed) from error
     runtime: Callable[[Bundle], Runtime] = found
     return runtime
@@ -60,10 +62,14 @@ def import_libraries(models_dir: Path) -> None:
     with contextlib.suppress(BundleError):
         for directory in find_bundles(models_dir):
             with contextlib.suppress(BundleError):
-                manifest = read_manifest(directory)[0]
-                for module in (RUNTIMES[manifest.format][0], *modules_of(manifest)):
-                    with contextlib.suppress(ImportError, OSError):
-                        importlib.import_module(module)
+                import_for(directory, read_manifest(directory)[0])
+
+
+def import_for(directory: Path, manifest: Manifest) -> None:
+    """Import what the model of one bundle needs, as far as its files tell; what is missing is left out."""
+    for module in (RUNTIMES[manifest.format][0], *dict(modules_of(manifest)), *named_modules(directory, manifest)):
+        with contextlib.suppress(ImportError, OSError):
+            importlib.import_module(module)
 
 
 def _missing(error: ImportError | OSError) -> str:
