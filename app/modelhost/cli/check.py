@@ -76,7 +76,8 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
         ["  image", "differs" if found["image"]["differs"] else "ok", _image(found)],
         ["  golden", "ok", f"{found['examples']} examples, one by one and in a batch"],
         ["  load", "ok", f"{found['load_ms']:.1f} ms with the examples answered"],
-        ["  memory", _judged(found, "memory_mb"), f"{found['memory_mb']:.1f} MB" + _within(objectives.memory_mb, "MB")],
+        ["  memory", _judged(found, "memory_mb"), f"{found['memory_mb']:.1f} MB in each worker"
+         + _within(objectives.memory_mb, "MB") + f", and {found['shared_mb']:.0f} MB of libraries once for all"],
         ["  latency", _judged(found, "latency_ms"),
          f"p50 {found['latency_p50_ms']:.3f} ms, p99 {found['latency_p99_ms']:.3f} ms a row"
          + _within(objectives.latency_ms, "ms")],

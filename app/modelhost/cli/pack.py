@@ -81,12 +81,17 @@ def _told(found: dict[str, Any]) -> str:
         f"{found['bundle']}: {found['kind']} of {found['library']}, as {found['format']}",
         *([f"  {found['conversion']['said']}"] if found["conversion"] else []),
         *(f"  {note}" for note in found["notes"]),
-        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB, "
+        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB"
+        f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
         f"  {told(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
         f"Next: modelhost serve {found['bundle']}",
     ]
     return "\n".join(lines)
+
+
+def _shared(megabytes: float) -> str:
+    return f" to each worker and {megabytes:.0f} MB of libraries to all of them" if megabytes >= 1 else ""
 
 
 def _asked(shared: dict[str, Any] | None, timings: dict[int, float]) -> str:

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import os
 import platform
 import sys
 import time
@@ -22,12 +21,13 @@ SHARED_CALLS, SHARED_SECONDS = 50, 0.1  # likewise, for each number of rows
 
 
 def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
-    """load_ms, memory_mb, latency_p50_ms, latency_p99_ms, call_ms and image of the bundle in `directory`.
+    """load_ms, memory_mb, shared_mb, latency_p50_ms, latency_p99_ms, call_ms and image of the bundle in `directory`.
 
-    Memory is what the model adds to a process that has its library. Latency is one row from
-    JSON to JSON, without HTTP; call_ms has by rows what a call of the model takes (see batching.py).
-    The process has what the server's image has and no more (see image.py), `clean` in an environment
-    made for it; image tells of it. Raises BundleError where the server would refuse the bundle.
+    memory_mb is what the model adds to each worker, shared_mb what its libraries take once for all.
+    Latency is one row from JSON to JSON, without HTTP; call_ms has by rows what a call of the model
+    takes (see batching.py). The process has what the server's image has and no more (see image.py),
+    `clean` in an environment made for it; image tells of it. Raises BundleError where the server
+    would refuse the bundle.
     """
     directory = Path(directory).absolute()
     texts = lock_texts(directory)
@@ -69,14 +69,17 @@ def _costs(directory: Path) -> dict[str, Any]:
     import numpy as np
     import orjson
 
+    from modelhost.models.memory import private_mb
     from modelhost.models.model import Model
-    from modelhost.models.runtimes import runtime_class
+    from modelhost.models.runtimes import import_for, runtime_class
     from modelhost.payload.datatypes import stack
     from modelhost.payload.records import read_record
 
     bundle = read_bundle(directory)
-    runtime_class(bundle)  # a library is loaded once for all its models
-    before, start = _resident_mb(), time.perf_counter()
+    alone = private_mb()
+    import_for(directory, bundle.manifest)  # before the fork: once for all workers, and all its models
+    runtime_class(bundle)
+    before, start = private_mb(), time.perf_counter()
     model = Model.load(bundle)
     load_ms = (time.perf_counter() - start) * 1e3
 
@@ -97,23 +100,14 @@ def _costs(directory: Path) -> dict[str, Any]:
 
     return {
         "load_ms": load_ms,
-        "memory_mb": max(0.0, _resident_mb() - before),
+        "memory_mb": max(0.0, private_mb() - before),
+        "shared_mb": max(0.0, before - alone),
         "latency_p50_ms": took[len(took) // 2] * 1e3,
         "latency_p99_ms": took[int(len(took) * 0.99)] * 1e3,
         "call_ms": time_calls(call_ms),
         "python": platform.python_version(),
         "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
-
-
-def _resident_mb() -> float:
-    try:
-        fields = Path("/proc/self/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:  # not Linux
-        import psutil
-
-        return float(psutil.Process().memory_info().rss) / 2**20
 
 
 if __name__ == "__main__":
