@@ -143,7 +143,9 @@ def test_a_model_that_no_converter_knows_is_refused_with_the_type_and_kept_as_a_
     assert "the model holds code of others (steps.Waves)" in refused.json["error"]
     assert not list(Path().glob("models/*")), "a failure leaves nothing behind"
 
-    found = pack(train("waves"), "--allow-pickle").ok().json
+    alone = pack(train("waves"), "--allow-pickle")
+    assert "add --with" in alone.json["error"]
+    found = pack(train("waves"), "--allow-pickle", "--with", Path(__file__).with_name("steps.py")).ok().json
     assert found["format"] == "pickle"
     assert not found["conversion"]["converted"]
     assert "Waves" in found["conversion"]["reason"]

@@ -157,11 +157,14 @@ def test_an_error_in_a_helper_is_told_with_its_line(here: Path, invoke: Invoke) 
     assert "division by zero (rates.py, line 2)" in pack_shop(invoke, here / "own", "own").err
 
 
-def test_what_is_imported_from_elsewhere_is_told(here: Path, modelhost: Command) -> None:
+def test_what_is_imported_from_elsewhere_is_refused_with_what_to_add(here: Path, modelhost: Command) -> None:
     write_shop(here / "own", 1, 0)
     result = modelhost("pack", "own/prices.py", "--name", "own", "--sample", "own/net.csv", "--with", "own/late.py",
                        "--with", "own/shop", PYTHONPATH=os.pathsep.join([os.environ.get("PYTHONPATH", ""), str(here / "own"), APP]))  # fmt: skip  # noqa: E501
-    assert f"imported rates from {here}/own/rates.py, which the server will not have: add --with" in result.ok().out
+    assert result.code == 1
+    assert (
+        f"here it is {here}/own/rates.py, which the server will not have: add --with {here}/own/rates.py" in result.err
+    )
 
 
 APP = str(Path(importlib.import_module("modelhost").__file__ or "").parents[1])

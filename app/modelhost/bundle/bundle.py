@@ -84,6 +84,7 @@ def read_bundle(directory: Path) -> Bundle:
     for field, value, instead in contradictions(manifest):
         raise wrong(directory, field, value, instead)
     check_files(directory, manifest)
+    _check_requirements(directory, manifest)
     examples = _read_examples(directory, manifest)
     listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(manifest.files.items()))
     digest = hashlib.sha256(listed.encode() + source).hexdigest()
@@ -139,6 +140,18 @@ def check_files(directory: Path, manifest: Manifest) -> None:
     for extra in sorted(present - {MANIFEST, *manifest.files}):
         problem = f"files does not list {extra}: add it with its sha256, or remove it"
         raise BundleError(f"{label(directory)}: {problem}")
+
+
+def _check_requirements(directory: Path, manifest: Manifest) -> None:
+    """Before anything is installed: whoever builds the image gives the file to pip."""
+    if not manifest.requirements:
+        return
+    from modelhost.bundle.lock_files import LockError, read_pins
+
+    try:
+        read_pins((directory / manifest.requirements).read_text(encoding="utf-8"))
+    except (LockError, UnicodeDecodeError) as error:
+        raise BundleError(f"{label(directory)}: requirements: {manifest.requirements} {error}") from error
 
 
 def _read_examples(directory: Path, manifest: Manifest) -> tuple[Example, ...]:

@@ -48,6 +48,7 @@ WRITE = {
     "rows": "one (the model takes one row a call), or leave it out",
     "missing": "the text that stands for a missing one in the model file, or leave it out",
     "table": "one of matrix, frame, column, or leave it out",
+    "requirements": "the lock file of further packages, requirements.lock, or leave it out",
     "libraries": "a list of " + ", ".join(get_args(Library)),
     "categories": "a list of the allowed values, such as [red, green]",
     "labels": "a list of names such as [setosa, versicolor]",

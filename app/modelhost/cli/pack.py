@@ -35,6 +35,8 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the sample that the model does not take.")
 @click.option("--with", "extra", multiple=True, type=FILE_OR_FOLDER, metavar="PATH",
               help="A file or folder to put beside the model, which it reads or imports.")  # fmt: skip
+@click.option("--requirements", type=FILE, metavar="FILE",
+              help="A requirements.txt or pyproject.toml, locked for the server's image.")  # fmt: skip
 @click.option("--tolerance", default=1e-4, show_default=True, help="How far a number may differ, absolute or relative.")
 @click.option("--may-differ", default=0.0, show_default=True, type=click.FloatRange(0, 1),
               help="The share of the sample that ONNX may answer otherwise.")  # fmt: skip
@@ -82,12 +84,17 @@ def _told(found: dict[str, Any]) -> str:
         f"{found['bundle']}: {found['kind']} of {found['library']}, as {found['format']}",
         *([f"  {found['conversion']['said']}"] if found["conversion"] else []),
         *(f"  {note}" for note in found["notes"]),
-        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB, "
+        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB"
+        f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
         f"  {told(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
         f"Next: modelhost serve {found['bundle']}",
     ]
     return "\n".join(lines)
+
+
+def _shared(megabytes: float) -> str:
+    return f" to each worker and {megabytes:.0f} MB of libraries to all of them" if megabytes >= 1 else ""
 
 
 def _asked(shared: dict[str, Any] | None, timings: dict[int, float]) -> str:

@@ -9,6 +9,7 @@ from typing import Any, Self
 import orjson
 
 from modelhost.bundle.bundle import Bundle
+from modelhost.models.memory import private_mb
 from modelhost.models.runtimes import Runtime, open_runtime
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
@@ -42,14 +43,14 @@ class Model:
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
         """The bundle's model, warmed up; raises BundleError where it must not be served."""
-        start = time.perf_counter()
+        start, before = time.perf_counter(), private_mb()
         model = cls(bundle, open_runtime(bundle))
         loaded = time.perf_counter()
         model.check_examples(bundle)
         log.info(
-            "model %s version %d (%s): loaded in %.1f ms, warmed up in %.1f ms",
+            "model %s version %d (%s): loaded in %.1f ms, warmed up in %.1f ms, adds %.1f MB to this worker",
             bundle.name, bundle.version, bundle.manifest.format,
-            (loaded - start) * 1e3, (time.perf_counter() - loaded) * 1e3,
+            (loaded - start) * 1e3, (time.perf_counter() - loaded) * 1e3, max(0.0, private_mb() - before),
         )  # fmt: skip
         return model
 

@@ -16,7 +16,7 @@ from modelhost.bundle.bundle import MANIFEST
 from modelhost.packing.errors import PackError
 
 ENTRY = "model.py"
-OWN = (MANIFEST, "golden.json", "statistics.json")  # that packing writes
+OWN = (MANIFEST, "golden.json", "statistics.json", "requirements.lock")  # that packing writes
 NOT_COPIED = ("__pycache__", "*.pyc", ".git", ".DS_Store", ".ipynb_checkpoints")
 
 

@@ -17,6 +17,8 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
+from modelhost.bundle.extras import extras_of
+from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
@@ -28,6 +30,7 @@ from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_fro
 from modelhost.packing.formats import open_source
 from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import choose_rows, write_examples
+from modelhost.packing.libraries import until_loaded, with_libraries
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.sample_checks import refuse_unsendable
 from modelhost.packing.samples import Sample, read_sample
@@ -59,6 +62,7 @@ class Order:
     batching: bool | None = None  # None: by timing
     pure: bool = False
     measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
+    requirements: Path | None = None  # a requirements.txt or pyproject.toml
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -86,6 +90,10 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
 def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
     """Fill `directory`, which has the extra files already, from the `model` file."""
     laid_out, modules = files_in(directory), set(sys.modules)
+    if order.requirements:  # at once, since what follows may take long
+        from modelhost.packing.requirements import read_requirements
+
+        read_requirements(order.requirements, [])
     say(f"Reading {' and '.join(str(path) for path in (order.sample, order.model) if path)} ...")
     sample, sample_name = _sample(order)
     sample = sample.without(order.drop)
@@ -111,11 +119,16 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     manifest["origin"]["sample"] = sample_name
     if manifest["format"] in ("python", "pickle"):
         source.notes += imported_from_elsewhere(modules, directory)
+    if order.requirements:
+        manifest = _lock(directory, manifest, order.requirements, source.notes, say)
+    if manifest["format"] in ("python", "pickle"):
+        manifest = with_libraries(directory, manifest)
     costs: dict[str, Any] = {}
     measured: dict[str, Any] = {}
     if order.measure:
         say("Measuring, as `modelhost check` does ...")
-        costs = measure(directory)
+        manifest, costs = until_loaded(directory, manifest, measure, _write_manifest)
+        source.notes += [f"image: {difference}" for difference in costs["image"]["differs"]]
         if shared := _batching(order, source, candidate, costs["call_ms"], difference):
             measured = {"batching": shared}
             tolerance = tolerance_for(shared["difference"], tolerance)
@@ -224,6 +237,25 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lock(
+    directory: Path, manifest: dict[str, Any], requirements: Path, notes: list[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The manifest with the lock of `requirements`, where the form that the model is kept in can need any."""
+    from modelhost.packing.requirements import LOCK, lock_requirements
+
+    if manifest["format"] not in ("python", "pickle"):
+        notes.append(f"{requirements.name} is left out: as {manifest['format']} the model needs nothing of it")
+        return manifest
+    say(f"Resolving {requirements} ...")
+    text, found = lock_requirements(requirements, extras_of(read_manifest(directory)[0]))
+    notes += found
+    (directory / LOCK).write_text(text, encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest = manifest | {"requirements": LOCK, "files": manifest["files"] | {LOCK: digest}}
+    _write_manifest(directory, manifest)
+    return manifest
 
 
 def _manifest(
