@@ -73,6 +73,7 @@ def test_without_torch_the_lines_that_export_are_shown(
     assert said in message
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's own, of what it deprecates
 def test_exported_program_is_converted_with_its_names_and_sizes(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="only where torch is installed")
     pytest.importorskip("onnxscript")
@@ -99,6 +100,7 @@ def test_exported_program_is_converted_with_its_names_and_sizes(tmp_path: Path) 
     assert answer["total"] == [34]
 
 
+@pytest.mark.filterwarnings("ignore")  # torch's own, of what it deprecates
 def test_torchscript_is_converted_and_its_sizes_are_tried(tmp_path: Path) -> None:
     torch = pytest.importorskip("torch", reason="only where torch is installed")
     pytest.importorskip("onnxscript")

@@ -223,8 +223,10 @@ def test_empty_cells_are_left_out_where_the_model_knows_no_more_of_them(tmp_path
     assert "1 rows with empty cells were left out: the model answers them with NaN" in packed.notes
     assert not any(feature.nullable for feature in packed.bundle.manifest.inputs[0].features)
     known = make(
-        [node("IsNaN", "x", "gap"), node("Where", "gap zero x", "full"),
-         node("ReduceSum", "full axes", "y", keepdims=0)],
+        [
+            node("IsNaN", "x", "gap"), node("Where", "gap zero x", "full"),
+            node("ReduceSum", "full axes", "y", keepdims=0),
+        ],
         [("x", FLOAT, ["N", 2])], [("y", FLOAT, ["N"])], {"axes": np.array([1]), "zero": np.float32(0)},
     )  # fmt: skip
     (tmp_path / "known").mkdir()

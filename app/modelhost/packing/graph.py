@@ -33,6 +33,20 @@ def with_input_named(model: Any, name: str) -> None:
     value.name = name
 
 
+def with_output_names(model: Any, names: list[str]) -> None:
+    """Call the outputs of `model` `names`, in order; what else is called so inside gets another name."""
+    del model.graph.value_info[:]  # sizes on the way, by name: no one needs them
+    taken = {value.name for value in [*model.graph.input, *model.graph.initializer]} & set(names)
+    for name in set(names) - taken:
+        rename(model.graph, name, f"{name}__inner")
+        for value in model.graph.output:
+            value.name = f"{name}__inner" if value.name == name else value.name
+    for value, name in zip(model.graph.output, names, strict=True):
+        if name not in taken:
+            rename(model.graph, value.name, name)
+            value.name = name
+
+
 def with_scalar_inputs(model: Any, batch: Arrays) -> None:
     """Where `batch` has (rows,) for an input of (rows, 1), have `model` take (rows,)."""
     for value in model.graph.input:

@@ -6,8 +6,10 @@ The reference is the program itself: each call that packing makes is made of bot
 import contextlib
 import io
 import logging
+import shutil
 import tempfile
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from modelhost.packing import ragged
+from modelhost.packing import graph, onnx_file, ragged
 from modelhost.packing.columns import matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import onnx
@@ -37,8 +39,17 @@ Call = Callable[[Arrays], list[Array]]
 def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     """The program in `path` as ONNX; raises PackError where it is none, or its ONNX form answers otherwise."""
     torch = _torch(path)
-    directory = tempfile.TemporaryDirectory(prefix="modelhost-")  # as long as the source, which copies from it
-    target = Path(directory.name) / "model.onnx"
+    directory = Path(tempfile.mkdtemp(prefix="modelhost-"))
+    try:
+        source = _converted(torch, path, sample, allow_pickle, directory / "model.onnx")
+    except BaseException:
+        shutil.rmtree(directory)
+        raise
+    weakref.finalize(source, shutil.rmtree, directory, ignore_errors=True)  # until then it copies from there
+    return source
+
+
+def _converted(torch: Any, path: Path, sample: Sample, allow_pickle: bool, target: Path) -> Source:
     with _quiet():
         opened = _open_script if path.suffix == ".pt" else _open_program
         try:
@@ -50,14 +61,8 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
             raise PackError(f"{path} cannot be converted to ONNX: {type(error).__name__}: {reason}") from error
     source = onnx.inspect(target, sample, allow_pickle, call)
     kind = "TorchScript" if path.suffix == ".pt" else "an exported program"
-    save = source.save
-
-    def keep(bundle: Path) -> Any:
-        with directory:
-            return save(bundle)
-
     notes = ["converted to ONNX: every call that packing made was answered alike by both", *source.notes]
-    return replace(source, library=f"PyTorch {torch.__version__}", kind=kind, save=keep, notes=notes)
+    return replace(source, library=f"PyTorch {torch.__version__}", kind=kind, notes=notes)
 
 
 def _torch(path: Path) -> Any:
@@ -96,7 +101,10 @@ def _open_program(torch: Any, path: Path, sample: Sample, target: Path) -> tuple
         raise PackError(f"{path} was exported with an input that is no tensor: export it with tensors alone")
     spec = program.call_spec
     outputs = tree.tree_unflatten(list(range(spec.out_spec.num_leaves)), spec.out_spec)
-    torch.onnx.export(program, dynamo=True, verbose=False, output_names=_output_names(tree, outputs)).save(target)
+    torch.onnx.export(program, dynamo=True, verbose=False).save(target)
+    model = onnx_file.load(target)
+    graph.with_output_names(model, _output_names(tree, outputs))  # its own output_names meet those of nodes inside
+    target.write_bytes(model.SerializeToString())
     module = program.module()
 
     def call(feeds: Arrays) -> list[Array]:
