@@ -1,12 +1,23 @@
-"""An answer's headers leave together with the first of its body.
+"""An answer's headers leave together with the first of its body, and a refused body is read to its end.
 
 Gunicorn sends one after the other. nginx passes headers on as soon as it has them, and from then on it
 can ask nobody else: a server killed in between would lose the request, though another could answer it.
+
+Most clients read an answer only after they have sent all of the request. One whose body is refused for
+its size is still sending it: a connection closed with unread bytes is reset, and the client learns
+nothing. So what it sends is read and forgotten, as by nginx's lingering_close, after the answer has left.
 """
 
+import contextlib
+import time
 from typing import Any
 
+import gevent
 from gunicorn.http.wsgi import Response
+
+# As nginx's lingering_time and lingering_timeout: in all, and without a piece of the body.
+LINGER_SECONDS, SILENCE_SECONDS = 30, 5
+PIECE = 8192
 
 
 class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
@@ -23,6 +34,22 @@ class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
         """Send what is left: the headers of an answer without a body."""
         super().close()
         self.sock.flush()
+        if (self.status_code or 0) >= 400:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Read what is left of the request's body; where that takes too long or fails, the connection ends."""
+        end = time.monotonic() + LINGER_SECONDS
+        with contextlib.suppress(Exception):  # whatever the client does
+            while time.monotonic() < end:
+                piece = None
+                with gevent.Timeout(SILENCE_SECONDS, False):
+                    piece = self.req.body.read(PIECE)
+                if piece is None:
+                    break
+                if not piece:
+                    return
+        self.force_close()
 
 
 class Together:

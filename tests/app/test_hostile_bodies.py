@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import orjson
+from echoes import client_of, write_bundle
 from flask import Flask
-from harness import Server, assert_error_shape
+from harness import Bundles, Server, assert_error_shape
 from hostile import spoil
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
@@ -83,6 +84,35 @@ def test_no_spoilt_request_of_any_protocol_makes_the_server_fail(app: Flask) -> 
     assert len(statuses) - statuses.count(200) > 3000, "most of what is sent should be wrong"
 
 
+EVERY_KIND: list[dict[str, Any]] = [
+    {"name": "x", "datatype": "FP32", "shape": [2], "features": [
+        {"name": "petal_width", "nullable": True, "default": None}, {"name": "member", "boolean": True}]},
+    {"name": "index", "datatype": "INT64", "shape": [], "nullable": True, "maximum": 5},
+    {"name": "image", "datatype": "FP32", "shape": [-1, 2], "nullable": True},
+    {"name": "text", "datatype": "BYTES", "shape": [-1], "default": ["a"]},
+    {"name": "sold", "datatype": "BOOL", "shape": [], "nullable": True, "default": None},
+]  # fmt: skip
+
+
+def test_no_spoilt_request_makes_a_model_with_gaps_and_varying_sizes_fail(bundles: Bundles) -> None:
+    row = {"petal_width": 1.5, "member": 1, "index": 2, "image": [[1, 2], [3, 4]], "text": ["a", "b"], "sold": True}
+    seen = {"x": [1.5, 1.0], "index": 2, "image": [[1.0, 2.0], [3.0, 4.0]], "text": ["a", "b"], "sold": True}
+    write_bundle(bundles, EVERY_KIND, [row], answers=[{"seen": json.dumps(seen)}])
+    client = client_of(bundles)
+    schema: Any = client.get("/models/echo").json
+    good = [*every_way(schema, [row] * 2).values(), *every_way(schema, [row | {"petal_width": None}]).values()]
+    assert all(client.post(g.url, data=g.body, headers=g.headers).status_code == 200 for g in good)
+    statuses = []
+    for seed in range(6000):
+        url, body, headers = spoil(good[seed % len(good)], seed)
+        answer = client.post(url, data=body, headers=headers)
+        statuses.append(answer.status_code)
+        if answer.status_code != 200:
+            assert 400 <= answer.status_code < 500, (seed, url, body, headers, answer.data)
+            assert_error_shape(answer.data)
+    assert min(statuses.count(200), statuses.count(400)) > 500
+
+
 def test_two_thousand_hostile_requests_lose_no_worker(app: Flask, server: Server) -> None:
     good, workers = good_requests(app), server.worker_pids()
     connection = server.connect()
@@ -101,11 +131,12 @@ tensors = st.builds(
     Input,
     name=st.just("x"),
     datatype=st.sampled_from(["BOOL", "INT8", "UINT64", "INT64", "FP16", "FP32", "FP64", "BYTES"]),
-    shape=st.sampled_from([(), (1,), (2,), (2, 1)]),
+    shape=st.sampled_from([(), (1,), (2,), (2, 1), (-1,), (-1, 1), (2, -1)]),
+    nullable=st.booleans(),
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=2000)
 @given(tensor=tensors, leaves=st.lists(scalars, min_size=1, max_size=4), rank=st.integers(0, 2))
 def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
     tensor: Input, leaves: list[Any], rank: int
@@ -125,11 +156,25 @@ def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
         assert refused[0].startswith("x")
         assert refused[1]
         return
-    assert array.shape == (2, *tensor.shape)
-    assert array.dtype.kind == "O" or np.isfinite(array).all()
+    sizes = zip(array.shape, (2, *tensor.shape), strict=True)
+    assert all(wanted in (-1, size) for size, wanted in sizes)
+    missing = [value is None for value in (leaves[:1] if rank == 0 else leaves)] * 2
+    kept_values = array.ravel().tolist()
+    assert tensor.nullable or not any(missing)
+    if array.dtype.kind == "f":
+        assert np.array_equal(np.isnan(array).ravel(), missing)
+        assert not np.isinf(array).any()
+    else:
+        assert [kept is None for kept in kept_values] == missing
+        assert (array.dtype.kind == "O") == (tensor.nullable or tensor.datatype == "BYTES")
     flat = leaves[:1] if rank == 0 else leaves
-    for sent, kept in zip(flat * 2, array.ravel().tolist(), strict=True):
-        assert type(sent) is type(kept) or {type(sent), type(kept)} == {int, float}
+    for sent, kept, gap in zip(flat * 2, kept_values, missing, strict=True):
+        if gap:
+            continue
+        if tensor.datatype == "BOOL":
+            assert type(kept) is bool
+        else:
+            assert type(sent) is type(kept) or {type(sent), type(kept)} == {int, float}
         if array.dtype.kind == "f":
             assert kept == float(array.dtype.type(sent))
         else:

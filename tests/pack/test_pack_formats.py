@@ -76,18 +76,19 @@ def test_columns_of_one_become_scalars(invoke: Invoke) -> None:
     assert invoke("predict", "models/m/1", "--data", '{"a": 3, "b": 4.5}', "--json").ok().json == [{"sum": [7.5]}]
 
 
-def test_a_model_for_one_row_only_is_refused_with_the_way_out(invoke: Invoke) -> None:
+def test_a_model_for_one_row_only_is_asked_row_by_row(invoke: Invoke) -> None:
     model = graph([helper.make_node("Neg", ["a"], ["b"])], [("a", [1, 2])], [("b", [1, 2])])
-    result = pack(invoke, model, "x,y\n1,2\n3,4\n")
-    assert result.code == 1
-    assert "input a has the shape [1, 2], without a dimension of rows: export the model with" in result.json["error"]
+    pack(invoke, model, "x,y\n1,2\n3,4\n").ok()
+    assert manifest(Path("models/m/1"))["rows"] == "one"
+    answers = invoke("predict", "models/m/1", "--file", "sample.csv", "--json").ok().json
+    assert answers == [{"b": [-1, -2]}, {"b": [-3, -4]}]
 
 
 def test_a_sample_of_another_shape_is_refused_in_the_models_terms(invoke: Invoke) -> None:
     model = graph([helper.make_node("Neg", ["a"], ["b"])], [("a", ["n", 2])], [("b", ["n", 2])])
     assert "the model takes a [2]; the sample has x []" in pack(invoke, model, "x\n1\n").json["error"]
     wide = pack(invoke, model, {"a": np.zeros((3, 5), np.float32)})
-    assert "input a takes rows of [2], not of [5]" in wide.json["error"]
+    assert "input a takes rows of [2], or one of [n, 2] a call, not of [5]" in wide.json["error"]
 
 
 def test_weights_in_other_files_come_along(invoke: Invoke) -> None:
@@ -194,8 +195,26 @@ def test_untrusted_types_are_named_and_not_made(tmp_path: Path) -> None:
         Model.load(bundle)
 
 
-def test_every_trusted_type_is_one_of_scikit_learns_own(tmp_path: Path) -> None:
-    assert all(name.startswith("sklearn.") for name in skops_runtime.TRUSTED)
+@pytest.mark.parametrize(
+    "name",
+    ["sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "numpy.dtype",
+     "scipy.interpolate._bsplines.BSpline", "lightgbm.basic.Booster", "xgboost.sklearn.XGBClassifier", "numpy.log1p",
+     "sklearn.metrics.pairwise.rbf_kernel", "sklearn.feature_selection._univariate_selection.f_classif"],
+)  # fmt: skip
+def test_what_only_holds_numbers_is_trusted(name: str) -> None:
+    assert skops_runtime.is_trusted(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os.system", "builtins.eval", "joblib.memory.Memory", "numpy.load", "numpy.memmap", "scipy.io.loadmat",
+     "numpy.testing._private.utils.runstring", "numpy.lib._npyio_impl.NpzFile", "operator.methodcaller",
+     "sklearn.datasets._base.load_files", "sklearn.utils.parallel._FuncWrapper", "sklearn.externals.joblib.load",
+     "sklearn.metrics.pairwise.Parallel", "sklearn.metrics._classification.warnings",
+     "sklearn.tests.test_base.K", "sklearn.conftest.raccoon_face_fd", "lightgbm.basic.Dataset", "steps.Waves"],
+)  # fmt: skip
+def test_what_reads_files_or_runs_others_code_is_not_trusted(name: str) -> None:
+    assert not skops_runtime.is_trusted(name)
 
 
 @pytest.mark.parametrize(("kind", "library"), [(kind, kind) for kind in ("catboost", "lightgbm", "skops", "xgboost")])

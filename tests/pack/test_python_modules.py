@@ -144,7 +144,10 @@ def test_a_missing_module_is_named_with_the_option_that_brings_it(here: Path, in
     write_shop(here / "own", 1, 0)
     result = invoke("pack", "own/prices.py", "--name", "own", "--sample", "own/net.csv")
     assert result.code == 1
-    assert f"No module named 'rates' (line 7): add --with {here}/own/rates.py" in result.err
+    assert (
+        f"No module named 'rates' (line 7): {here}/own/rates.py is there, so add --with {here}/own/rates.py"
+        in result.err
+    )
     assert not (here / "models").exists()
 
 
@@ -300,7 +303,8 @@ def test_a_pickle_without_its_module_is_told_which(here: Path, invoke: Invoke) -
     model, *options = write_steps(here / "one", 0, 1)
     result = invoke("pack", "--name", "one", model, *options[:3])
     assert result.code == 1
-    assert f"No module named 'scaling': add --with {here}/one/scaling.py" in result.err
+    assert "needs the module scaling" in result.err
+    assert f"add --with {here}/one/scaling.py" in result.err
 
 
 def test_unpickling_leaves_the_modules_of_others_as_they_were(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,7 +72,7 @@ def _costs(directory: Path) -> dict[str, Any]:
     from modelhost.models.memory import private_mb
     from modelhost.models.model import Model
     from modelhost.models.runtimes import import_for, runtime_class
-    from modelhost.payload.datatypes import stack
+    from modelhost.payload.datatypes import grouped, stack
     from modelhost.payload.records import read_record
 
     bundle = read_bundle(directory)
@@ -91,7 +91,9 @@ def _costs(directory: Path) -> dict[str, Any]:
         return orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY)
 
     took = seconds_per_call(answer)
-    examples = stack([read_record(model.inputs, example.inputs) for example in bundle.examples])
+    read = [read_record(model.inputs, example.inputs) for example in bundle.examples]
+    alone = bundle.manifest.rows == "one"  # answers of two rows need not be of one size
+    examples = read[0] if alone else stack([read[place] for place in max(grouped(read), key=len)])
 
     def call_ms(rows: int) -> float:
         batch = {name: array[np.arange(rows) % len(array)] for name, array in examples.items()}

@@ -26,7 +26,8 @@ def lay_out(directory: Path, model: Path, extra: Iterable[Path]) -> Path:
     A folder keeps its name and its structure. Raises PackError.
     """
     taken = dict.fromkeys(OWN, "the bundle")
-    if model.suffix == ".py":
+    is_class = model.suffix == ".py" and model.is_file()
+    if is_class:
         taken[ENTRY] = "the bundle"
         _copy(model, directory / ENTRY)
     for path in extra:
@@ -36,7 +37,7 @@ def lay_out(directory: Path, model: Path, extra: Iterable[Path]) -> Path:
             raise PackError(f"--with {path}: the bundle {whose} {name} of its own, so call it otherwise")
         taken[name] = str(path)
         _copy(path, directory / name)
-    return directory / ENTRY if model.suffix == ".py" else model
+    return directory / ENTRY if is_class else model
 
 
 def files_in(directory: Path) -> set[str]:
@@ -97,7 +98,7 @@ def _hint(error: BaseException | None, directory: Path, folder: Path) -> str:
         if isinstance(error, ModuleNotFoundError) and error.name:
             top = error.name.partition(".")[0]
             found = [path for path in (folder / f"{top}.py", folder / top) if path.exists()]
-            return f"add --with {found[0]}" if found else ""
+            return f"{found[0]} is there, so add --with {found[0]}" if found else ""
         if isinstance(error, FileNotFoundError) and error.filename:
             return _hint_of_file(Path(os.fsdecode(error.filename)), directory, folder)
         error = error.__cause__ or error.__context__

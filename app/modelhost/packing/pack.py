@@ -20,20 +20,25 @@ from modelhost.bundle.bundle import MANIFEST
 from modelhost.bundle.extras import extras_of
 from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
-from modelhost.packing import batching
+from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
-from modelhost.packing.conversion import Engine, choose_engine
+from modelhost.packing.compare import same
+from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
 from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
 from modelhost.packing.formats import open_source
+from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.libraries import until_loaded, with_libraries
 from modelhost.packing.ranges import add_ranges
-from modelhost.packing.samples import read_sample
+from modelhost.packing.sample_checks import refuse_unsendable
+from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
+
+ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ class Order:
 
     model: Path
     name: str
-    sample: Path
+    sample: Path | None  # None: the input example of a folder of MLflow's
     into: Path
     version: int | None = None
     description: str = ""
@@ -56,6 +61,7 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
     requirements: Path | None = None  # a requirements.txt or pyproject.toml
 
 
@@ -71,7 +77,9 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     with _scratch(order.into) as scratch:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
-        model = lay_out(directory, order.model, order.extra)
+        model = lay_out(
+            directory, order.model, [*order.extra, *(code_of(order.model) if is_folder(order.model) else [])]
+        )
         with importable(directory), hinting(directory, order.model):
             found = _pack(order, model, directory, say)
         target.parent.mkdir(exist_ok=True)
@@ -86,48 +94,60 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
         from modelhost.packing.requirements import read_requirements
 
         read_requirements(order.requirements, [])
-    say(f"Reading {order.sample} and {order.model} ...")
-    sample = read_sample(order.sample).without(order.drop)
+    say(f"Reading {' and '.join(str(path) for path in (order.sample, order.model) if path)} ...")
+    sample, sample_name = _sample(order)
+    sample = sample.without(order.drop)
+    refuse_unsendable(sample)
     source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)
     if order.pure:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
-    engine = choose_engine(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(engine.predict, engine.batch)
+    candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
+    difference = 0.0 if source.rows == "one" else difference_in_company(candidate.predict, candidate.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
             f"tolerance {tolerance:g}: the model's answers change that much with the rows sent together"
         )
     if order.ranges:
-        add_ranges(engine.inputs, source.batch)
+        add_ranges(candidate.inputs, source.batch)
 
     refuse_changes(directory, laid_out)
-    manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
+    manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
+    manifest["origin"]["sample"] = sample_name
     if manifest["format"] in ("python", "pickle"):
         source.notes += imported_from_elsewhere(modules, directory)
     if order.requirements:
         manifest = _lock(directory, manifest, order.requirements, source.notes, say)
     if manifest["format"] in ("python", "pickle"):
         manifest = with_libraries(directory, manifest)
-    say("Measuring, as `modelhost check` does ...")
-    manifest, costs = until_loaded(directory, manifest, measure, _write_manifest)
-    shared = _batching(order, engine, costs["call_ms"], difference)
-    tolerance = tolerance_for(shared.get("difference", difference), tolerance)
-    measured = {
-        "tolerance": tolerance,
-        "objectives": _objectives(costs),
-        **({"batching": shared} if shared else {}),
-    }
+    costs: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
+    if order.measure:
+        say("Measuring, as `modelhost check` does ...")
+        manifest, costs = until_loaded(directory, manifest, measure, _write_manifest)
+        source.notes += [f"image: {difference}" for difference in costs["image"]["differs"]]
+        if shared := _batching(order, source, candidate, costs["call_ms"], difference):
+            measured = {"batching": shared}
+            tolerance = tolerance_for(shared["difference"], tolerance)
+        measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
     _write_manifest(directory, manifest | measured)
-    source.notes += [f"image: {difference}" for difference in costs["image"]["differs"]]
-    notes = source.notes + ([f"{sample.dropped} rows with empty cells were left out"] if sample.dropped else [])
     return {
-        "format": manifest["format"], "library": source.library, "kind": source.kind, "conversion": engine.told,
-        "costs": costs, "notes": notes, "batching": shared or None,
+        "format": manifest["format"], "library": source.library, "kind": source.kind,
+        "conversion": candidate.conversion, "costs": costs, "notes": source.notes,
+        "batching": measured.get("batching"),
     }  # fmt: skip
+
+
+def _sample(order: Order) -> tuple[Sample, str]:
+    """The rows, and the name of their file."""
+    if order.sample is not None:
+        return read_sample(order.sample), order.sample.name
+    if is_folder(order.model):
+        return sample_of(order.model)
+    raise PackError("give rows as the model takes them with --sample: only a folder of MLflow's brings its own")
 
 
 @contextmanager
@@ -171,46 +191,52 @@ def _reference(source: Source) -> Arrays:
 def _check_pure(source: Source, reference: Arrays) -> None:
     """--pure is a promise; one that the sample breaks at once is refused."""
     for name, array in source.predict(source.batch).items():
-        if not np.array_equal(array, reference[name], equal_nan=reference[name].dtype.kind == "f"):
+        if not same(np.asarray(array), reference[name]):
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, engine: Engine, timings: batching.Timings, difference: float) -> dict[str, Any]:
-    """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
+def _batching(
+    order: Order, source: Source, candidate: Candidate, timings: batching.Timings, difference: float
+) -> dict[str, Any]:
+    """What model.yaml says of sharing calls: nothing where it does not pay, was not wanted, or cannot be."""
+    if source.rows == "one":
+        if order.batching:
+            raise PackError("--batching: the model takes one row a call, so requests cannot share one: leave it out")
+        return {}
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
-    most = max(difference, difference_in_company(engine.predict, engine.batch, rows))
+    most = max(difference, difference_in_company(candidate.predict, candidate.batch, rows))
     return {"max_rows": rows, "difference": float(f"{most:.1e}")}
 
 
-def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
+def _write(directory: Path, order: Order, source: Source, candidate: Candidate, reference: Arrays) -> dict[str, Any]:
     beside = files_in(directory) - {ENTRY}
-    saved = engine.save(directory)
+    saved = candidate.save(directory)
     if taken := beside & {saved.entry, *saved.others}:
         raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
-    tensors = list(engine.answers)
-    outputs = [
-        _output(name, tensor, engine.answers[tensor], source, order.labels)
-        for name, tensor in zip(reference, tensors, strict=True)
-    ]
-    recorded = {
-        name: reference[name].astype(engine.answers[tensor].dtype)
-        for name, tensor in zip(reference, tensors, strict=True)
-    }
-    sendable = engine.agreeing & _finite(source.batch) & _finite(recorded)
-    rows = choose_rows(recorded, sendable)
+    outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
+    recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
+    sendable = candidate.agreeing & ~_infinite(source.batch)
+    # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
+    rows = choose_rows(recorded, sendable & _finite(recorded)) or choose_rows(recorded, sendable)
     if not rows:
-        raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
-    (directory / "golden.json").write_bytes(write_examples(engine.inputs, source.batch, outputs, recorded, rows))
+        raise PackError(
+            "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
+            "(-1e9 does for a mask), or is answered otherwise by the bundle"
+        )
+    (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
-    manifest = _manifest(order, source, engine, saved, outputs) | {"version": int(directory.name)}
-    manifest["files"] = {
-        file: hashlib.sha256((directory / file).read_bytes()).hexdigest() for file in sorted(files_in(directory))
-    }
+    manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
+    manifest["files"] = {file: _digest(directory / file) for file in sorted(files_in(directory))}
     _write_manifest(directory, manifest)
     return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lock(
@@ -233,21 +259,24 @@ def _lock(
 
 
 def _manifest(
-    order: Order, source: Source, engine: Engine, saved: Saved, outputs: list[dict[str, Any]]
+    order: Order, source: Source, candidate: Candidate, saved: Saved, outputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": order.sample.name}
-    if engine.told:
-        origin["conversion"] = engine.told["said"]
+    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": ""}
+    if candidate.conversion:
+        origin["conversion"] = candidate.conversion["said"]
     return {
         "name": order.name,
         "version": 0,
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"rows": source.rows} if source.rows else {}),
+        **({"table": source.table} if saved.format in ESTIMATORS else {}),
+        **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if order.pure else {}),
         "files": {},
-        "inputs": engine.inputs,
+        "inputs": candidate.inputs,
         "outputs": outputs,
         "golden": "golden.json",
         "tolerance": order.tolerance,
@@ -256,11 +285,13 @@ def _manifest(
     }
 
 
-def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[str, ...]) -> dict[str, Any]:
-    found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
-    if tensor != name:
+def _output(name: str, array: Any, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:
+    found = {"name": name, "datatype": datatype_of(array), "shape": source.shapes.get(name, ragged.row_shape(array))}
+    if (tensor := candidate.tensors.get(name, name)) != name:
         found["tensor"] = tensor
-    if name == "label" and (names := labels or source.labels):
+    if name == "label" and candidate.labels:
+        found |= {"labels": list(candidate.labels)}
+    elif name == "label" and (names := labels or source.labels):
         if array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() < len(names):
             raise PackError(
                 f"--labels: {len(names)} names cannot stand for the model's labels {sorted(set(array.tolist()))}"
@@ -271,12 +302,24 @@ def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[st
     return found
 
 
+def _infinite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows with an infinity. A NaN is another thing: it may be a missing value."""
+    return ~_all_in_row(arrays, lambda numbers: ~np.isinf(numbers))
+
+
 def _finite(arrays: Arrays) -> Any:
     """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
-    finite = [
-        np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values() if array.dtype.kind == "f"
+    return _all_in_row(arrays, np.isfinite)
+
+
+def _all_in_row(arrays: Arrays, holds: Callable[[Array], Any]) -> Any:
+    """(rows,) bool: the rows of which `holds` says so of every float in them."""
+    found = [
+        np.array([row.dtype.kind != "f" or bool(holds(row).all()) for row in rows])
+        for array in arrays.values()
+        for rows in [array if ragged.is_ragged(array) else array.reshape(len(array), -1)]
     ]
-    return np.logical_and.reduce(finite) if finite else True
+    return np.logical_and.reduce(found)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from modelhost.bundle.extras import modules_of
 from modelhost.bundle.manifest import read_manifest
 from modelhost.bundle.schema import Manifest
 from modelhost.models.runtimes.named_modules import named_modules
+from modelhost.models.runtimes.row_by_row import RowByRow
 from modelhost.payload.datatypes import Arrays
 
 # The class for each format. Its module imports the format's library, and nothing else does.
@@ -34,7 +35,8 @@ class Runtime(Protocol):
 
 def open_runtime(bundle: Bundle) -> Runtime:
     """The bundle's model file, loaded; raises BundleError where the file cannot be used."""
-    return runtime_class(bundle)(bundle)
+    runtime = runtime_class(bundle)(bundle)
+    return RowByRow(runtime) if bundle.manifest.rows == "one" else runtime
 
 
 def runtime_class(bundle: Bundle) -> Callable[[Bundle], Runtime]:

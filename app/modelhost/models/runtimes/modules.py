@@ -138,6 +138,14 @@ class _Import:
         return self._known[top]
 
 
+def reason_of(error: BaseException) -> str:
+    """The type and text of what someone else's code raised, which may fail at telling even that."""
+    try:
+        return f"{type(error).__name__}: {error}".strip(": ")
+    except Exception:
+        return type(error).__name__
+
+
 @contextmanager
 def importable(directory: Path) -> Iterator[None]:
     """While it lasts, all of this process can import the modules in `directory`, and is rid of them afterwards.

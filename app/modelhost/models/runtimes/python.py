@@ -10,7 +10,8 @@ The bundle's entry file defines `class Model` with these verbs:
 input with the rows as first dimension, checked against the schema, and returns the outputs alike
 (returned.py tells what else than arrays it may return); several threads may call it at once.
 `stream` gets the same and yields outputs alike, each as soon as it has it: each is an event to the
-client. Modules in the bundle's directory can be imported (see modules.py).
+client. Modules in the bundle's directory can be imported (see modules.py). With `rows = "one"` as an
+attribute of the class, each call has one row, whose outputs may be of any size.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import Bundle
-from modelhost.models.runtimes.modules import BundleModules
+from modelhost.models.runtimes.modules import BundleModules, reason_of
 from modelhost.models.runtimes.returned import as_arrays
 from modelhost.payload.datatypes import Arrays
 
@@ -44,9 +45,8 @@ class PythonRuntime:
             output.tensor or output.name: "INT64" if output.labels else output.datatype
             for output in bundle.manifest.outputs
         }
-        self.stream: Stream | None = None
         if hasattr(self._model, "stream"):
-            self.stream = partial(_chunks, self._model, self._datatypes)
+            self.stream: Stream = partial(_chunks, self._model, self._datatypes)
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime; raises ModelError for what cannot be an output."""
@@ -82,5 +82,5 @@ def load_class(directory: Path, entry: str, label: str) -> tuple[BundleModules, 
     except (Exception, SystemExit) as error:
         modules.forget()
         place = modules.place_of(error)
-        raise LoadError(f"{entry} cannot be loaded: {type(error).__name__}: {error}{place}") from error
+        raise LoadError(f"{entry} cannot be loaded: {reason_of(error)}{place}") from error
     return modules, model

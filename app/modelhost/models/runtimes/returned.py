@@ -31,7 +31,7 @@ def as_arrays(returned: Any, datatypes: Mapping[str, str] | None = None) -> Arra
         returned = {name: returned[name] for name in returned.columns}
     if not isinstance(returned, dict):
         raise ModelError(f"the model returned {type(returned).__name__}, not a dict of arrays by their names")
-    if wrong := [name for name in returned if not isinstance(name, str) or not name]:
+    if wrong := [name for name in returned if not _is_text(name) or not name]:
         raise ModelError(f"the model returned an output called {wrong[0]!r}: call outputs by text")
     wanted, arrays = datatypes or {}, {}
     for name, value in returned.items():
@@ -40,6 +40,10 @@ def as_arrays(returned: Any, datatypes: Mapping[str, str] | None = None) -> Arra
             raise _refusal(name, "is a single value: return a list or an array with one for each row")
         arrays[name] = array
     return arrays
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _array(name: str, value: Any) -> Array:
@@ -209,7 +213,7 @@ def _of_pandas(value: Any) -> bool:
 
 
 def _ragged(name: str) -> ModelError:
-    instead = "pad them to one length, join them to one text, or answer one row at a time (--one-row)"
+    instead = "pad them to one length, join them to one text, or have one row a call (rows = 'one' in the class)"
     return _refusal(name, f"has rows of several lengths, which are no array: {instead}")
 
 
