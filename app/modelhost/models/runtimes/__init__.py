@@ -70,7 +70,7 @@ def import_libraries(models_dir: Path) -> None:
 def import_for(directory: Path, manifest: Manifest) -> None:
     """Import what the model of one bundle needs, as far as its files tell; what is missing is left out."""
     for module in (RUNTIMES[manifest.format][0], *dict(modules_of(manifest)), *named_modules(directory, manifest)):
-        with contextlib.suppress(ImportError, OSError):
+        with contextlib.suppress(Exception):  # whatever a library raises, it is said when the model is loaded
             importlib.import_module(module)
 
 
