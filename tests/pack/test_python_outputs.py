@@ -198,3 +198,15 @@ def test_a_server_answers_dates_and_lists_through_every_protocol(tmp_path: Path)
         assert ask("/invocations", {"dataframe_records": [{"n": 2}]})["predictions"] in (
             ["2024-01-03"], [{"out": "2024-01-03"}]
         )  # fmt: skip
+
+
+def test_a_class_of_one_row_a_call_may_answer_with_any_length(invoke: Invoke) -> None:
+    Path("m.py").write_text(
+        "class Model:\n    rows = 'one'\n\n    def predict(self, inputs):\n        (n,) = inputs['n']\n"
+        "        return {'out': [list(range(n))]}\n"
+    )
+    Path("s.csv").write_text("n\n1\n2\n3\n")
+    invoke("pack", "m.py", "--name", "m", "--sample", "s.csv").ok()
+    manifest = yaml.safe_load(Path("models/m/1/model.yaml").read_text())
+    assert (manifest["rows"], manifest["outputs"][0]["shape"]) == ("one", [-1])
+    assert invoke("predict", "models/m/1", "--data", '{"n": 4}').ok().json == {"out": [0, 1, 2, 3]}

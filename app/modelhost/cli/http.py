@@ -85,9 +85,9 @@ class ServedModel:
 
     def _schema_url(self, described: Any) -> str:
         """Of the default model, which / describes in brief, or of the one at /models/NAME."""
-        is_root = self._described.endswith("/")
-        model = _field(described, "model", self._described)
-        return f"{self._described}models/{model}" if is_root else self._described
+        if not self._described.endswith("/"):
+            return self._described
+        return f"{self._described}models/{_field(described, 'model', self._described)}"
 
 
 def model_url(url: str) -> tuple[str, str]:

@@ -21,9 +21,13 @@ OPSET = 15  # the newest that onnxmltools writes for both libraries
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     """The booster in a model file."""
-    with path.open("rb") as file:
-        if file.read(4) == b"tree":  # else LightGBM itself refuses it
-            refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
+    text = path.read_bytes()
+    if text.startswith(b"tree"):  # else LightGBM itself refuses it
+        begun = b"\nparameters:" in text  # which models of some other makers leave out
+        if b"\nend of trees" not in text or (begun and b"\nend of parameters" not in text):
+            # LightGBM would read on beyond the end, and may or may not crash.
+            raise PackError(f"{path} is no whole LightGBM model: it is cut before its end, so save the model anew")
+        refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
     try:
         booster = lightgbm.Booster(model_file=path)
     except (lightgbm.basic.LightGBMError, ValueError) as error:  # ValueError: the JSON at its end is cut
