@@ -42,7 +42,7 @@ def bodies(model: Model) -> Json:
             ]
         },
         "infer.Request": object_of(
-            {"inputs": array_of({"anyOf": [jsonschema.tensor(r.schema) for r in model.inputs]}, [len(model.inputs)])},
+            {"inputs": _tensors(model)},
             {"id": TEXT, "parameters": OBJECT, "outputs": {"type": "array", "items": OBJECT}},
         ),
         "infer.Answer": object_of(
@@ -67,3 +67,9 @@ def bodies(model: Model) -> Json:
         },
         "mlflow.Answer": object_of({"predictions": array_of(values)}),
     }
+
+
+def _tensors(model: Model) -> Json:
+    """The tensors of a request: each input, but for those that have defaults."""
+    every = array_of({"anyOf": [jsonschema.tensor(reader.schema) for reader in model.inputs]}, [len(model.inputs)])
+    return every | {"minItems": max(1, sum(bool(reader.required) for reader in model.inputs))}

@@ -6,10 +6,13 @@ from typing import Any
 import msgspec
 import orjson
 
+from modelhost.bundle.schema import Feature, Input
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import expected, expected_row
+from modelhost.payload.messages import expected, expected_row, left_out
+from modelhost.protocols import native
+from modelhost.protocols.protocol import example_url
 
 
 def predict_url(model: Model) -> str:
@@ -20,6 +23,12 @@ def predict_url(model: Model) -> str:
 def stream_url(model: Model) -> str:
     """The path that answers with a stream of events, of a model that streams."""
     return f"/models/{model.name}/stream"
+
+
+def shown_example(model: Model) -> dict[str, Any]:
+    """A record that works; where it is cut short for its size, also where the whole one is."""
+    shown, cut = native.PREDICT.shown_example(model)
+    return {"example": shown} | ({"whole_example": example_url(model)} if cut else {})
 
 
 def summary(model: Model) -> dict[str, Any]:
@@ -40,10 +49,10 @@ def details(model: Model, versions: list[int]) -> dict[str, Any]:
             "versions": versions,
             "format": model.manifest.format,
             "digest": model.digest,
-            "inputs": [_without_defaults(reader.schema) for reader in model.inputs],
-            "outputs": [_without_defaults(writer.schema) for writer in model.outputs],
-            "example": model.example,
+            "inputs": [msgspec.to_builtins(reader.schema) for reader in model.inputs],
+            "outputs": [msgspec.to_builtins(writer.schema) for writer in model.outputs],
         }
+        | shown_example(model)
         | ({"stream": stream_url(model)} if model.streams else {})
     )
 
@@ -55,20 +64,27 @@ def welcome(registry: Registry) -> dict[str, Any]:
         "message": f"The model {model.name} is up. Send a POST request to / to get a prediction.",
         "model": model.name,
         "version": model.version,
-        "example": model.example,
+        **shown_example(model),
         "models": {name: predict_url(registry.find(name)) for name in registry.models},
         "documentation": "/docs",
     }
 
 
 def fields(model: Model) -> list[dict[str, str]]:
-    """The fields of a record for this model: name, what belongs there, and a description."""
+    """The fields of a record for this model: name, what belongs there, and a description.
+
+    Also `left_out`, what it means where a record has it not; empty where each record must have it.
+    """
     return [field for reader in model.inputs for field in _fields(reader)]
 
 
-def curl(url: str, model: Model) -> str:
-    """A command for the shell that predicts the model's example at `url`."""
-    return f"curl {shlex.quote(url)} -d {shlex.quote(orjson.dumps(model.example).decode())}"
+def curl(host: str, path: str, model: Model) -> str:
+    """A command for the shell that predicts the model's example at `path` of `host`, such as http://localhost:8000."""
+    shown, cut = native.PREDICT.shown_example(model)
+    url = shlex.quote(host + path)
+    if cut:
+        return f"curl -s {shlex.quote(host + example_url(model))} | curl {url} --data-binary @-"
+    return f"curl {url} -d {shlex.quote(orjson.dumps(shown).decode())}"
 
 
 def _fields(reader: InputReader) -> list[dict[str, str]]:
@@ -77,15 +93,14 @@ def _fields(reader: InputReader) -> list[dict[str, str]]:
         told = expected_row(schema)
         if schema.shape:
             told += f", each {expected(schema)}"
-        return [{"name": schema.name, "expected": told, "description": schema.description}]
-    return [
-        {"name": column.name, "expected": expected(schema, (i,)), "description": column.description}
-        for i, column in enumerate(schema.features)
-    ]
+        return [_field(schema, told)]
+    return [_field(feature, expected(schema, (i,))) for i, feature in enumerate(schema.features)]
 
 
-def _without_defaults(schema: msgspec.Struct) -> dict[str, Any]:
-    told: dict[str, Any] = msgspec.to_builtins(schema)
-    return {key: value for key, value in told.items() if value not in (None, "", (), [])} | {
-        "shape": list(told["shape"])
+def _field(schema: Input | Feature, told: str) -> dict[str, str]:
+    return {
+        "name": schema.name,
+        "expected": told,
+        "left_out": left_out(schema),
+        "description": schema.description,
     }

@@ -21,8 +21,9 @@ from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 from modelhost.models.model import Model
-from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.records import read_record
 from modelhost.speed import Speed
 
 AT_ONCE = 0.001  # seconds: what is expected to take longer goes to a thread
@@ -64,6 +65,7 @@ class Job:
     patience: Patience
     inputs: Arrays = field(default_factory=dict)
     rows: int = 0
+    work: int = 0  # in rows as long as the example's
     call: Callable[[], Any] | None = None
     begun: float = 0.0
     ended: float = 0.0
@@ -77,6 +79,7 @@ class Executor:
         batching = model.manifest.batching
         self.model = model
         self.speed = Speed.measure(model)
+        self._row_elements = _elements(read_record(model.inputs, model.example)) if model.varies else 0
         self.most_rows = batching.max_rows if batching else 0
         # One at a time where requests share calls: two would halve the company of each.
         self.threads = 1 if batching else threads
@@ -99,15 +102,17 @@ class Executor:
         passes (504).
         """
         rows = len(next(iter(inputs.values())))
-        if not self._workers and self.speed.expected(rows) < AT_ONCE:
+        # A row ten times as long as the example's is expected to take as long as ten of those.
+        work = max(1, _elements(inputs) // self._row_elements) if self._row_elements else rows
+        if not self._workers and self.speed.expected(work) < AT_ONCE:
             start = time.perf_counter()
             if start > patience.deadline:
                 raise _too_late(self.model)
             outputs = self.model.predict(inputs)
             seconds = time.perf_counter() - start
-            self.speed.learn(rows, seconds)
+            self.speed.learn(work, seconds)
             return Outcome(outputs, 0.0, seconds)
-        return self._wait_for(Job(patience, inputs, rows))
+        return self._wait_for(Job(patience, inputs, rows, work))
 
     def call(self, function: Callable[[], Any], patience: Patience) -> Any:
         """What `function` returns, run in a thread in its turn; raises as it and `predict` do."""
@@ -146,7 +151,7 @@ class Executor:
                 self._calls.discard(jobs[0])
                 rows = sum(job.rows for job in jobs)
                 if rows:
-                    self.speed.learn(rows, seconds)
+                    self.speed.learn(sum(job.work for job in jobs), seconds)
                     self.on_call(len(jobs), rows)
                 ended = time.perf_counter()
                 for job, (value, error) in zip(jobs, results, strict=True):
@@ -186,12 +191,17 @@ def _compute(model: Model, jobs: list[Job]) -> tuple[list[tuple[Any, Exception |
     """In a thread: what each job gives or raises, and the seconds of it all."""
     _step_back()
     start = time.perf_counter()
-    results: list[tuple[Any, Exception | None]]
-    if len(jobs) > 1 and (together := _together(model, jobs)) is not None:
-        results = [(outputs, None) for outputs in together]
-    else:
-        results = [_alone(model, job) for job in jobs]
+    results: list[tuple[Any, Exception | None]] = [(None, None)] * len(jobs)
+    for places in grouped([job.inputs for job in jobs]):  # rows of other sizes cannot be in one array
+        group = [jobs[place] for place in places]
+        together = _together(model, group) if len(group) > 1 else None
+        for number, place in enumerate(places):
+            results[place] = (together[number], None) if together else _alone(model, jobs[place])
     return results, time.perf_counter() - start
+
+
+def _elements(inputs: Arrays) -> int:
+    return sum(array.size for array in inputs.values())
 
 
 def _step_back() -> None:

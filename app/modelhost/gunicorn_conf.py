@@ -4,6 +4,7 @@ What a deployment decides comes from MODELHOST_* (settings.py). In the package, 
 on a laptop (`modelhost serve`) runs with the same.
 """
 
+import contextlib
 import gc
 import importlib
 import os
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from modelhost import capacity
+from modelhost.bundle.bundle import BundleError, check_files, find_bundles
+from modelhost.bundle.manifest import read_manifest
 from modelhost.door import Door
 from modelhost.readiness import Readiness
 from modelhost.settings import Settings, SettingsError
@@ -79,6 +82,7 @@ def on_starting(server: Any) -> None:
     metrics.mkdir(mode=0o700)
     server.log.info("%s", decided.reason)
     _import_what_workers_share()
+    _hash_bundles()
 
 
 def post_worker_init(worker: Any) -> None:
@@ -100,6 +104,16 @@ def on_exit(_server: Any) -> None:
     """In the master, at its end."""
     readiness.end()
     shutil.rmtree(metrics, ignore_errors=True)
+
+
+def _hash_bundles() -> None:
+    """Hash every bundle's files once, so that forked workers know their digests (bundle.py).
+
+    What is wrong with one is for the workers to say, which end the server with that sentence.
+    """
+    with contextlib.suppress(BundleError, OSError):
+        for directory in find_bundles(settings.models_dir):
+            check_files(directory, read_manifest(directory)[0])
 
 
 def _import_what_workers_share() -> None:

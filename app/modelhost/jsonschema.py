@@ -7,6 +7,8 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import UNSET
+
 from modelhost.bundle.schema import Feature, Input, Output
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import DTYPES, limits
@@ -16,12 +18,11 @@ Schema = dict[str, Any]
 FORMATS = {"FP32": "float", "FP64": "double", "INT32": "int32", "INT64": "int64"}
 
 
-def array_of(items: Schema, sizes: Sequence[int] = (), **more: Any) -> Schema:
-    """A list of at least one `items`, or nested lists of exactly `sizes`."""
-    if not sizes:
-        return {"type": "array", "items": items, "minItems": 1, **more}
+def array_of(items: Schema, sizes: Sequence[int] = (-1,), least: int = 1) -> Schema:
+    """Nested lists of exactly `sizes`; of -1, of any length from `least`."""
     for size in reversed(sizes):
-        items = {"type": "array", "items": items, "minItems": size, "maxItems": size}
+        bounds = {"minItems": least} if size == -1 else {"minItems": size, "maxItems": size}
+        items = {"type": "array", "items": items, **bounds}
     return items
 
 
@@ -40,12 +41,28 @@ def object_of(properties: dict[str, Schema], optional: dict[str, Schema] | None 
     }
 
 
+def fields_of(fields: dict[str, Schema]) -> Schema:
+    """An object of these properties, of which those with a default may be left out."""
+    optional = {name: field for name, field in fields.items() if "default" in field}
+    return object_of({name: field for name, field in fields.items() if name not in optional}, optional)
+
+
 def element(schema: Input, bounded: Input | Feature) -> Schema:
     """One element of an input, with the bounds of its feature."""
+    told = _value(schema, bounded)
+    if bounded.nullable:
+        told["type"] = [*([told["type"]] if type(told["type"]) is str else told["type"]), "null"]
+        if "enum" in told:
+            told["enum"] = [*told["enum"], None]
+    return told
+
+
+def _value(schema: Input, bounded: Input | Feature) -> Schema:
+    """One element that is not missing."""
     dtype = DTYPES[schema.datatype]
-    said = {"description": bounded.description} if bounded.description else {}
-    if dtype.kind == "b":
-        return said | {"type": "boolean"}
+    said: Schema = {"description": bounded.description} if bounded.description else {}
+    if dtype.kind == "b" or (isinstance(bounded, Feature) and bounded.boolean):
+        return said | {"type": ["boolean", "integer"], "enum": [True, False, 0, 1]}
     kind = {"O": "string", "f": "number"}.get(dtype.kind, "integer")
     if schema.categories:
         return said | {"type": kind, "enum": list(schema.categories)}
@@ -68,13 +85,13 @@ def whole(reader: InputReader) -> Schema:
     schema = reader.schema
     if schema.features:
         return tuple_of([element(schema, feature) for feature in schema.features])
-    return array_of(element(schema, schema), schema.shape) if schema.shape else element(schema, schema)
+    return array_of(element(schema, schema), schema.shape)
 
 
 def record(model: Model) -> Schema:
     """One record: each input whole, or by its features."""
     ways = [_ways(reader) for reader in model.inputs]
-    records = [object_of({k: v for way in chosen for k, v in way.items()}) for chosen in itertools.product(*ways)]
+    records = [fields_of({k: v for way in chosen for k, v in way.items()}) for chosen in itertools.product(*ways)]
     return records[0] if len(records) == 1 else {"anyOf": records}
 
 
@@ -86,9 +103,11 @@ def row(model: Model) -> Schema:
 
 
 def columns(model: Model) -> Schema:
-    """Columns by feature, all of one length (which JSON Schema cannot say)."""
+    """Columns by feature, at least one and all of one length (which JSON Schema cannot say)."""
     fields = {name: field for reader in model.inputs for name, field in _ways(reader)[0].items()}
-    return object_of({name: array_of(field) for name, field in fields.items()})
+    given = {name: array_of(field) for name, field in fields.items()}
+    optional = {name: given.pop(name) for name, field in fields.items() if "default" in field}
+    return object_of(given, optional) | {"minProperties": 1}
 
 
 def prediction(model: Model) -> Schema:
@@ -100,19 +119,21 @@ def output(schema: Output) -> Schema:
     """One output for one row."""
     kind = {"b": "boolean", "O": "string", "f": "number"}.get(DTYPES[schema.datatype].kind, "integer")
     item: Schema = {"type": kind} | ({"enum": list(schema.labels)} if schema.labels else {})
-    told = array_of(item, schema.shape) if schema.shape else item
+    told = array_of(item, schema.shape, least=0)
     return told | ({"description": schema.description} if schema.description else {})
 
 
 def tensor(schema: Input | Output) -> Schema:
     """A tensor of the Open Inference Protocol, as JSON. `shape` starts with the rows."""
-    rank = len(schema.shape) + 1
+    rank, least = len(schema.shape) + 1, 1
+    if isinstance(schema, Output) and -1 in schema.shape:
+        least = 0  # an answer may be empty, such as that of a detector that finds nothing
     return object_of(
         {
             "name": {"const": schema.name},
             "datatype": {"const": schema.datatype},
-            "shape": array_of({"type": "integer", "minimum": 1}, [rank]),
-            "data": {"type": "array", "minItems": 1},
+            "shape": array_of({"type": "integer", "minimum": least}, [rank]),
+            "data": {"type": "array", "minItems": least},
         },
         {"parameters": {"type": "object"}},
     )
@@ -120,6 +141,12 @@ def tensor(schema: Input | Output) -> Schema:
 
 def _ways(reader: InputReader) -> list[dict[str, Schema]]:
     """The ways in which a record may give an input, the best one first."""
-    features = reader.schema.features
-    by_feature = [{feature.name: element(reader.schema, feature) for feature in features}] if features else []
-    return [*by_feature, {reader.name: whole(reader)}]
+    schema = reader.schema
+    if not schema.features:
+        return [{reader.name: _field(schema, whole(reader))}]
+    by_feature = {feature.name: _field(feature, element(schema, feature)) for feature in schema.features}
+    return [by_feature, {reader.name: whole(reader)}]
+
+
+def _field(bounded: Input | Feature, told: Schema) -> Schema:
+    return told if bounded.default is UNSET else told | {"default": bounded.default}

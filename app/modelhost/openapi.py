@@ -1,13 +1,12 @@
 """The server described in OpenAPI 3.1: each model's own URLs, schemas and a real example."""
 
-from typing import Any
-
 from modelhost import __version__
 from modelhost.bodies import TEXT, Json, bodies
 from modelhost.jsonschema import object_of
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.protocols import infer, mlflow, native, tensorflow
+from modelhost.protocols.protocol import Protocol, example_url
 from modelhost.protocols.sse import encode_event
 
 ERROR = object_of(
@@ -31,12 +30,12 @@ TOLD = [
 ]
 
 
-# For each protocol: its tag, and its module's example.
-PROTOCOLS: dict[str, tuple[str, Any]] = {
-    "native": ("predict", native.example),
-    "infer": ("Open Inference Protocol", infer.example),
-    "tensorflow": ("TensorFlow Serving", tensorflow.example),
-    "mlflow": ("MLflow and SageMaker", mlflow.example),
+# For each protocol: its tag, and itself.
+PROTOCOLS: dict[str, tuple[str, Protocol]] = {
+    "native": ("predict", native.PREDICT),
+    "infer": ("Open Inference Protocol", infer.PREDICT),
+    "tensorflow": ("TensorFlow Serving", tensorflow.PREDICT),
+    "mlflow": ("MLflow and SageMaker", mlflow.PREDICT),
 }
 
 
@@ -78,6 +77,7 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
     about = model.manifest.description
     streamed = {f"{models}/stream": {"post": _stream(model, name)}} if model.streams else {}
     return streamed | {
+        f"{models}/example": {"get": _told(f"example.{name}", "models", f"A record that {model.name} answers, whole")},
         models: {"get": _told(f"show.{name}", "models", f"The schema of {model.name}")},
         f"{models}/predict": {"post": _predict(model, name, "native", about)},
         f"{models}/invocations": {"post": _predict(model, name, "mlflow", about)},
@@ -88,8 +88,10 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
 
 
 def _predict(model: Model, name: str, protocol: str, summary: str, suffix: str = "") -> Json:
-    tag, example = PROTOCOLS[protocol]
-    request = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Request"}, "example": example(model)}
+    tag, speaks = PROTOCOLS[protocol]
+    example, cut = speaks.shown_example(model)
+    request = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Request"}, "example": example}
+    about = {"description": f"The example is cut short: GET {example_url(model)} gives a whole record"} if cut else {}
     answer: Json = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Answer"}}
     if protocol == "native":
         outputs = {"model": model.name, "version": model.version, "prediction": model.example_outputs}
@@ -98,7 +100,7 @@ def _predict(model: Model, name: str, protocol: str, summary: str, suffix: str =
         "operationId": ".".join(filter(None, [protocol, name, suffix])),
         "tags": [tag],
         "summary": summary,
-        "requestBody": {"required": True, "content": {"application/json": request}},
+        "requestBody": about | {"required": True, "content": {"application/json": request}},
         "responses": {"200": {"description": "The outputs", "content": {"application/json": answer}}} | _errors(),
     }
 

@@ -27,19 +27,20 @@ def render(registry: Registry, host_url: str) -> Response:
     """What each model takes, where, and a curl command for it; `host_url` ends with a slash."""
     style, policy = _style()
     default = registry.find()
+    host = host_url.rstrip("/")
     models = [registry.find(name) for name in registry.models]
     # The style's hash covers every byte between its tags, so it goes in unescaped.
     html = render_template(
         "index.html",
         style=Markup(style),
         default=default,
-        default_curl=describe.curl(host_url, default),
+        default_curl=describe.curl(host, "/", default),
         models=[
             {
                 "model": model,
                 "url": describe.predict_url(model),
                 "fields": describe.fields(model),
-                "curl": describe.curl(host_url.rstrip("/") + describe.predict_url(model), model),
+                "curl": describe.curl(host, describe.predict_url(model), model),
             }
             for model in models
         ],

@@ -91,14 +91,16 @@ class Predictions:
             answer = self._answer(protocol, served, environ)
         except ClientError as error:
             if error.example is None:
-                error.example = protocol.example(served.model)
+                protocol.add_example(error, served.model)
             answer = error_answer(error, served)
         except Exception as error:
             log.error(
                 "%s failed (request %s)",
                 environ.get("PATH_INFO"), environ.get("HTTP_X_REQUEST_ID", "-"), exc_info=error,
             )  # fmt: skip
-            answer = error_answer(ClientError(FAILED, example=protocol.example(served.model), status=500), served)
+            failed = ClientError(FAILED, status=500)
+            protocol.add_example(failed, served.model)
+            answer = error_answer(failed, served)
         served.metrics.answered(protocol.name, answer.status)
         return answer
 

@@ -34,6 +34,11 @@ def views(registry: Registry, readiness: Readiness, predictions: Predictions) ->
         model = registry.find(name, version)
         return write_json(describe.details(model, sorted(registry.models[name])))
 
+    @urls.get("/models/<name>/example")
+    @urls.get("/models/<name>/versions/<version>/example")
+    def show_example(name: str, version: str | None = None) -> Response:
+        return Response(registry.find(name, version).example_json, mimetype="application/json")
+
     @urls.get("/healthz")
     def healthz() -> Response:
         return write_json({"alive": True})

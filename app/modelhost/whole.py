@@ -1,12 +1,21 @@
-"""An answer's headers leave together with the first of its body.
+"""An answer's headers leave together with the first of its body, and a refused body is read to its end.
 
 Gunicorn sends one after the other. nginx passes headers on as soon as it has them, and from then on it
 can ask nobody else: a server killed in between would lose the request, though another could answer it.
+
+Most clients read an answer only after they have sent all of the request. One whose body is refused for
+its size is still sending it: a connection closed with unread bytes is reset, and the client learns
+nothing. So what it sends is read and forgotten, as by nginx's lingering_close, after the answer has left.
 """
 
+import contextlib
 from typing import Any
 
+import gevent
 from gunicorn.http.wsgi import Response
+
+LINGER_SECONDS = 30  # as nginx's lingering_time
+PIECE = 65536
 
 
 class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
@@ -23,6 +32,18 @@ class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
         """Send what is left: the headers of an answer without a body."""
         super().close()
         self.sock.flush()
+        if (self.status_code or 0) >= 400:
+            self._linger()
+
+    def _linger(self) -> None:
+        """Read what is left of the request's body; where that takes too long or fails, the connection ends."""
+        read_to_its_end = False
+        with gevent.Timeout(LINGER_SECONDS, False), contextlib.suppress(Exception):  # whatever the client does
+            while self.req.body.read(PIECE):
+                pass
+            read_to_its_end = True
+        if not read_to_its_end:
+            self.force_close()
 
 
 class Together:

@@ -101,11 +101,12 @@ tensors = st.builds(
     Input,
     name=st.just("x"),
     datatype=st.sampled_from(["BOOL", "INT8", "UINT64", "INT64", "FP16", "FP32", "FP64", "BYTES"]),
-    shape=st.sampled_from([(), (1,), (2,), (2, 1)]),
+    shape=st.sampled_from([(), (1,), (2,), (2, 1), (-1,), (-1, 1), (2, -1)]),
+    nullable=st.booleans(),
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=2000)
 @given(tensor=tensors, leaves=st.lists(scalars, min_size=1, max_size=4), rank=st.integers(0, 2))
 def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
     tensor: Input, leaves: list[Any], rank: int
@@ -125,11 +126,25 @@ def test_what_is_refused_is_named_and_what_is_accepted_is_what_was_sent(
         assert refused[0].startswith("x")
         assert refused[1]
         return
-    assert array.shape == (2, *tensor.shape)
-    assert array.dtype.kind == "O" or np.isfinite(array).all()
+    sizes = zip(array.shape, (2, *tensor.shape), strict=True)
+    assert all(wanted in (-1, size) for size, wanted in sizes)
+    missing = [value is None for value in (leaves[:1] if rank == 0 else leaves)] * 2
+    kept_values = array.ravel().tolist()
+    assert tensor.nullable or not any(missing)
+    if array.dtype.kind == "f":
+        assert np.array_equal(np.isnan(array).ravel(), missing)
+        assert not np.isinf(array).any()
+    else:
+        assert [kept is None for kept in kept_values] == missing
+        assert (array.dtype.kind == "O") == (tensor.nullable or tensor.datatype == "BYTES")
     flat = leaves[:1] if rank == 0 else leaves
-    for sent, kept in zip(flat * 2, array.ravel().tolist(), strict=True):
-        assert type(sent) is type(kept) or {type(sent), type(kept)} == {int, float}
+    for sent, kept, gap in zip(flat * 2, kept_values, missing, strict=True):
+        if gap:
+            continue
+        if tensor.datatype == "BOOL":
+            assert type(kept) is bool
+        else:
+            assert type(sent) is type(kept) or {type(sent), type(kept)} == {int, float}
         if array.dtype.kind == "f":
             assert kept == float(array.dtype.type(sent))
         else:

@@ -5,6 +5,7 @@ Imports only the standard library, yaml and msgspec, since the control machine r
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,7 +17,11 @@ from modelhost.bundle.manifest import MANIFEST, BundleError, label, read_manifes
 from modelhost.bundle.schema import Example, Manifest
 from modelhost.bundle.validation import contradictions
 
-__all__ = ["MANIFEST", "Bundle", "BundleError", "find_bundles", "read_bundle"]
+__all__ = ["MANIFEST", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle"]
+
+SETTLED_SECONDS = 2  # file systems tick at most so slowly
+
+_digests: dict[tuple[int, ...], str] = {}  # by device, inode, size, mtime and ctime
 
 
 @dataclass(frozen=True)
@@ -76,11 +81,32 @@ def read_bundle(directory: Path) -> Bundle:
     _check_place(directory, manifest)
     for field, value, instead in contradictions(manifest):
         raise wrong(directory, field, value, instead)
-    _check_files(directory, manifest)
+    check_files(directory, manifest)
     examples = _read_examples(directory, manifest)
     listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(manifest.files.items()))
     digest = hashlib.sha256(listed.encode() + source).hexdigest()
     return Bundle(directory, manifest, examples, digest)
+
+
+def file_digest(path: Path) -> str:
+    """The hex sha256 of a file, read in pieces: models may be larger than memory.
+
+    Kept by what the file system knows of it, so that what is read twice is hashed once: by the master
+    of a server for all its workers, which are forked afterwards. A file's ctime cannot be set by its
+    owner, and changes with every write and rename. Files changed within the last seconds are hashed
+    anew: a second write within one tick of the clock would leave the same ctime.
+    """
+    found = path.stat()
+    state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+    if state in _digests:
+        return _digests[state]
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        after = os.fstat(file.fileno())
+    unchanged = (after.st_dev, after.st_ino, after.st_size, after.st_mtime_ns, after.st_ctime_ns) == state
+    if unchanged and time.time_ns() - found.st_ctime_ns > SETTLED_SECONDS * 10**9:
+        _digests[state] = digest
+    return digest
 
 
 def _check_place(directory: Path, manifest: Manifest) -> None:
@@ -93,7 +119,8 @@ def _check_place(directory: Path, manifest: Manifest) -> None:
         raise wrong(directory, "name", manifest.name, instead)
 
 
-def _check_files(directory: Path, manifest: Manifest) -> None:
+def check_files(directory: Path, manifest: Manifest) -> None:
+    """Raise BundleError where a file is not the one that `manifest` lists."""
     root = directory.resolve()
     for file, digest in manifest.files.items():
         path = directory / file
@@ -103,7 +130,7 @@ def _check_files(directory: Path, manifest: Manifest) -> None:
             raise wrong(directory, "files", file, "a file inside the bundle, not a link out of it")
         if not path.is_file():
             raise wrong(directory, "files", file, "only files that are there (this one is missing)")
-        actual = hashlib.sha256(path.read_bytes()).hexdigest()
+        actual = file_digest(path)
         if actual != digest:
             raise wrong(directory, f"files[{file}]", digest, f"{actual}, or restore the file")
     present = {str(path.relative_to(directory)) for path in directory.rglob("*") if _is_leaf(path)}

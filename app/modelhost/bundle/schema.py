@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 Datatype = Literal[
     "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64",
@@ -19,24 +19,32 @@ Table = Literal["", "matrix", "frame", "column"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
-class Feature(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One column of an input of shape [n], which a client may send by its name."""
+class Feature(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
+    """One column of an input of shape [n], which a client may send by its name.
+
+    With `boolean`, its values are true and false, which clients may also write 1 and 0; the model gets
+    1 and 0 in the input's datatype, as it does of pandas' columns of booleans.
+    """
 
     name: Field
     description: str = ""
     unit: str = ""
     minimum: Number | None = None
     maximum: Number | None = None
+    boolean: bool = False
     nullable: bool = False
     default: Any = UNSET
 
 
-class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One input. `shape` is that of one row; the batch dimension comes before it.
 
     With `nullable`, null (in CSV an empty cell, in binary a NaN) is a value: the model knows what to do
     about a missing one. With `default`, a record may leave the input out, and has this value then; it
-    may be null. Likewise for each of an input's features.
+    may be null where `nullable`. Of an input with features, each feature says so for itself.
+
+    The array of a nullable input has NaN where a value is missing. Only floats have a NaN: of every
+    other datatype it is an array of objects (str, int, bool), always, with None where one is missing.
     """
 
     name: Field
@@ -51,9 +59,10 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     nullable: bool = False
     default: Any = UNSET
     dtype: str = ""  # of the column in a data frame, where it is not the datatype's own, such as category
+    missing: str | UnsetType = UNSET  # what a model file that has no null is given for a missing text
 
 
-class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
     """One output. With `labels`, the model's integer i is answered as labels[i]."""
 
     name: Field

@@ -1,13 +1,20 @@
 """Rules of model.yaml that hold between fields, where types cannot say them."""
 
+import math
 from typing import Any
 
-from modelhost.bundle.schema import Feature, Input, Manifest
+from msgspec import UNSET
+
+from modelhost.bundle.schema import Feature, Input, Manifest, Output
+
+LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.7976931348623157e308}  # finite ones
+
+Violation = tuple[str, object, str]  # field, value found, what to write instead
 
 
-def contradictions(manifest: Manifest) -> list[tuple[str, object, str]]:
+def contradictions(manifest: Manifest) -> list[Violation]:
     """Rules across fields that `manifest` breaks: (field, value found, what to write instead)."""
-    found: list[tuple[str, object, str]] = []
+    found: list[Violation] = []
     files = manifest.files
     named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics}
     for field, file in named.items():
@@ -24,11 +31,9 @@ def contradictions(manifest: Manifest) -> list[tuple[str, object, str]]:
         if twice is not None:
             found.append((field, twice, "each name only once"))
     for tensor in manifest.inputs:
-        found += [(f"inputs[{tensor.name}].{field}", *rest) for field, *rest in _of_input(tensor)]
+        found += [(f"inputs[{tensor.name}].{field}", value, instead) for field, value, instead in _of_input(tensor)]
     for output in manifest.outputs:
-        if output.labels and output.datatype != "BYTES":
-            field = f"outputs[{output.name}].datatype"
-            found.append((field, output.datatype, "BYTES, since labels are text"))
+        found += [(f"outputs[{output.name}].{field}", value, instead) for field, value, instead in _of_output(output)]
     return found
 
 
@@ -37,25 +42,26 @@ def names_sent(tensor: Input) -> list[str]:
     return [tensor.name, *(feature.name for feature in tensor.features)]
 
 
-def _of_input(tensor: Input) -> list[tuple[Any, ...]]:
-    found: list[tuple[Any, ...]] = []
+def _of_output(output: Output) -> list[Violation]:
+    found = _of_shape(output)
+    if output.labels and output.datatype != "BYTES":
+        found.append(("datatype", output.datatype, "BYTES, since labels are text"))
+    return found
+
+
+def _of_input(tensor: Input) -> list[Violation]:
+    found = _of_shape(tensor)
     if tensor.features and tensor.shape != (len(tensor.features),):
         wanted = f"[{len(tensor.features)}], one for each of its features"
         found.append(("shape", list(tensor.shape), wanted))
     if tensor.features and not (tensor.minimum is None and tensor.maximum is None):
         instead = "no minimum or maximum beside features: write them with each feature"
         found.append(("minimum or maximum", (tensor.minimum, tensor.maximum), instead))
-    text = tensor.datatype in ("BYTES", "BOOL")
-    whole = "INT" in tensor.datatype
-    bounds: list[Input | Feature] = [tensor, *tensor.features]
-    for bounded in bounds:
-        low, high = bounded.minimum, bounded.maximum
-        if text and (low is not None or high is not None):
-            found.append(("minimum", low, f"no minimum or maximum: {tensor.datatype} has none"))
-        elif low is not None and high is not None and not low <= high:
-            found.append(("minimum", low, f"at most the maximum, {high}"))
-        elif whole and not {type(low), type(high)} <= {int, type(None)}:
-            found.append(("minimum or maximum", (low, high), f"integers, as for {tensor.datatype}"))
+    if tensor.features and tensor.nullable:
+        found.append(("nullable", True, "false beside features: write nullable with each feature that may be null"))
+    if tensor.features and tensor.default is not UNSET:
+        found.append(("default", tensor.default, "no default beside features: write one with each feature"))
+    found += _of_bounds(tensor, tensor)
     if tensor.categories:
         kind = str if tensor.datatype == "BYTES" else int
         if tensor.datatype.startswith("FP") or tensor.datatype == "BOOL":
@@ -63,4 +69,102 @@ def _of_input(tensor: Input) -> list[tuple[Any, ...]]:
         elif not all(type(value) is kind for value in tensor.categories):
             wanted = "only text" if kind is str else "only integers"
             found.append(("categories", list(tensor.categories), wanted))
+    if not tensor.features:
+        found += _of_default(tensor, tensor)
+    for feature in tensor.features:
+        rules = [*_of_bounds(tensor, feature), *_of_boolean(tensor, feature), *_of_default(tensor, feature)]
+        found += [(f"features[{feature.name}].{field}", value, instead) for field, value, instead in rules]
     return found
+
+
+def _of_shape(tensor: Input | Output) -> list[Violation]:
+    if 0 not in tensor.shape:
+        return []
+    return [("shape", list(tensor.shape), "sizes from 1, or -1 for a size that each request chooses")]
+
+
+def _of_bounds(tensor: Input, bounded: Input | Feature) -> list[Violation]:
+    low, high = bounded.minimum, bounded.maximum
+    if tensor.datatype in ("BYTES", "BOOL") and (low is not None or high is not None):
+        return [("minimum", low, f"no minimum or maximum: {tensor.datatype} has none")]
+    if low is not None and high is not None and not low <= high:
+        return [("minimum", low, f"at most the maximum, {high}")]
+    if "INT" in tensor.datatype and not {type(low), type(high)} <= {int, type(None)}:
+        return [("minimum or maximum", (low, high), f"integers, as for {tensor.datatype}")]
+    return []
+
+
+def _of_boolean(tensor: Input, feature: Feature) -> list[Violation]:
+    if not feature.boolean:
+        return []
+    if tensor.datatype in ("BYTES", "BOOL"):
+        return [("boolean", True, f"false: of an input of {tensor.datatype}, no feature is a number to be 1 or 0")]
+    if feature.minimum is not None or feature.maximum is not None:
+        bounds = (feature.minimum, feature.maximum)
+        return [("minimum or maximum", bounds, "none: a boolean feature is true or false")]
+    return []
+
+
+def _of_default(tensor: Input, field: Input | Feature) -> list[Violation]:
+    value = field.default
+    if value is UNSET:
+        return []
+    if value is None and not field.nullable and (isinstance(field, Feature) or not tensor.shape):
+        return [("default", None, "nullable: true beside it, or a value that is not null")]
+    if not _fits(value, () if isinstance(field, Feature) else tensor.shape, tensor, field):
+        return [("default", value, _wanted(tensor, field))]
+    return []
+
+
+def _fits(value: object, shape: tuple[int, ...], tensor: Input, field: Input | Feature) -> bool:
+    """Whether a request may give `value` for `field`: lists of `shape` with legal elements."""
+    if not shape:
+        return _is_element(value, tensor, field)
+    if not isinstance(value, list) or not value or (shape[0] != -1 and len(value) != shape[0]):
+        return False
+    if -1 in shape[1:] and len({_sizes(item) for item in value}) != 1:
+        return False
+    return all(_fits(item, shape[1:], tensor, field) for item in value)
+
+
+def _sizes(value: object) -> tuple[int, ...]:
+    return (len(value), *_sizes(value[0])) if isinstance(value, list) and value else ()
+
+
+def _is_element(value: Any, tensor: Input, field: Input | Feature) -> bool:
+    if value is None:
+        return field.nullable
+    if tensor.categories and value not in tensor.categories:
+        return False
+    if tensor.datatype == "BYTES":
+        return isinstance(value, str)
+    if tensor.datatype == "BOOL" or (isinstance(field, Feature) and field.boolean):
+        return isinstance(value, bool | int | float) and value in (0, 1)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        return False
+    low, high = _limits(tensor.datatype)
+    if field.minimum is not None:
+        low = max(low, field.minimum)
+    if field.maximum is not None:
+        high = min(high, field.maximum)
+    return low <= value <= high and ("INT" not in tensor.datatype or value == int(value))
+
+
+def _limits(datatype: str) -> tuple[float, float]:
+    if datatype in LARGEST:
+        return -LARGEST[datatype], LARGEST[datatype]
+    bits = int(datatype.rpartition("INT")[2])
+    return (0, 2**bits - 1) if datatype.startswith("U") else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+
+
+def _wanted(tensor: Input, field: Input | Feature) -> str:
+    if isinstance(field, Input) and tensor.shape:
+        return f"a value that a request may send: lists of the shape {list(tensor.shape)}"
+    if tensor.categories:
+        return "one of the categories: " + ", ".join(str(value) for value in tensor.categories)
+    if tensor.datatype == "BYTES":
+        return "text, in quotes where YAML would read something else"
+    if tensor.datatype == "BOOL" or (isinstance(field, Feature) and field.boolean):
+        return "true or false"
+    kind = "an integer" if "INT" in tensor.datatype else "a number"
+    return f"{kind} of {tensor.datatype} from its minimum to its maximum"

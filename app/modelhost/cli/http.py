@@ -12,7 +12,11 @@ TIMEOUT_SECONDS = 60
 
 
 class TooLargeError(CommandError):
-    """A body that the server does not take, whatever is in it."""
+    """A body of `size` bytes that the server does not take, whatever is in it."""
+
+    def __init__(self, message: str, size: int) -> None:
+        super().__init__(message)
+        self.size = size
 
 
 def ask(url: str, body: Any = None) -> Any:
@@ -23,13 +27,14 @@ def ask(url: str, body: Any = None) -> Any:
         with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        kind = TooLargeError if error.code == 413 else CommandError
-        raise kind(f"{url} answered {error.code}: {_reason(error)}") from None
+        message = f"{url} answered {error.code}: {_reason(error)}"
+        raise (TooLargeError(message, len(data or b"")) if error.code == 413 else CommandError(message)) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
         if data and isinstance(reason, BrokenPipeError | ConnectionResetError):
             # A server need not read all of a body that it refuses, and then its answer is lost.
-            raise TooLargeError(f"{url} closed the connection on {len(data)} bytes: send less in one request") from None
+            message = f"{url} closed the connection on {len(data)} bytes: send less in one request"
+            raise TooLargeError(message, len(data)) from None
         raise CommandError(f"no server answers at {url} ({reason}): is it running, and the address right?") from None
     except ValueError:
         raise CommandError(f"{url} does not answer with JSON: is a modelhost server there?") from None
@@ -38,6 +43,34 @@ def ask(url: str, body: Any = None) -> Any:
 def is_url(text: str) -> bool:
     """Whether `text` is the address of a server, rather than a directory."""
     return text.startswith(("http://", "https://"))
+
+
+class ServedModel:
+    """A model at a server's URL."""
+
+    def __init__(self, url: str) -> None:
+        self._described, self._predicted = model_url(url)
+
+    def example(self) -> Any:
+        """A record that the model answers, whole."""
+        described = ask(self._described)
+        if "whole_example" not in described:  # it was short enough to be shown
+            return described["example"]
+        return ask(self._schema_url(described) + "/example")
+
+    def inputs(self) -> Any:
+        """The model's inputs, as its model.yaml has them."""
+        described = ask(self._described)
+        return described["inputs"] if "inputs" in described else ask(self._schema_url(described))["inputs"]
+
+    def predict(self, rows: list[Any]) -> Any:
+        """The outputs for each of `rows`; raises CommandError."""
+        return ask(self._predicted, rows)["predictions"]
+
+    def _schema_url(self, described: Any) -> str:
+        """Of the default model, which / describes in brief, or of the one at /models/NAME."""
+        is_root = self._described.endswith("/")
+        return f"{self._described}models/{described['model']}" if is_root else self._described
 
 
 def model_url(url: str) -> tuple[str, str]:

@@ -1,14 +1,16 @@
 """modelhost predict: rows in, predictions out, from a server or straight from a bundle."""
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
 
-from modelhost.cli.http import TooLargeError, ask, is_url, model_url
+from modelhost.cli.http import ServedModel, TooLargeError, is_url
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 
 MOST_ROWS = 256  # in one request
@@ -38,13 +40,14 @@ def predict(target: str, data: str | None, file: Path | None) -> Report:
     """
     if data is not None and file is not None:
         raise click.UsageError("Give --data or --file, not both.")
-    given = _parsed(data) if data is not None else _read(file) if file is not None else None
-    open_target = _server if is_url(target) else _bundle
-    example, answer = open_target(target)
-    rows = given if given is not None else [example()]
+    given = _parsed(data) if data is not None else None
+    model: Any = ServedModel(target) if is_url(target) else _BundleModel(target)
+    if file is not None:
+        given = _read_csv(file, model.inputs()) if file.suffix == ".csv" else _read(file)
+    rows = [_without_nan(row) for row in given] if given is not None else [model.example()]
     answers: Rows = []
     told = time.monotonic()
-    for batch in _answered(answer, rows):
+    for batch in _answered(model.predict, rows):
         answers += batch
         if time.monotonic() - told > SECONDS and len(answers) < len(rows):
             told = time.monotonic()
@@ -68,34 +71,50 @@ def _answered(answer: Callable[[Rows], Rows], rows: Rows) -> Iterator[Rows]:
                 size = most = len(batch) // 2
                 continue
             # Each request's rows are counted from 0.
-            raise CommandError(f"{error} (its row 0 is row {start} of all)" if start else str(error)) from None
+            where = f" (its row 0 is row {start} of all)" if start else ""
+            raise CommandError(f"{error}{_what_one_row_needs(error)}{where}") from None
         if time.monotonic() - begun < QUICK:
             size = min(2 * size, most)
         start += len(batch)
         yield answers
 
 
-def _server(url: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
-    described, predicted = model_url(url)
+def _what_one_row_needs(error: CommandError) -> str:
+    """Of a single row that is too large for the server, what to set."""
+    if not isinstance(error, TooLargeError):
+        return ""
+    megabytes = math.ceil(error.size / 2**20)
+    return (
+        f" This one row has {error.size:,} bytes: set model_server_body_limit_mb, or the server's "
+        f"MODELHOST_BODY_LIMIT_MB, to {megabytes} or more."
+    )
 
-    def answer(rows: Rows) -> Rows:
-        found: Rows = ask(predicted, rows)["predictions"]
-        return found
 
-    return lambda: ask(described)["example"], answer
+class _BundleModel:
+    """The model of a bundle, in this process."""
 
+    def __init__(self, directory: str) -> None:
+        from modelhost.bundle.bundle import read_bundle
+        from modelhost.models.model import Model
 
-def _bundle(directory: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
-    import orjson
+        self._model = Model.load(read_bundle(Path(directory)))
 
-    from modelhost.bundle.bundle import read_bundle
-    from modelhost.models.model import Model
-    from modelhost.payload.batches import read_batch
-    from modelhost.payload.errors import ClientError, ModelError
+    def example(self) -> Any:
+        """See ServedModel."""
+        return self._model.example
 
-    model = Model.load(read_bundle(Path(directory)))
+    def inputs(self) -> Any:
+        """See ServedModel."""
+        return [msgspec.to_builtins(reader.schema) for reader in self._model.inputs]
 
-    def answer(rows: Rows) -> Rows:
+    def predict(self, rows: Rows) -> Rows:
+        """See ServedModel."""
+        import orjson
+
+        from modelhost.payload.batches import read_batch
+        from modelhost.payload.errors import ClientError, ModelError
+
+        model = self._model
         try:
             outputs = model.rows(model.predict(read_batch(model.inputs, rows, "rows")))
         except ClientError as error:
@@ -105,7 +124,31 @@ def _bundle(directory: str) -> tuple[Callable[[], Row], Callable[[Rows], Rows]]:
         found: Rows = orjson.loads(orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY))
         return found
 
-    return lambda: model.example, answer
+
+def _read_csv(file: Path, schemas: Any) -> Rows:
+    """The rows of a .csv file as records, its cells typed by the model's inputs as the server does."""
+    from modelhost.bundle.schema import Input
+    from modelhost.payload.csv_rows import read_cells
+    from modelhost.payload.errors import ClientError
+    from modelhost.payload.inputs import InputReader
+
+    readers = [InputReader(schema) for schema in msgspec.convert(schemas, list[Input])]
+    try:
+        cells = read_cells(readers, file.read_bytes())
+    except ClientError as error:
+        raise CommandError(f"{file}: {error.message}") from None
+    except OSError as error:
+        raise CommandError(f"{file} cannot be read: {error.strerror}") from None
+    return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
+
+
+def _without_nan(value: Any) -> Any:
+    """`value` with null for each NaN, which Python's JSON has and the server's has not."""
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    return None if value != value else value
 
 
 def _parsed(text: str) -> Rows:

@@ -1,6 +1,8 @@
 """modelhost serve: the server of production, on this machine."""
 
 import contextlib
+import json
+import math
 import os
 import signal
 import subprocess
@@ -47,6 +49,7 @@ def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | Non
             "MODELHOST_DEFAULT_MODEL": default or read[0].name,
             "MODELHOST_BIND": bind,
             "MODELHOST_WORKERS": str(workers),
+            **_body_limit(read),
         }
         status = _run(variables, bind, sorted({bundle.name for bundle in read}))
     if status:
@@ -56,6 +59,19 @@ def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | Non
 
 def _read(paths: tuple[Path, ...]) -> list[Bundle]:
     return [read_bundle(directory) for path in paths for directory in _bundles_at(path)]
+
+
+def _body_limit(bundles: list[Bundle]) -> dict[str, str]:
+    """The limit of a body that takes each model's own example, where the default does not."""
+    from modelhost.settings import Settings
+
+    needed, name = max((len(json.dumps(bundle.examples[0].inputs)), bundle.name) for bundle in bundles)
+    if "MODELHOST_BODY_LIMIT_MB" in os.environ or needed < Settings().body_limit_bytes * 0.9:
+        return {}
+    megabytes = math.ceil(1.5 * needed / 2**20)  # other protocols write a row longer
+    progress(f"A row of {name} has {needed:,} bytes, so bodies may have {megabytes} MB (MODELHOST_BODY_LIMIT_MB): "
+             f"deploy it with model_server_body_limit_mb: {megabytes}")  # fmt: skip
+    return {"MODELHOST_BODY_LIMIT_MB": str(megabytes)}
 
 
 def _bundles_at(path: Path) -> list[Path]:

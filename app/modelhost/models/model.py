@@ -10,10 +10,10 @@ import orjson
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes import Runtime, open_runtime
-from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import brief, shorten
 from modelhost.payload.outputs import OutputWriter
 from modelhost.payload.records import read_record
 
@@ -28,10 +28,13 @@ class Model:
         self.name = bundle.name
         self.version = bundle.version
         self.digest = bundle.digest
-        self.example = bundle.examples[0].inputs
-        self.example_outputs = bundle.examples[0].outputs
+        # As JSON, since a large one takes many times as much as Python's lists.
+        self.example_json = orjson.dumps(bundle.examples[0].inputs)
+        self.example_outputs, _ = shorten(bundle.examples[0].outputs)
+        self.shown_examples: dict[str, tuple[Any, bool]] = {}  # by protocol, see Protocol.shown_example
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
         self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
+        self.varies = any(reader.varies for reader in self.inputs)  # in sizes that each request chooses
         self._runtime = runtime
         self._stream = getattr(runtime, "stream", None)  # only a Python class may have it
         self._tensors = {i.name: i.schema.tensor or i.name for i in self.inputs}
@@ -60,6 +63,11 @@ class Model:
         except Exception as error:
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
         return self._taken(returned, inputs, "predict")
+
+    @property
+    def example(self) -> Any:
+        """A record that the model answers: the first golden example's."""
+        return orjson.loads(self.example_json)
 
     @property
     def pure(self) -> bool:
@@ -116,7 +124,11 @@ class Model:
         try:
             read = [read_record(self.inputs, example.inputs) for example in examples]
             answers = [self._as_client_sees(arrays)[0] for arrays in read]
-            together = self._as_client_sees(stack(read))
+            together: list[Any] = [None] * len(read)
+            for places in grouped(read):  # those of one size: others cannot be in one batch
+                rows = self._as_client_sees(stack([read[place] for place in places]))
+                for place, row in zip(places, rows, strict=True):
+                    together[place] = row
         except ClientError as error:
             problem = f"has an example that the schema refuses: {error.message}"
             raise bundle.refuse("golden", problem) from error

@@ -1,6 +1,8 @@
-"""Which of a sample's columns a tabular model takes, and how they become its inputs."""
+"""Which of a sample's columns a tabular model takes, and how numbers become one array."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,26 +12,28 @@ from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import datatype_of
 from modelhost.payload.datatypes import Arrays
 
+# What LightGBM makes of a name that its files cannot hold.
+MANGLED = re.compile(r"[\s,:\"\[\]{}]")
+FEW = 8  # names in a sentence
+
 
 def choose(sample: Sample, names: Sequence[str], count: int | None, notes: list[str]) -> Sample:
-    """The sample's columns that the model takes, in its order; a note tells of those left out.
+    """The sample's columns that the model takes, in its order, by name; a note tells of those left out.
 
-    `names` are those the model was trained on, if it knows them, and `count` how many. Raises
-    PackError where the sample cannot be what the model takes.
+    `names` are those the model was trained on, if it knows them, and `count` how many. Raises PackError where the
+    sample cannot be what the model takes: a column under another name is never taken by its place.
     """
     if len(sample.columns) == 1 and (only := next(iter(sample.columns.values()))).ndim > 1:
-        if count is not None and only.reshape(len(only), -1).shape[1] != count:
+        width = only.reshape(len(only), -1).shape[1]
+        if count is not None and width != count:
             raise PackError(f"the model takes {count} columns, but the sample's rows have the shape {only.shape[1:]}")
         return _split(sample, names) if names else sample
-    if names and sample.named and set(names) <= set(sample.columns):
-        if left_out := [name for name in sample.columns if name not in names]:
-            notes.append(f"left out of the sample: {', '.join(left_out)} (the model does not take it)")
-        return Sample({name: sample.columns[name] for name in names}, dropped=sample.dropped)
+    if names and sample.named:
+        return _by_name(sample, names, notes)
     if count is not None and len(sample.columns) != count:
-        missing = f", not {', '.join(sorted(set(names) - set(sample.columns)))}" if names else ""
         raise PackError(
             f"the model takes {count} columns, but the sample has {len(sample.columns)} "
-            f"({', '.join(sample.columns)}){missing}: leave others out with --drop NAME, or add what is missing"
+            f"({_listed(sample.columns)}): leave others out with --drop NAME, or add what is missing"
         )
     return sample
 
@@ -45,7 +49,7 @@ def matrix_input(sample: Sample, datatype: str) -> tuple[list[dict[str, Any]], A
     name = next(name for name in ("features", "row", "inputs", "_") if name not in names)
     try:
         rows = np.stack([column.astype(dtype) for column in sample.columns.values()], axis=1)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise PackError(f"the model takes numbers, but a column of the sample holds other values: {error}") from error
     features = [{"name": column} for column in names]
     return [{"name": name, "datatype": datatype, "shape": [len(names)], "features": features}], {name: rows}
@@ -58,7 +62,30 @@ def column_inputs(sample: Sample) -> tuple[list[dict[str, Any]], Arrays]:
     return inputs, batch
 
 
+def _by_name(sample: Sample, names: Sequence[str], notes: list[str]) -> Sample:
+    called = dict(zip(names, names, strict=True))
+    if lacking := [name for name in names if name not in sample.columns]:
+        mangled = {MANGLED.sub("_", column): column for column in sample.columns}
+        if len(mangled) < len(sample.columns) or not set(names) <= set(mangled):
+            raise PackError(
+                f"the model was trained on {_listed(names)}, but the sample ({_listed(sample.columns)}) "
+                f"lacks {_listed(lacking)}: call its columns as the training data had them"
+            )
+        called = {name: mangled[name] for name in names}
+        changed = [f"{column} as {name}" for name, column in called.items() if name != column]
+        notes.append(f"the model's file has {', '.join(changed)}: LightGBM's way to write it")
+    chosen = [called[name] for name in names]
+    if left_out := [name for name in sample.columns if name not in chosen]:
+        notes.append(f"left out of the sample: {', '.join(left_out)} (the model does not take it)")
+    return sample.only(chosen)
+
+
+def _listed(names: Sequence[str] | Any) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:FEW]) + (f" and {len(listed) - FEW} more" if len(listed) > FEW else "")
+
+
 def _split(sample: Sample, names: Sequence[str]) -> Sample:
     (rows,) = sample.columns.values()
     flat = rows.reshape(len(rows), -1)
-    return Sample({name: flat[:, place] for place, name in enumerate(names)}, dropped=sample.dropped)
+    return replace(sample, columns={name: flat[:, place] for place, name in enumerate(names)}, cells={})

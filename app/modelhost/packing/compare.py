@@ -6,10 +6,13 @@ import numpy as np
 
 from modelhost.payload.datatypes import Array, Arrays
 
+# An output that tells how sure the model is of its label, so that a tie is known as one.
+CERTAINTIES = ("probabilities", "scores")
+
 
 @dataclass(frozen=True)
 class Closeness:
-    """Of a sample's `rows`, how many are answered otherwise, and by how much."""
+    """Of `rows`, how many are answered otherwise, and by how much."""
 
     rows: int
     labels_changed: int
@@ -17,7 +20,7 @@ class Closeness:
     largest_difference: float
     agreeing: Array  # (rows,) bool: the rows that are not beyond
 
-    def told(self) -> str:
+    def describe(self) -> str:
         """In a phrase."""
         return (
             f"{self.labels_changed} of {self.rows} labels changed, {self.rows_beyond} rows beyond the "
@@ -28,11 +31,12 @@ class Closeness:
 def compare(wanted: Arrays, got: Arrays, tolerance: float) -> Closeness:
     """`got` against `wanted`, each with the same outputs in the same order, rows first.
 
-    Numbers with a fraction may differ by `tolerance`, absolute or relative; others are labels.
-    Raises ValueError where a shape differs.
+    Numbers with a fraction may differ by `tolerance`, absolute or relative; others are labels, and may differ only
+    where the model is undecided by less than that. Raises ValueError where a shape differs.
     """
     rows = len(next(iter(wanted.values())))
     changed, beyond, largest = np.zeros(rows, bool), np.zeros(rows, bool), 0.0
+    tied = _tied(wanted, rows, tolerance)
     for (name, left), right in zip(wanted.items(), got.values(), strict=True):
         if left.shape != right.shape:
             raise ValueError(f"{name} has the shape {list(right.shape)} instead of {list(left.shape)}")
@@ -40,9 +44,21 @@ def compare(wanted: Arrays, got: Arrays, tolerance: float) -> Closeness:
             left, right = left.astype(np.float64), right.astype(np.float64)
             close = np.isclose(right, left, rtol=tolerance, atol=tolerance, equal_nan=True)
             beyond |= ~close.reshape(rows, -1).all(axis=1)
-            largest = max(largest, float(np.nanmax(np.abs(left - right), initial=0)))
+            apart = np.abs(left - right)[np.isfinite(left) & np.isfinite(right)]
+            largest = max(largest, float(apart.max(initial=0)))
         else:
-            same = np.asarray(left.astype(object) == right.astype(object), bool)
-            changed |= ~same.reshape(rows, -1).all(axis=1)
+            same = np.asarray(left.astype(object) == right.astype(object), bool).reshape(rows, -1).all(axis=1)
+            changed |= ~same & ~tied
     beyond |= changed
     return Closeness(rows, int(changed.sum()), int(beyond.sum()), largest, ~beyond)
+
+
+def _tied(answers: Arrays, rows: int, tolerance: float) -> Array:
+    """(rows,) bool: the rows whose two most probable classes are as near as the tolerance."""
+    certainty = next((answers[name] for name in CERTAINTIES if name in answers), None)
+    if certainty is None or tolerance == 0 or certainty.dtype.kind != "f":
+        return np.zeros(rows, bool)
+    if certainty.ndim == 1 or certainty.shape[1] == 1:  # the distance from the one boundary
+        return np.asarray(np.abs(certainty.reshape(rows)) <= tolerance)
+    highest = np.sort(certainty.reshape(rows, -1), axis=1)[:, -2:]
+    return np.asarray(highest[:, 1] - highest[:, 0] <= tolerance)

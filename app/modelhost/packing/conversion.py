@@ -1,120 +1,238 @@
-"""What the bundle will run: the converted model where it answers alike, else the model as it is."""
+"""What the bundle will run: the first form of the model that answers as the model itself does.
+
+ONNX is tried first, since it is the smallest and fastest, then what the model's own library keeps. Each is compared
+with the model on the sample, and on rows drawn where they may differ (probes.py).
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats.onnx import open_session
-from modelhost.packing.source_model import Saved, Source
+from modelhost.packing.probes import draw_rows
+from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
+# No client sends it, and no encoder knows it; whether the model takes a missing text for an unknown one is compared.
+MISSING_TEXT = "\x00"
 CALLS, SECONDS = 200, 0.15  # to time one row
+
+Predict = Callable[[Arrays], Arrays]
 
 
 @dataclass
-class Engine:
-    """A model that runs the sample: its answers by tensor, and how to write it into a bundle."""
+class Candidate:
+    """A form of a model that runs the sample. `answers` are by output, and `tensors` say how its file calls them."""
 
     inputs: list[dict[str, Any]]
     batch: Arrays
-    predict: Callable[[Arrays], Arrays]
+    predict: Predict
     answers: Arrays
     save: Callable[[Path], Saved]
-    agreeing: Array  # (rows,) bool: the rows that it answers as the model's own library does
-    told: dict[str, Any] = field(default_factory=dict)  # of the conversion, for people and --json
+    agreeing: Array  # (rows,) bool: the rows that it answers as the model itself does
+    tensors: dict[str, str] = field(default_factory=dict)
+    labels: tuple[str, ...] = ()
+    conversion: dict[str, Any] = field(default_factory=dict)  # for people and --json
 
 
-def choose_engine(source: Source, reference: Arrays, tolerance: float, may_differ: float, convert: bool) -> Engine:
-    """The ONNX form of `source` where all but `may_differ` of the rows are within `tolerance`.
+@dataclass(frozen=True)
+class Probes:
+    """Rows beyond the sample and what the model answers to them; none where it has no others."""
 
-    `reference` is what the model's own library answers to source.batch. Otherwise the native form,
-    with the reason told.
+    rows: Arrays
+    answers: Arrays
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.answers.values()))) if self.answers else 0
+
+
+def choose_candidate(
+    source: Source, reference: Arrays, tolerance: float, may_differ: float, convert: bool
+) -> Candidate:
+    """The first form of `source` of which at most `may_differ` of the rows are answered beyond the tolerance.
+
+    `reference` is what the model itself answers to source.batch. The last is the model as it is, with the reasons why
+    it was no other.
     """
-    native = Engine(
+    native = Candidate(
         source.inputs, source.batch, source.predict, reference, source.save, np.ones(_rows(reference), bool)
     )
-    if source.convert is None:
-        return native
-    reasons = ["--no-convert was given"]
-    if convert:
-        reasons = []
-        for datatypes in source.datatypes:
-            try:
-                engine, closeness, run = _converted(source, source.convert, datatypes, reference, tolerance)
-            except Exception as error:  # converters raise whatever they come upon
-                reasons.append(f"{_shown(datatypes)}: {_first_line(error)}")
-                continue
-            if closeness.rows_beyond <= may_differ * closeness.rows:
-                engine.told = {"converted": True, **_measured(source, closeness, run)}
-                engine.told["said"] = _said(engine.told, closeness)
-                return engine
-            reasons.append(f"{_shown(datatypes)}: {closeness.told()}")
-    reason = "; ".join(dict.fromkeys(reasons))
-    native.told = {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
+    reasons = [] if convert or source.convert is None else ["--no-convert was given"]
+    builders = _builders(source, reference, convert)
+    probes = draw_probes(source) if source.probed and builders else Probes({}, {})
+    for build in builders:
+        try:
+            name, candidate = build()
+            sample = compare(reference, candidate.answers, tolerance)
+            if sample.rows_beyond > may_differ * sample.rows:
+                raise ValueError(sample.describe())
+            if probes.count:
+                drawn = compare(probes.answers, candidate.predict(probes.rows), tolerance)
+                if drawn.rows_beyond > may_differ * drawn.rows:
+                    raise ValueError(f"of rows between and around the sample's, {drawn.describe()}")
+        except Exception as error:  # converters raise whatever they come upon
+            reasons.append(_reason(build.name, error))
+            continue
+        candidate.agreeing = sample.agreeing
+        candidate.conversion = _told(source, candidate, sample, probes, name, reasons)
+        return candidate
+    if source.convert is not None or reasons:
+        reason = "; ".join(dict.fromkeys(reasons))
+        native.conversion = {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
     return native
 
 
-def _converted(
-    source: Source,
-    convert: Callable[[dict[str, str]], Any],
-    datatypes: dict[str, str],
-    reference: Arrays,
-    tolerance: float,
-) -> tuple[Engine, Closeness, Callable[[], Any]]:
-    model = convert(datatypes)
-    batch = {name: array.astype(DTYPES[datatypes[name]]) for name, array in source.batch.items()}
+def draw_probes(source: Source) -> Probes:
+    """Rows beyond the sample that the model answers."""
+    try:
+        rows = draw_rows(source.inputs, source.batch, source.unknown, source.predict)
+    except Exception:  # a model that refuses some values: its sample has to do
+        rows = {}
+    return Probes(*_answered(source.predict, rows)) if rows else Probes({}, {})
+
+
+def _answered(predict: Predict, rows: Arrays) -> tuple[Arrays, Arrays]:
+    """The rows that the model answers, with the answers; those that it raises for are left out, found by halving."""
+    try:
+        return rows, predict(rows)
+    except Exception:  # the model's own, whatever it is
+        count = len(next(iter(rows.values())))
+        if count <= 16:
+            return {}, {}
+    halves = [{name: array[part] for name, array in rows.items()}
+              for part in (slice(None, count // 2), slice(count // 2, None))]  # fmt: skip
+    parts = [(taken, given) for taken, given in (_answered(predict, half) for half in halves) if taken]
+    if not parts:
+        return {}, {}
+    taken, given = zip(*parts, strict=True)
+    return _joined(list(taken)), _joined(list(given))
+
+
+def _joined(parts: list[Arrays]) -> Arrays:
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+@dataclass(frozen=True)
+class _Builder:
+    """One form to try: what it is called, and what makes it."""
+
+    name: str
+    make: Callable[[], Candidate]
+
+    def __call__(self) -> tuple[str, Candidate]:
+        return self.name, self.make()
+
+
+def _builders(source: Source, reference: Arrays, convert: bool) -> list[_Builder]:
+    wanted = source.datatypes if convert and source.convert is not None else ()
+    onnx = [_Builder(_shown(datatypes), partial(_converted, source, datatypes, reference)) for datatypes in wanted]
+    own = [_Builder("its library's own file", partial(_native, source, form, reference)) for form in source.lighter]
+    return [*onnx, *own]
+
+
+def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> Candidate:
+    assert source.convert is not None
+    gaps = {schema["name"]: schema["datatype"] for schema in source.inputs if schema.get("nullable")}
+    if other := next((name for name, datatype in gaps.items() if datatype not in ("BYTES", "FP64", "FP32")), None):
+        raise ValueError(f"{other} may be missing, and ONNX has no null for {gaps[other]}")
+    texts = [name for name, datatype in gaps.items() if datatype == "BYTES"]
+    model = source.convert(datatypes)
+    tensors = _input_tensors(model, list(datatypes))
+    dtypes = {name: DTYPES[datatype] for name, datatype in datatypes.items()}
+
+    def fed(rows: Arrays) -> Arrays:
+        with np.errstate(over="ignore"):
+            cast = {name: array.astype(dtypes[name], copy=False) for name, array in rows.items()}
+        return cast | {name: with_text(cast[name], MISSING_TEXT) for name in texts}
+
+    batch = fed(source.batch)
     del model.graph.output[len(reference) :]  # such as scores beside labels
-    graph.with_scalar_inputs(model, batch)
+    graph.with_scalar_inputs(model, {tensors[name]: array for name, array in batch.items()})
     graph.with_scalar_outputs(model, reference)
+    graph.with_output_types(model, reference)
+    graph.with_float_outputs(model)
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
 
     def predict(rows: Arrays) -> Arrays:
-        return dict(zip(names, session.run(None, rows), strict=True))
-
-    answers = predict(batch)
-    closeness = compare(reference, answers, tolerance)
-    if source.beyond:
-        rows = {name: array.astype(DTYPES[datatypes[name]]) for name, array in source.beyond.items()}
-        beyond = compare(source.predict(source.beyond), predict(rows), tolerance)
-        if beyond.rows_beyond:
-            raise ValueError("a value that an encoder does not know is answered otherwise")
+        return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
         (directory / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
         return Saved("onnx", "model.onnx")
 
-    inputs = [schema | {"datatype": datatypes[schema["name"]]} for schema in source.inputs]
-    row = {name: array[:1] for name, array in batch.items()}
-    return Engine(inputs, batch, predict, answers, save, closeness.agreeing), closeness, lambda: session.run(None, row)
+    inputs = [
+        schema
+        | {"datatype": datatypes[schema["name"]]}
+        | _tensor(schema["name"], tensors[schema["name"]])
+        | ({"missing": MISSING_TEXT} if schema["name"] in texts else {})
+        for schema in source.inputs
+    ]
+    outputs = dict(zip(reference, names, strict=True))
+    return Candidate(inputs, source.batch, predict, predict(source.batch), save, np.zeros(0, bool), outputs)
 
 
-def _measured(source: Source, closeness: Closeness, run: Callable[[], Any]) -> dict[str, Any]:
-    row = {name: array[:1] for name, array in source.batch.items()}
-    before = _median(lambda: source.predict(row))
-    after = _median(run)
-    return {
-        "rows": closeness.rows,
-        "labels_changed": closeness.labels_changed,
-        "rows_beyond_tolerance": closeness.rows_beyond,
-        "largest_difference": closeness.largest_difference,
+def _tensor(name: str, tensor: str) -> dict[str, str]:
+    return {} if name == tensor else {"tensor": tensor}
+
+
+def _input_tensors(model: Any, names: list[str]) -> dict[str, str]:
+    """How the graph calls the inputs `names`: a converter changes what is no identifier, and keeps the order."""
+    called = [value.name for value in model.graph.input]
+    if len(called) != len(names):
+        raise ValueError(f"the ONNX model takes {', '.join(called)} instead of {', '.join(names)}")
+    return dict(zip(names, called, strict=True))
+
+
+def _native(source: Source, native: Native, reference: Arrays) -> Candidate:
+    def predict(rows: Arrays) -> Arrays:
+        answers = native.predict(rows)
+        if native.labels and "label" in answers:
+            answers = answers | {"label": np.array(native.labels, object)[answers["label"]]}
+        return answers
+
+    answers = predict(source.batch)
+    if list(answers) != list(reference) or any(answers[n].dtype.kind != a.dtype.kind for n, a in reference.items()):
+        raise ValueError(f"it gives {', '.join(answers)}, and of other types than {', '.join(reference)}")
+    return Candidate(source.inputs, source.batch, predict, answers, native.save, np.zeros(0, bool), {}, native.labels)
+
+
+def _told(
+    source: Source, candidate: Candidate, sample: Closeness, probes: Probes, name: str, reasons: list[str]
+) -> dict[str, Any]:
+    """What --json and the report say of the chosen form."""
+    row = {key: array[:1] for key, array in source.batch.items()}
+    before, after = _median(lambda: source.predict(row)), _median(lambda: candidate.predict(row))
+    found = {
+        "converted": name.startswith("ONNX"),
+        "rows": sample.rows,
+        "rows_drawn": probes.count,
+        "labels_changed": sample.labels_changed,
+        "rows_beyond_tolerance": sample.rows_beyond,
+        "largest_difference": sample.largest_difference,
         "native_us": before * 1e6,
         "onnx_us": after * 1e6,
         "times_faster": before / after,
     }
-
-
-def _said(told: dict[str, Any], closeness: Closeness) -> str:
-    times = told["times_faster"]
+    if not found["converted"]:
+        reason = "; ".join(dict.fromkeys(reasons))
+        return found | {"reason": reason, "said": f"kept in its native form ({reason})"}
+    times = before / after
     speed = f"{times:,.0f} times as fast for one row" if times >= 10 else f"{times:.1f} times as fast for one row"
-    return f"converted to ONNX: {closeness.told()}; {speed} ({told['native_us']:.0f} to {told['onnx_us']:.0f} us)"
+    drawn = f"; {probes.count:,} rows between and around them compared as well" if probes.count else ""
+    compared = f"{sample.describe()}{drawn}; {speed} ({before * 1e6:.0f} to {after * 1e6:.0f} us)"
+    return found | {"said": f"converted to ONNX: {compared}"}
 
 
 def _median(call: Callable[[], object]) -> float:
@@ -126,9 +244,10 @@ def _shown(datatypes: dict[str, str]) -> str:
     return "ONNX with inputs of " + " and ".join(sorted(set(datatypes.values())))
 
 
-def _first_line(error: Exception) -> str:
+def _reason(form: str, error: Exception) -> str:
     error = error.__cause__ if isinstance(error.__cause__, Exception) else error  # a converter's own words are long
-    return f"{type(error).__name__}: {(str(error).strip().splitlines() or [''])[0][:200]}"
+    first = (str(error).strip().splitlines() or [""])[0][:200]
+    return f"{form}: {first if type(error) is ValueError else f'{type(error).__name__}: {first}'}"
 
 
 def _rows(answers: Arrays) -> int:

@@ -42,7 +42,7 @@ def write_examples(
 
 
 def _answer(schema: dict[str, Any], value: Any) -> Any:
-    return schema["labels"][int(value)] if "labels" in schema else value
+    return schema["labels"][int(value)] if "labels" in schema and not isinstance(value, str) else value
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """ONNX graphs made to take and give rows as clients know them: rows first, scalars as scalars."""
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -80,7 +81,8 @@ def _dims(value: Any) -> list[Any]:
 
 def _renamed_output(model: Any, name: str) -> str:
     """Rename the tensor `name` wherever nodes make or take it, so that a new node can make it."""
-    inner = f"{name}__inner"
+    taken = {other for node in model.graph.node for other in (*node.input, *node.output)}
+    inner = next(new for new in (f"{name}__inner{place or ''}" for place in itertools.count()) if new not in taken)
     for node in model.graph.node:
         for names in (node.input, node.output):
             for place, other in enumerate(names):
@@ -94,3 +96,31 @@ def _reshape(model: Any, source: str, target: str, shape: list[int]) -> Any:
     constant = numpy_helper.from_array(np.array(shape, np.int64), f"{target}__shape")
     model.graph.initializer.append(constant)
     return helper.make_node("Reshape", [source, constant.name], [target])
+
+
+def with_float_outputs(model: Any) -> None:
+    """Cast outputs that are declared as float64: a converter declares what its nodes may not give, trees for one.
+
+    What it declares of tensors on the way is left out: a runtime infers them.
+    """
+    del model.graph.value_info[:]
+    for value in model.graph.output:
+        if value.type.tensor_type.elem_type == onnx.TensorProto.DOUBLE:
+            inner = _renamed_output(model, value.name)
+            model.graph.node.append(helper.make_node("Cast", [inner], [value.name], to=onnx.TensorProto.DOUBLE))
+
+
+def with_output_types(model: Any, wanted: Arrays) -> None:
+    """Have `model` give, in order, labels of the types of `wanted`: booleans, int64 or whole floats for its integers.
+
+    A converter writes the classes of a classifier as int64, whatever they were.
+    """
+    for value, array in zip(model.graph.output, wanted.values(), strict=True):
+        given = value.type.tensor_type.elem_type
+        integers = given in (onnx.TensorProto.INT64, onnx.TensorProto.INT32)
+        target = {"b": onnx.TensorProto.BOOL, "i": onnx.TensorProto.INT64, "f": onnx.TensorProto.DOUBLE}
+        kind = target.get(array.dtype.kind)
+        if integers and kind is not None and kind != given:
+            inner = _renamed_output(model, value.name)
+            model.graph.node.append(helper.make_node("Cast", [inner], [value.name], to=kind))
+            value.type.tensor_type.elem_type = kind

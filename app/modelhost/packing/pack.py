@@ -17,7 +17,7 @@ import yaml
 from modelhost.bundle.bundle import MANIFEST
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
-from modelhost.packing.conversion import Engine, choose_engine
+from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import open_source
@@ -27,6 +27,8 @@ from modelhost.packing.samples import read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Arrays
+
+ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
 
 @dataclass(frozen=True)
@@ -68,24 +70,24 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     if order.pure:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
-    engine = choose_engine(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(engine.predict, engine.batch)
+    candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
+    difference = difference_in_company(candidate.predict, candidate.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
             f"tolerance {tolerance:g}: the model's answers change that much with the rows sent together"
         )
     if order.ranges:
-        add_ranges(engine.inputs, source.batch)
+        add_ranges(candidate.inputs, source.batch)
 
     scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=_made(order.into)))
     try:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
-        manifest = _write(directory, replace(order, tolerance=tolerance), source, engine, reference)
+        manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
         say("Measuring, as `modelhost check` does ...")
         costs = measure(directory)
-        shared = _batching(order, engine, costs["call_ms"], difference)
+        shared = _batching(order, candidate, costs["call_ms"], difference)
         tolerance = tolerance_for(shared.get("difference", difference), tolerance)
         measured = {
             "tolerance": tolerance,
@@ -97,11 +99,10 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
         os.rename(directory, target)
     finally:
         shutil.rmtree(scratch)
-    notes = source.notes + ([f"{sample.dropped} rows with empty cells were left out"] if sample.dropped else [])
     return {
         "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
-        "library": source.library, "kind": source.kind, "conversion": engine.told, "costs": costs, "notes": notes,
-        "batching": shared or None,
+        "library": source.library, "kind": source.kind, "conversion": candidate.conversion, "costs": costs,
+        "notes": source.notes, "batching": shared or None,
     }  # fmt: skip
 
 
@@ -131,39 +132,32 @@ def _check_pure(source: Source, reference: Arrays) -> None:
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, engine: Engine, timings: batching.Timings, difference: float) -> dict[str, Any]:
+def _batching(order: Order, candidate: Candidate, timings: batching.Timings, difference: float) -> dict[str, Any]:
     """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
-    most = max(difference, difference_in_company(engine.predict, engine.batch, rows))
+    most = max(difference, difference_in_company(candidate.predict, candidate.batch, rows))
     return {"max_rows": rows, "difference": float(f"{most:.1e}")}
 
 
-def _write(directory: Path, order: Order, source: Source, engine: Engine, reference: Arrays) -> dict[str, Any]:
-    saved = engine.save(directory)
+def _write(directory: Path, order: Order, source: Source, candidate: Candidate, reference: Arrays) -> dict[str, Any]:
+    saved = candidate.save(directory)
     taken = {MANIFEST, "golden.json", "statistics.json", saved.entry}
     for extra in order.extra:
         if extra.name in taken:
             raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
         shutil.copyfile(extra, directory / extra.name)
-    tensors = list(engine.answers)
-    outputs = [
-        _output(name, tensor, engine.answers[tensor], source, order.labels)
-        for name, tensor in zip(reference, tensors, strict=True)
-    ]
-    recorded = {
-        name: reference[name].astype(engine.answers[tensor].dtype)
-        for name, tensor in zip(reference, tensors, strict=True)
-    }
-    sendable = engine.agreeing & _finite(source.batch) & _finite(recorded)
+    outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
+    recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
+    sendable = candidate.agreeing & ~_infinite(source.batch) & _finite(recorded)
     rows = choose_rows(recorded, sendable)
     if not rows:
         raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
-    (directory / "golden.json").write_bytes(write_examples(engine.inputs, source.batch, outputs, recorded, rows))
+    (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
-    manifest = _manifest(order, source, engine, saved, outputs) | {"version": int(directory.name)}
+    manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
     manifest["files"] = {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())
     }
@@ -172,21 +166,23 @@ def _write(directory: Path, order: Order, source: Source, engine: Engine, refere
 
 
 def _manifest(
-    order: Order, source: Source, engine: Engine, saved: Saved, outputs: list[dict[str, Any]]
+    order: Order, source: Source, candidate: Candidate, saved: Saved, outputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
     origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": order.sample.name}
-    if engine.told:
-        origin["conversion"] = engine.told["said"]
+    if candidate.conversion:
+        origin["conversion"] = candidate.conversion["said"]
     return {
         "name": order.name,
         "version": 0,
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"table": source.table} if saved.format in ESTIMATORS else {}),
+        **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if order.pure else {}),
         "files": {},
-        "inputs": engine.inputs,
+        "inputs": candidate.inputs,
         "outputs": outputs,
         "golden": "golden.json",
         "tolerance": order.tolerance,
@@ -195,11 +191,13 @@ def _manifest(
     }
 
 
-def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[str, ...]) -> dict[str, Any]:
+def _output(name: str, array: Any, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:
     found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
-    if tensor != name:
+    if (tensor := candidate.tensors.get(name, name)) != name:
         found["tensor"] = tensor
-    if name == "label" and (names := labels or source.labels):
+    if name == "label" and candidate.labels:
+        found |= {"labels": list(candidate.labels)}
+    elif name == "label" and (names := labels or source.labels):
         if array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() < len(names):
             raise PackError(
                 f"--labels: {len(names)} names cannot stand for the model's labels {sorted(set(array.tolist()))}"
@@ -211,11 +209,18 @@ def _output(name: str, tensor: str, array: Any, source: Source, labels: tuple[st
 
 
 def _finite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
-    finite = [
-        np.isfinite(array).reshape(len(array), -1).all(axis=1) for array in arrays.values() if array.dtype.kind == "f"
-    ]
-    return np.logical_and.reduce(finite) if finite else True
+    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry as a number."""
+    return ~_rows_with(arrays, lambda array: ~np.isfinite(array))
+
+
+def _infinite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows with infinity; NaN is a missing value, and goes as null."""
+    return _rows_with(arrays, np.isinf)
+
+
+def _rows_with(arrays: Arrays, wrong: Callable[[Any], Any]) -> Any:
+    found = [wrong(array).reshape(len(array), -1).any(axis=1) for array in arrays.values() if array.dtype.kind == "f"]
+    return np.logical_or.reduce(found) if found else np.zeros(len(next(iter(arrays.values()))), bool)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:

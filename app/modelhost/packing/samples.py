@@ -1,18 +1,28 @@
-"""Samples of rows: .csv, .json, .jsonl, .npy or .npz, read into arrays with rows first."""
+"""Samples of rows: .csv, .json, .jsonl, .npy or .npz, read into arrays with rows first.
+
+A missing value is NaN in a column of numbers, and None in one of text or booleans, whose array is of objects then.
+"""
 
 import csv
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from modelhost.packing.errors import PackError
+from modelhost.payload.csv_rows import split_lines
 from modelhost.payload.datatypes import Array, Arrays
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".npy", ".npz")
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})  # among numbers and booleans; of text only an empty cell
+# As JSON writes numbers, so that 007, +1 and 1_000 stay text.
+INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+BOOLEANS = {"true": True, "false": False}
 
 
 @dataclass(frozen=True)
@@ -21,7 +31,8 @@ class Sample:
 
     columns: Arrays
     named: bool = True
-    dropped: int = 0  # rows left out because a cell was empty
+    cells: Mapping[str, list[str]] = field(default_factory=dict)  # of a .csv, as they were written
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
@@ -33,79 +44,184 @@ class Sample:
         names = list(names)
         if unknown := sorted(set(names) - set(self.columns)):
             raise PackError(f"--drop {unknown[0]}: the sample has no such column, but {', '.join(self.columns)}")
-        kept = {name: array for name, array in self.columns.items() if name not in names}
-        return Sample(kept, self.named, self.dropped)
+        return self.only([name for name in self.columns if name not in names])
+
+    def only(self, names: Iterable[str]) -> "Sample":
+        """The columns `names`, in this order."""
+        return replace(self, columns={name: self.columns[name] for name in names})
+
+    def take(self, rows: Array) -> "Sample":
+        """The rows at the places, or of the mask, `rows`."""
+        places = np.arange(self.rows)[rows]
+        columns = {name: array[places] for name, array in self.columns.items()}
+        return replace(self, columns=columns, cells={k: [v[i] for i in places] for k, v in self.cells.items()})
+
+    def as_text(self, name: str) -> Array:
+        """A column as text (rows,), as its cells were written: None where it is missing."""
+        if name in self.cells:
+            return objects([cell or None for cell in self.cells[name]])
+        return objects([None if missing else str(value) for value, missing in self._items(name)])
+
+    def complete(self) -> "Sample":
+        """The rows without a missing value, and a note on how many were left out."""
+        kept = ~np.logical_or.reduce([missing(array) for array in self.columns.values()])
+        if not kept.any():
+            raise PackError("the sample holds no row without missing values: give at least a handful")
+        left_out = int((~kept).sum())
+        notes = (*self.notes, f"{left_out} rows with empty cells were left out") if left_out else self.notes
+        return replace(self.take(kept), notes=notes)
+
+    def _items(self, name: str) -> Iterable[tuple[Any, bool]]:
+        return zip(self.columns[name].tolist(), missing(self.columns[name]).tolist(), strict=True)
+
+
+def missing(array: Array) -> Array:
+    """(rows,) bool: the rows of `array` in which a value is missing."""
+    if array.dtype.kind == "O":
+        found = np.array([value is None for value in array.ravel()], bool).reshape(array.shape)
+    elif array.dtype.kind == "f":
+        found = np.isnan(array)
+    else:
+        found = np.zeros(array.shape, bool)
+    return np.asarray(found.reshape(len(array), -1).any(axis=1))
+
+
+def objects(values: list[Any]) -> Array:
+    """`values` as an array of objects (rows,), whatever they are."""
+    array = np.empty(len(values), object)
+    array[:] = values
+    return array
 
 
 def read_sample(path: Path) -> Sample:
-    """The rows of `path`, less those with an empty cell; raises PackError."""
+    """The rows of `path`; raises PackError."""
     try:
-        sample = _read_arrays(path) if path.suffix in (".npy", ".npz") else _from_records(read_records(path))
+        sample = _read_arrays(path) if path.suffix in (".npy", ".npz") else _read_table(path)
     except (OSError, ValueError) as error:
         raise PackError(f"{path} cannot be read as {path.suffix}: {error}") from error
     if not sample.columns or not sample.rows:
-        raise PackError(f"{path} holds no row without empty cells: give at least a handful")
+        raise PackError(f"{path} holds no rows: give at least a handful")
     return sample
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The rows of a .csv, .json or .jsonl file as records; an empty cell of a .csv is None."""
+    """The rows of a .csv, .json or .jsonl file as records; a missing value is None."""
     if path.suffix not in SUFFIXES[:3]:
-        raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES)}")
+        raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES[:3])}")
     try:
-        text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".csv":
-            return _read_csv(text, path)
-        lines = text.splitlines()
-        records = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in lines if line.strip()]
-    except (OSError, ValueError) as error:
+            typed = {name: _typed(cells) for name, cells in _read_csv(path).items()}
+            return [dict(zip(typed, values, strict=True)) for values in zip(*typed.values(), strict=True)]
+        return _read_json(path)
+    except (OSError, ValueError, RecursionError) as error:
         raise PackError(f"{path} cannot be read as {path.suffix}: {error}") from error
+
+
+def _read_table(path: Path) -> Sample:
+    if path.suffix != ".csv":
+        records = read_records(path)
+        names = list(dict.fromkeys(name for record in records for name in record))
+        return Sample({name: column_array(name, [record.get(name) for record in records]) for name in names})
+    cells = _read_csv(path)
+    columns = {name: column_array(name, _typed(written)) for name, written in cells.items()}
+    notes: tuple[str, ...] = ()
+    if "" in columns:
+        columns.pop("")
+        notes = (f"left out of the sample: its first column, which has no name: {path.name} has an index",)
+    return Sample(columns, cells=cells, notes=notes)
+
+
+def _read_csv(path: Path) -> dict[str, list[str]]:
+    """The cells by column, as they are written; a first column without a name is called ""."""
+    try:
+        head, *lines = split_lines(path.read_bytes()) or [[]]
+    except csv.Error as error:
+        raise PackError(f"{path} is not CSV ({error}): quote a cell that holds a quote or a line break") from error
+    if short := next((n for n, line in enumerate(lines, 2) if len(line) != len(head)), None):
+        raise PackError(f"{path} line {short} has another number of cells than the header's {len(head)}")
+    if len(set(head)) != len(head) or not all(head[1:]) or head == [""]:
+        raise PackError(f"{path} must begin with a line of names, each only once")
+    return {name: [line[place] for line in lines] for place, name in enumerate(head)}
+
+
+def _read_json(path: Path) -> list[dict[str, Any]]:
+    text = path.read_text(encoding="utf-8-sig")
+    lines = text.split("\n")  # and no other line break, such as U+2028, which JSON may hold in a text
+    records = json.loads(text) if path.suffix == ".json" else [json.loads(line) for line in lines if line.strip()]
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise PackError(f"{path} must hold rows as JSON objects, such as {{'age': 41}}")
     return records
 
 
-def _read_csv(text: str, path: Path) -> list[dict[str, Any]]:
-    head, *lines = [line for line in csv.reader(text.splitlines()) if line] or [[]]
-    if short := next((n for n, line in enumerate(lines, 2) if len(line) != len(head)), None):
-        raise PackError(f"{path} line {short} has another number of cells than the header's {len(head)}")
-    if len(set(head)) != len(head) or not all(head):
-        raise PackError(f"{path} must begin with a line of names, each only once")
-    columns = [_typed([line[place].strip() for line in lines]) for place in range(len(head))]
-    return [dict(zip(head, cells, strict=True)) for cells in zip(*columns, strict=True)]
-
-
 def _typed(cells: list[str]) -> list[Any]:
-    """The cells of one column as integers, numbers or booleans if all of them are, else text."""
-    kinds: list[Callable[[str], Any]] = [int, float, lambda cell: {"true": True, "false": False}[cell.lower()]]
-    for kind in kinds:
+    """The cells of one column as integers, numbers or booleans if all that are not missing are, else text."""
+    words = [cell.strip() for cell in cells]
+    there = [word for word in words if word.lower() not in MISSING]
+    if there and all(map(INTEGER.fullmatch, there)):
+        kind: Any = int
+    elif there and all(NUMBER.fullmatch(word) and any(map(str.isdigit, word)) for word in there):
+        kind = float
+    elif there and all(word.lower() in BOOLEANS for word in there):
+        kind = _boolean
+    elif any(cells):
+        return [cell or None for cell in cells]
+    else:
+        kind = float
+    return [None if word.lower() in MISSING else kind(word) for word in words]
+
+
+def _boolean(word: str) -> bool:
+    return BOOLEANS[word.lower()]
+
+
+def column_array(name: str, values: list[Any]) -> Array:
+    """One column's values, of JSON or typed cells, as an array (rows, *shape); raises PackError.
+
+    Integers among which one is missing are floats, as pandas has them.
+    """
+    values = [None if value != value else value for value in values]
+    kinds = {type(value) for value in values} - {type(None)}
+    gaps = any(value is None for value in values)
+    if not kinds:
+        return np.full(len(values), np.nan)
+    if kinds == {bool}:
+        return objects(values) if gaps else np.array(values, bool)
+    if kinds == {str}:
+        return objects(values)
+    if kinds <= {int, float}:
+        whole = kinds == {int} and not gaps and all(-(2**63) <= value < 2**63 for value in values)
         try:
-            typed = [kind(cell) if cell else None for cell in cells]
-        except (ValueError, KeyError):
-            continue
-        return [None if cell != cell else cell for cell in typed]  # NaN is an empty cell
-    return [cell or None for cell in cells]
+            numbers = [np.nan if value is None else value for value in values]
+            return np.array(numbers, np.int64 if whole else np.float64)
+        except OverflowError:
+            raise PackError(
+                f"the sample's column {name} holds an integer beyond any number: write it as text"
+            ) from None
+    if kinds == {list} and not gaps:
+        return _nested(name, values)
+    told = " and ".join(sorted("null" if kind is type(None) else KINDS.get(kind, kind.__name__) for kind in kinds))
+    raise PackError(f"the sample's column {name} holds {told}: each column is of one kind, or left out with --drop")
 
 
-def _from_records(records: list[dict[str, Any]]) -> Sample:
-    names = list(dict.fromkeys(name for record in records for name in record))
-    whole = [record for record in records if all(record.get(name) is not None for name in names)]
-    columns = {name: _array([record[name] for record in whole]) for name in names}
-    return Sample(columns, dropped=len(records) - len(whole))
+KINDS: dict[type, str] = {bool: "booleans", int: "integers", float: "numbers", str: "text", list: "lists",
+                          dict: "objects"}  # fmt: skip
 
 
-def _array(values: list[Any]) -> Array:
-    array = np.array(values)
+def _nested(name: str, values: list[Any]) -> Array:
+    try:
+        array = np.array(values)
+    except ValueError as error:
+        raise PackError(f"the sample's column {name} holds lists of several lengths: {error}") from error
+    if array.dtype.kind not in "biufU":
+        raise PackError(f"the sample's column {name} holds lists of other than numbers, booleans or text")
     return array.astype(object) if array.dtype.kind == "U" else array
 
 
 def _read_arrays(path: Path) -> Sample:
     loaded = np.load(path, allow_pickle=False)
     columns = {"x": loaded} if path.suffix == ".npy" else dict(loaded)
-    if (
-        len({len(array) if array.ndim else -1 for array in columns.values()}) > 1
-        or not next(iter(columns.values())).ndim
-    ):
+    lengths = {len(array) if array.ndim else -1 for array in columns.values()}
+    if len(lengths) != 1 or lengths == {-1}:
         raise PackError(f"{path} must hold arrays with as many rows each, rows first")
-    return Sample({name: _array(list(array)) if array.dtype.kind == "U" else array for name, array in columns.items()},
-                  named=path.suffix == ".npz")  # fmt: skip
+    text = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in columns.items()}
+    return Sample(text, named=path.suffix == ".npz")

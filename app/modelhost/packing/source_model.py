@@ -19,17 +19,31 @@ class Saved:
     format: str
     entry: str
     others: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()  # that it needs beside the format's
+
+
+@dataclass(frozen=True)
+class Native:
+    """A form in which a library of the model's own keeps it, other than the one that packs everything.
+
+    `predict` answers as the runtime of its format does; with `labels`, its integers are called so.
+    """
+
+    predict: Callable[[Arrays], Arrays]
+    save: Callable[[Path], Saved]
+    labels: tuple[str, ...] = ()
 
 
 @dataclass
 class Source:
     """A model and the sample's rows as it takes them.
 
-    `inputs` are those of model.yaml; `batch` has an array (rows, *shape) for each, by name.
-    `predict` is the model's own library. `convert` takes a datatype for each input and gives an
-    ONNX model with the same inputs, or raises; `datatypes` are those to try, the best first.
-    `labels` names the integers of the output called label. `beyond` has rows that are like none of
-    the sample, and which a conversion must answer as the library does; it may be empty.
+    `inputs` are those of model.yaml; `batch` has an array (rows, *shape) for each, by name, and `table` says how they
+    become what an estimator takes. `predict` is the model itself, called as its user calls it: all else is compared
+    with that. `convert` takes a datatype for each input and gives an ONNX model with the same inputs in their order,
+    or raises; `datatypes` are those to try, the best first. `lighter` are native forms that need less than `save`'s;
+    they may answer otherwise, and are compared too. `unknown` has for some columns a value that the model was not
+    trained on, where it takes any.
     """
 
     library: str
@@ -43,7 +57,10 @@ class Source:
     classes: tuple[Any, ...] = ()
     labels: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
-    beyond: Arrays = field(default_factory=dict)
+    lighter: Sequence[Native] = ()
+    table: str = ""
+    unknown: dict[str, Any] = field(default_factory=dict)
+    probed: bool = False  # whether rows beyond the sample are drawn to compare other forms with the model
 
 
 def datatype_of(array: Array) -> str:

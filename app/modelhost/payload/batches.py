@@ -34,13 +34,16 @@ def read_columns(inputs: list[InputReader], columns: object, field: str) -> Arra
     refuse_unknown(inputs, columns)
     for reader in inputs:
         refuse_incomplete(reader, columns)
+    if not columns:  # all have defaults, and yet nothing says how many rows there are
+        wanted = f"a list for at least one of {listed(best_names(inputs))}"
+        raise ClientError(f"{field} must have {wanted}.", field, {}, wanted)
     rows = {name: len(at_least_one(column, name)) for name, column in columns.items()}
     first, number = next(iter(rows.items()))
     for name, found in rows.items():
         if found != number:
             wanted = f"a list of {number}, as {first} is"
             raise ClientError(f"{name} must be {wanted}, not a list of {found}.", name, brief(columns[name]), wanted)
-    return {reader.name: _from_columns(reader, columns) for reader in inputs}
+    return {reader.name: _from_columns(reader, columns, number) for reader in inputs}
 
 
 def read_table(inputs: list[InputReader], header: Sequence[Any], rows: Sequence[Any], field: str) -> Arrays:
@@ -83,16 +86,25 @@ def at_least_one(value: object, field: str) -> list[Any]:
     raise ClientError(f"{field} must be {wanted}, not {received}.", field, brief(value), wanted)
 
 
-def _from_columns(reader: InputReader, columns: dict[str, list[Any]]) -> Array:
+def _from_columns(reader: InputReader, columns: dict[str, list[Any]], rows: int) -> Array:
     if reader.name in columns:
         return reader.to_array(columns[reader.name])
-    given = [columns[name] for name in reader.features]
+    if not reader.features:
+        return reader.defaults_for(rows)
+    given = [columns[name] if name in columns else [reader.defaults[name]] * rows for name in reader.features]
     return reader.to_array(list(map(list, zip(*given, strict=True))), by_feature=True)
 
 
 def _nest(rows: list[Any], shape: tuple[int, ...]) -> list[Any]:
-    """Flat rows as rows of `shape`, if all are flat lists of the right length; else `rows`."""
-    if len(shape) == 1 or set(map(type, rows)) != {list} or set(map(len, rows)) != {math.prod(shape)}:
+    """Flat rows as rows of `shape`, if all are flat lists of the right length; else `rows`.
+
+    Of sizes that vary, one can be told from a flat row's length: the rest of it by the others.
+    """
+    if len(shape) == 1 or shape.count(-1) > 1 or set(map(type, rows)) != {list}:
+        return rows
+    lengths = set(map(len, rows))
+    known = math.prod(size for size in shape if size != -1)
+    if len(lengths) != 1 or (lengths != {known} if -1 not in shape else 0 in lengths or max(lengths) % known):
         return rows
     if shape and any(type(item) in (list, dict) for row in rows for item in row[:1]):
         return rows

@@ -14,17 +14,29 @@ from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, listed
+from modelhost.payload.messages import MISSING, brief, listed
 from modelhost.payload.records import best_names, refuse_unknown
 
 BOOLEANS = {"true": True, "false": False}
 
+Cells = dict[str, list[Any]]  # of each column, as JSON has them
+
 
 def read_csv(inputs: list[InputReader], body: bytes) -> Arrays:
     """The lines as arrays (rows, *shape); raises ClientError naming the line, or field and row."""
+    return read_columns(inputs, read_cells(inputs, body), "The header")
+
+
+def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
+    """The columns of CSV in UTF-8, each cell typed by the schema, None where one is missing.
+
+    Missing is an empty cell, or in a column of numbers or booleans what pandas and others write for
+    it; in a column of text that may not be missing, an empty cell is the empty text. What cannot be
+    typed stays text. Raises ClientError where a line is wrong, or a column is not the model's.
+    """
     wanted = f"a header line with {listed(best_names(inputs))}, then at least one line"
     try:
-        lines = [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True) if line]
+        lines = split_lines(body)
     except (UnicodeDecodeError, csv.Error) as error:
         message = f"The body is not CSV in UTF-8 ({error}): send {wanted}."
         raise ClientError(message, None, body[:80].decode(errors="replace"), wanted) from None
@@ -36,20 +48,33 @@ def read_csv(inputs: list[InputReader], body: bytes) -> Arrays:
     if short is not None:
         cells = f"{len(header)} values, as the header line has"
         raise ClientError(f"Row {short} must have {cells}.", None, brief(rows[short]), cells)
-    kinds = {name: reader for reader in inputs for name in reader.names}
+    readers = {name: reader for reader in inputs for name in reader.names}
     columns = zip(header, zip(*rows, strict=True), strict=True)
-    return read_columns(inputs, {name: _typed(kinds[name], name, list(cells)) for name, cells in columns}, "The header")
+    return {name: _typed(readers[name], name, list(cells)) for name, cells in columns}
+
+
+def split_lines(body: bytes) -> list[list[str]]:
+    """The lines of a CSV in UTF-8 as lists of cells, empty lines left out, and no cell changed.
+
+    The one reader for requests and for samples (packing/samples.py). Raises UnicodeDecodeError or csv.Error.
+    """
+    return [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True) if line]
 
 
 def _typed(reader: InputReader, name: str, cells: list[str]) -> list[Any]:
     """`cells` as JSON has them for the datatype; what cannot be stays text, to be refused."""
     if name == reader.name and reader.schema.shape:  # a whole row of it: a list, written in JSON
         return [_value(cell, orjson.loads) for cell in cells]
+    nullable = reader.is_nullable(name)
     if reader.dtype.kind == "O":
-        return cells
-    if reader.dtype.kind == "b":
-        return [BOOLEANS.get(cell.strip().lower(), cell) for cell in cells]
-    return [_value(cell.strip(), _number) for cell in cells]
+        return [cell or None for cell in cells] if nullable else cells
+    read = _boolean if reader.is_boolean(name) else _number
+    stripped = [cell.strip() for cell in cells]
+    return [None if nullable and cell in MISSING else _value(cell, read) for cell in stripped]
+
+
+def _boolean(cell: str) -> Any:
+    return BOOLEANS[cell.lower()] if cell.lower() in BOOLEANS else _number(cell)
 
 
 def _number(cell: str) -> int | float:

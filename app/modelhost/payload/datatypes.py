@@ -25,9 +25,10 @@ DTYPES: dict[str, np.dtype[Any]] = {
 
 # The Python types that JSON values of a datatype may have. bool is not among the numbers although
 # Python counts it as an int; 2.0 is an integer, as in JSON Schema, since many clients write it so.
+# A boolean may be written 0 or 1, as pandas and CSV do.
+_BY_KIND: dict[str, frozenset[type]] = {"b": frozenset({bool, int, float}), "O": frozenset({str})}
 JSON_TYPES: dict[str, frozenset[type]] = {
-    datatype: frozenset({bool} if dtype.kind == "b" else {str} if dtype.kind == "O" else {int, float})
-    for datatype, dtype in DTYPES.items()
+    datatype: _BY_KIND.get(dtype.kind, frozenset({int, float})) for datatype, dtype in DTYPES.items()
 }
 
 
@@ -40,5 +41,18 @@ def limits(dtype: np.dtype[Any]) -> tuple[float, float]:
 
 
 def stack(batches: list[Arrays]) -> Arrays:
-    """Several batches of the same inputs as one, in order."""
+    """Several batches of the same inputs and sizes (see `sizes`) as one, in order."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def sizes(batch: Arrays) -> tuple[tuple[int, ...], ...]:
+    """The shape of a row of each input: batches where these are equal may be stacked."""
+    return tuple([array.shape[1:] for array in batch.values()])
+
+
+def grouped(batches: list[Arrays]) -> list[list[int]]:
+    """The places of `batches` that may be stacked with one another, in the order of their first."""
+    groups: dict[Any, list[int]] = {}
+    for place, batch in enumerate(batches):
+        groups.setdefault(sizes(batch), []).append(place)
+    return list(groups.values())

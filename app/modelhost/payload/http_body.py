@@ -44,7 +44,9 @@ def parse_json(body: bytes | memoryview) -> Any:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
         where = f"{error.msg}, at line {error.lineno} column {error.colno}"
-        message = f"The body is not JSON ({where}): send JSON, as in `example`."
+        # What Python's json writes for a missing value, and JSON does not have.
+        instead = "write null instead of NaN" if error.doc[error.pos : error.pos + 3] == "NaN" else "send JSON"
+        message = f"The body is not JSON ({where}): {instead}, as in `example`."
         received = bytes(body[:80]).decode(errors="replace")
         raise ClientError(message, received=received, expected="JSON") from None
 
@@ -99,7 +101,10 @@ def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
 
 
 def _too_large(limit: int, received: int | None = None) -> ClientError:
-    message = f"The body is larger than {limit} bytes: send less in one request."
+    message = (
+        f"The body is larger than {limit} bytes: send fewer rows in one request, or let the server take more "
+        "(model_server_body_limit_mb in the inventory, MODELHOST_BODY_LIMIT_MB in its environment)."
+    )
     return ClientError(message, None, received, f"at most {limit} bytes", status=413)
 
 

@@ -5,14 +5,16 @@ from itertools import chain
 from typing import Any
 
 import numpy as np
+from msgspec import UNSET
 
 from modelhost.bundle.schema import Input
 from modelhost.bundle.validation import names_sent
 from modelhost.payload.datatypes import DTYPES, JSON_TYPES, Array, limits
 from modelhost.payload.errors import ClientError
-from modelhost.payload.messages import brief, expected, expected_row, told
+from modelhost.payload.messages import brief, expected, expected_list, expected_row, is_missing, told
 
 FEW = 32  # elements of a row, up to which a loop is faster than numpy
+FILLERS: dict[str, Any] = {"O": "", "b": False}  # what stands for a missing value while the others are checked
 
 
 class InputReader:
@@ -20,6 +22,9 @@ class InputReader:
 
     All elements are checked at once, by type and as an array; only after a refusal are the rows
     halved, and the elements of the wrong one gone through, with the same checks, to say which it was.
+
+    A size of -1 in the shape is what the first row has there; all rows of a request have the same.
+    Where the schema has something nullable, the array is of floats with NaN, or of objects with None.
     """
 
     def __init__(self, schema: Input) -> None:
@@ -27,12 +32,23 @@ class InputReader:
         self.name = schema.name
         self.features = [feature.name for feature in schema.features]
         self.names = names_sent(schema)  # by which a client may give it
+        fields = schema.features or (schema,)
+        # What a request may leave out, and what it is then.
+        self.defaults = {field.name: field.default for field in fields if field.default is not UNSET}
+        self.required = [field.name for field in fields if field.default is UNSET]
         self.dtype = DTYPES[schema.datatype]
-        self.types = JSON_TYPES[schema.datatype]
-        self.quick_types = self.types if self.dtype.kind == "f" else frozenset({int})
         self.categories = frozenset(schema.categories)
         self.low, self.high = _bounds(schema, self.dtype)
-        self._few = self._each_bounds() if math.prod(schema.shape) <= FEW and len(schema.shape) < 2 else None
+        self.varies = -1 in schema.shape
+        self._nullable = np.array([field.nullable for field in fields])  # (features,) or (1,)
+        self.nullable = bool(self._nullable.any())
+        self.objects = self.nullable and self.dtype.kind != "f"  # None where a value is missing, not NaN
+        self._booleans = [place for place, feature in enumerate(schema.features) if feature.boolean]
+        self.types = JSON_TYPES[schema.datatype] | ({bool} if self._booleans else set())
+        self.quick_types = JSON_TYPES[schema.datatype] if self.dtype.kind == "f" else frozenset({int})
+        few = not self.varies and math.prod(schema.shape) <= FEW and len(schema.shape) < 2 and not self.objects
+        self._few = self._each_bounds() if few else None
+        self._is_text = schema.datatype == "BYTES" and not schema.shape
 
     def to_array(self, rows: list[Any], by_feature: bool = False) -> Array:
         """`rows` (at least one, each of the input's shape) as an array of the input's dtype.
@@ -40,33 +56,60 @@ class InputReader:
         Raises ClientError naming the first element at fault, by its position or, if `by_feature`,
         by its feature's name where it has one; with several rows also the row, counted from 0.
         """
-        array = self._read_few(rows[0]) if len(rows) == 1 and self._few is not None else None
+        array = None
+        if len(rows) == 1:
+            if self._few is not None:
+                array = self._read_few(rows[0])
+            elif self._is_text:
+                array = self._read_text(rows[0])
         if array is None:
-            array = self._read(rows)
+            array = self._read(rows, self.schema.shape)
         if array is None:
             raise self._refusal(rows, by_feature)
         return array
 
-    def from_flat(self, elements: list[Any], rows: int) -> Array:
-        """`elements` of JSON in row-major order, as many as fill (rows, *shape), as that array.
+    def from_flat(self, elements: list[Any], shape: list[int]) -> Array:
+        """`elements` of JSON in row-major order, as many as fill `shape`, as an array of it.
 
-        Raises ClientError as `to_array` does.
+        `shape` is the input's, after the rows. Raises ClientError as `to_array` does.
         """
-        array = self._take(elements, rows)
+        array = self._take(elements, shape)
         if array is None:
             flat = np.fromiter(elements, dtype=object, count=len(elements))
-            raise self._refusal(flat.reshape((rows, *self.schema.shape)).tolist(), by_feature=True)
+            raise self._refusal(flat.reshape(shape).tolist(), by_feature=True)
         return array
 
     def from_array(self, array: Array) -> Array:
-        """`array` of (rows, *shape) and the input's dtype, if its values are; else ClientError."""
-        if not self.in_range(array):
+        """`array` of (rows, *shape) as it came in binary, if its values are legal; else ClientError.
+
+        Only floats can be missing there, as NaN.
+        """
+        if not self._within(array, None):
             raise self._refusal(array.tolist(), by_feature=True)
-        return array
+        return array.astype(object) if self.objects else array
 
     def in_range(self, array: Array) -> bool:
-        """Whether every element of (rows, *shape) is finite, within bounds and a category."""
-        return self._within(array, self.low, self.high)
+        """Whether every element of (rows, *shape) is within bounds and a category, or missing where it may be.
+
+        Infinity never is. In an array of objects, None is a missing value.
+        """
+        if array.dtype.kind != "O" or not self.objects:
+            return self._within(array, None)
+        gaps: Array = np.array([value is None for value in array.ravel().tolist()]).reshape(array.shape)
+        return self._within(np.where(gaps, self._filler(), array).astype(self.dtype), gaps)
+
+    def defaults_for(self, rows: int) -> Array:
+        """This input of `rows` that leave it out whole, which they may: each field has its default."""
+        row = [self.defaults[name] for name in self.features] if self.features else self.defaults[self.name]
+        return self.to_array([row] * rows, by_feature=True)
+
+    def is_nullable(self, name: str) -> bool:
+        """Whether the feature `name`, or else each element of the input, may be missing."""
+        return self._may_be_missing((self.features.index(name),) if name in self.features else ())
+
+    def is_boolean(self, name: str) -> bool:
+        """Whether the feature `name`, or else each element of the input, is true or false."""
+        return self.dtype.kind == "b" or (name in self.features and self.features.index(name) in self._booleans)
 
     def _each_bounds(self) -> list[tuple[float, float]] | None:
         """The bounds of each element of a row, or None where it has none or is one of categories."""
@@ -84,31 +127,72 @@ class InputReader:
         elements = row if self.schema.shape else [row]
         if type(elements) is not list or len(elements) != len(self._few or ()):
             return None
-        if not self.quick_types.issuperset(map(type, elements)):
-            return None
+        if not self.quick_types.issuperset(map(type, elements)) or self._booleans:
+            return self._read_few_mixed(elements) if self.nullable or self._booleans else None
         for element, (low, high) in zip(elements, self._few or (), strict=True):
             if not low <= element <= high:
                 return None
         return np.array([elements] if self.schema.shape else elements, self.dtype)
 
-    def _read(self, rows: list[Any]) -> Array | None:
-        elements = _flatten(rows, self.schema.shape)
-        return None if elements is None else self._take(elements, len(rows))
+    def _read_few_mixed(self, elements: list[Any]) -> Array | None:
+        """As `_read_few`, where null or a boolean is among the elements."""
+        if not self.types.issuperset(set(map(type, elements)) - {type(None)}):
+            return None
+        nullable = np.broadcast_to(self._nullable, (len(elements),)).tolist() if None in elements else ()
+        for place, (element, (low, high)) in enumerate(zip(elements, self._few or (), strict=True)):
+            if element is None:
+                if not nullable[place]:
+                    return None
+            elif not low <= element <= high or (type(element) is bool and place not in self._booleans):
+                return None
+        if any(elements[place] not in (0, 1, None) for place in self._booleans):
+            return None
+        return np.array([elements] if self.schema.shape else elements, self.dtype)
 
-    def _take(self, elements: list[Any], rows: int) -> Array | None:
-        """`elements` in row-major order as (rows, *shape), or None where one must be refused."""
+    def _read_text(self, value: Any) -> Array | None:
+        """One text, cheaper than `_read` does it."""
+        if type(value) is str:
+            return None if self.categories and value not in self.categories else np.array([value], object)
+        return np.array([None], object) if value is None and self.nullable else None
+
+    def _read(self, rows: list[Any], shape: tuple[int, ...]) -> Array | None:
+        found = _flatten(rows, shape)
+        return None if found is None else self._take(*found)
+
+    def _take(self, elements: list[Any], shape: list[int]) -> Array | None:
+        """`elements` in row-major order as an array of `shape`, or None where one must be refused."""
+        gaps = None
+        if self.objects and None in elements:
+            missing = [element is None for element in elements]
+            filler = self._filler()
+            elements = [filler if element is None else element for element in elements]
+            gaps = np.array(missing).reshape(shape)
         array = self._cast(elements)
         if array is None:
             return None
-        array = array.reshape((rows, *self.schema.shape))
-        return array if self.in_range(array) else None
+        array = array.reshape(shape)
+        if not self._within(array, gaps):
+            return None
+        if self.objects:
+            array = array.astype(object)
+            if gaps is not None:
+                array[gaps] = None
+        return array
 
     def _cast(self, elements: list[Any]) -> Array | None:
-        """The elements as a flat array, or None where one has a wrong type or does not fit."""
+        """The elements as a flat array, or None where one has a wrong type or does not fit.
+
+        In an array of floats, null becomes NaN where anything is nullable; `_within` says where.
+        """
         types = set(map(type, elements))
-        if not types <= self.types:
+        if not types <= self.types and not (self.nullable and types <= self.types | {type(None)}):
             return None
-        if float in types and self.dtype.kind in "iu":
+        kind = self.dtype.kind
+        if kind == "b" and types != {bool} and not all(element in (0, 1) for element in elements):
+            return None
+        if bool in types and kind != "b" and not self._booleans_in_place(elements):
+            return None
+        if float in types and kind in "iu":
             if not all(float(element).is_integer() for element in elements):
                 return None
             elements = [int(element) for element in elements]
@@ -119,15 +203,45 @@ class InputReader:
         except OverflowError:
             return None
 
+    def _booleans_in_place(self, elements: list[Any]) -> bool:
+        """Whether true and false stand only where a feature is boolean; `elements` are rows of them."""
+        columns = len(self.features)
+        others = set(range(columns)) - set(self._booleans)
+        return all(bool not in set(map(type, elements[place::columns])) for place in others)
+
+    def _filler(self) -> Any:
+        return FILLERS.get(self.dtype.kind, 0)
+
+    def _within(self, array: Array, gaps: Array | None) -> bool:
+        """Whether the values are legal, of (rows, *shape); `gaps` is where one is missing, unless it is a NaN."""
+        if gaps is not None and not (self._nullable | ~gaps).all():
+            return False
+        if self.categories and not self.categories.issuperset(
+            (array if gaps is None else array[~gaps]).ravel().tolist()
+        ):
+            return False
+        if self.low is None or self.high is None:
+            return True
+        # `all` of what must hold, not `any` of what must not: NaN compares false and is refused.
+        legal = (array >= self.low) & (array <= self.high)
+        if gaps is None and not legal.all():
+            if not self.nullable or self.dtype.kind != "f":
+                return False
+            gaps = np.isnan(array) & self._nullable
+        if gaps is not None and not (legal | gaps).all():
+            return False
+        return not self._booleans or not (array[..., self._booleans] % 1 > 0).any()
+
     def _refusal(self, rows: list[Any], by_feature: bool) -> ClientError:
+        shape = _sizes_of(rows[0], self.schema.shape)
         good, end = 0, len(rows)  # rows[:good] are right, one of rows[good:end] is not
         while end - good > 1:
             middle = (good + end) // 2
-            if self._read(rows[good:middle]) is None:
+            if self._read(rows[good:middle], shape) is None:
                 end = middle
             else:
                 good = middle
-        found = self._first_wrong(rows[good], ())
+        found = self._first_wrong(rows[good], (), shape)
         if found is None:
             raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
         index, received, wanted = found
@@ -135,43 +249,82 @@ class InputReader:
         if by_feature and index and self.features:
             field = self.features[index[0]]
         where = f" in row {good}" if len(rows) > 1 else ""
-        message = f"{field}{where} must be {wanted}, not {told(received)}."
+        missing = len(index) == len(shape) and is_missing(received, self.dtype.kind)
+        hint = ": this model takes no missing value here" if missing and not self._may_be_missing(index) else ""
+        message = f"{field}{where} must be {wanted}, not {told(received)}{hint}."
         return ClientError(message, field, brief(received), wanted)
 
-    def _first_wrong(self, value: Any, index: tuple[int, ...]) -> tuple[Any, ...] | None:
+    def _first_wrong(self, value: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | None:
         rank = len(index)
-        if rank < len(self.schema.shape):
-            if type(value) is not list or len(value) != self.schema.shape[rank]:
-                whole = expected_row(self.schema) if not index else None
-                return index, value, whole or f"a list of {self.schema.shape[rank]}"
-            places = (self._first_wrong(item, (*index, i)) for i, item in enumerate(value))
+        if rank < len(shape):
+            size = shape[rank]
+            if type(value) is not list or not value or (size != -1 and len(value) != size):
+                return index, value, self._expected_list(index, shape)
+            places = (self._first_wrong(item, (*index, i), shape) for i, item in enumerate(value))
             return next((found for found in places if found is not None), None)
-        low, high = self.low, self.high
-        if low is not None and high is not None:
-            low = np.broadcast_to(low, self.schema.shape)[index]
-            high = np.broadcast_to(high, self.schema.shape)[index]
-        array = self._cast([value])
-        if array is not None and self._within(array, low, high):
-            return None
-        return index, value, expected(self.schema, index)
+        return None if self._is_legal(value, index) else (index, value, expected(self.schema, index))
 
-    def _within(self, array: Array, low: Array | None, high: Array | None) -> bool:
-        if self.categories and not self.categories.issuperset(array.ravel().tolist()):
+    def _expected_list(self, index: tuple[int, ...], shape: tuple[int, ...]) -> str:
+        size = shape[len(index)]
+        if self.schema.shape[len(index)] != -1:
+            return expected_row(self.schema) if not index else f"a list of {size}"
+        whole = expected_row(self.schema) if not index else expected_list(self.schema, len(index))
+        return whole if size == -1 else f"{whole}, as long as the first one of this request ({size})"
+
+    def _is_legal(self, value: Any, index: tuple[int, ...]) -> bool:
+        """Whether one element may stand at `index` of a row, by the same checks as of whole arrays."""
+        if value is None or (type(value) is float and math.isnan(value)):
+            return self._may_be_missing(index) and (value is None or self.dtype.kind == "f")
+        place = index[0] if self.features else None
+        if type(value) is bool and self.dtype.kind != "b" and place not in self._booleans:
             return False
-        if low is None or high is None:
+        if type(value) not in self.types:
+            return False
+        row = [self._filler()] * len(self.features) if place is not None else [value]
+        if place is None:
+            array = self._cast(row)
+            return array is not None and self._within(array, None)
+        row[place] = value
+        array = self._cast(row)
+        return array is not None and self._within_at(array, place)
+
+    def _within_at(self, row: Array, place: int) -> bool:
+        if self.categories and row[place] not in self.categories:
+            return False
+        if self.low is None or self.high is None:
             return True
-        # `all` of what must hold, not `any` of what must not: NaN compares false and is refused.
-        return bool(((array >= low) & (array <= high)).all())
+        legal = bool(self.low[place] <= row[place] <= self.high[place])
+        return legal and (place not in self._booleans or not row[place] % 1 > 0)
+
+    def _may_be_missing(self, index: tuple[int, ...]) -> bool:
+        return bool(self._nullable[index[0] if self.features else 0])
 
 
-def _flatten(rows: list[Any], shape: tuple[int, ...]) -> list[Any] | None:
-    """The elements of `rows` in order, or None where a list is missing or of a wrong length."""
-    level = rows
+def _flatten(rows: list[Any], shape: tuple[int, ...]) -> tuple[list[Any], list[int]] | None:
+    """The elements of `rows` in order and the array's shape; None where a list is missing, empty or of a wrong length.
+
+    Lists of a size of -1 must be as long as one another.
+    """
+    level, found = rows, [len(rows)]
     for size in shape:
-        if set(map(type, level)) != {list} or set(map(len, level)) != {size}:
+        if set(map(type, level)) != {list}:
             return None
+        lengths = set(map(len, level))
+        if len(lengths) != 1 or (size != -1 and size not in lengths) or 0 in lengths:
+            return None
+        found.append(lengths.pop())
         level = list(chain.from_iterable(level))
-    return level
+    return level, found
+
+
+def _sizes_of(row: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` with what `row` has in place of -1, as far as its first lists go."""
+    found = []
+    for size in shape:
+        is_list = type(row) is list and bool(row)
+        found.append(len(row) if size == -1 and is_list else size)
+        row = row[0] if is_list else None
+    return tuple(found)
 
 
 def _bounds(schema: Input, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:
@@ -182,9 +335,10 @@ def _bounds(schema: Input, dtype: np.dtype[Any]) -> tuple[Array | None, Array | 
     if dtype.kind in "bO":
         return None, None
     smallest, largest = limits(dtype)
-    bounded = schema.features or (schema,)
-    low = [max(b.minimum if b.minimum is not None else smallest, smallest) for b in bounded]
-    high = [min(b.maximum if b.maximum is not None else largest, largest) for b in bounded]
     if not schema.features:
-        return np.array(low[0], dtype), np.array(high[0], dtype)
-    return np.array(low, dtype), np.array(high, dtype)
+        low = smallest if schema.minimum is None else max(schema.minimum, smallest)
+        high = largest if schema.maximum is None else min(schema.maximum, largest)
+        return np.array(low, dtype), np.array(high, dtype)
+    lows = [0 if f.boolean else smallest if f.minimum is None else max(f.minimum, smallest) for f in schema.features]
+    highs = [1 if f.boolean else largest if f.maximum is None else min(f.maximum, largest) for f in schema.features]
+    return np.array(lows, dtype), np.array(highs, dtype)

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import orjson
+from msgspec import UNSET
 
 from modelhost.bundle.schema import Feature, Input
 from modelhost.payload.datatypes import DTYPES, limits
@@ -18,36 +19,49 @@ NOUNS = {
 }
 PLURALS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "O": "strings"}
 
+EXAMPLE_BYTES = 4096  # of JSON, in errors and pages
+MOST_NAMES = 30  # in one sentence; a schema may have thousands of features or categories
+
+# What stands for a missing value in a column of numbers or booleans: pandas, R and databases write these.
+MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "null", "None"})
+
 
 def expected(schema: Input, index: tuple[int, ...] = ()) -> str:
-    """What belongs in the element at `index` of a row, such as "an integer from 0 to 4"."""
-    dtype = DTYPES[schema.datatype]
-    if schema.categories:
-        return "one of " + ", ".join(str(value) for value in schema.categories)
-    bounded: Input | Feature = schema.features[index[0]] if schema.features else schema
-    low, high = _limits(bounded, dtype)
-    unit = f" ({bounded.unit})" if isinstance(bounded, Feature) and bounded.unit else ""
-    text = NOUNS[dtype.kind]
-    if low is not None and high is not None:
-        text += f" from {low} to {high}"
-    elif low is not None:
-        text += f" of at least {low}"
-    elif high is not None:
-        text += f" of at most {high}"
-    elif dtype.kind == "f":
-        text += f" that fits {schema.datatype}"
-    return text + unit
+    """What belongs in the element at `index` of a row, such as "an integer from 0 to 4 or null"."""
+    field: Input | Feature = schema.features[index[0]] if schema.features else schema
+    text = _element(schema, field)
+    if field.nullable:
+        text += ", or null" if "," in text else " or null"
+    return text
 
 
 def expected_row(schema: Input) -> str:
     """What a whole row of an input is, such as "a list of 8 lists of 8 numbers"."""
-    if not schema.shape:
-        return expected(schema)
-    *outer, inner = schema.shape
-    text = f"{inner} {PLURALS[DTYPES[schema.datatype].kind]}"
+    return expected_list(schema, 0) if schema.shape else expected(schema)
+
+
+def expected_list(schema: Input, rank: int) -> str:
+    """What a list `rank` lists deep in a row is, such as "a list of lists of 3 numbers"."""
+    *outer, inner = schema.shape[rank:]
+    plural = PLURALS[DTYPES[schema.datatype].kind]
+    text = plural if inner == -1 else f"{inner} {plural}"
     for size in reversed(outer):
-        text = f"{size} lists of {text}"
+        text = f"lists of {text}" if size == -1 else f"{size} lists of {text}"
     return "a list of " + text
+
+
+def left_out(field: Input | Feature) -> str:
+    """What a record that leaves the field out means, such as "may be left out: 0"; empty where it may not."""
+    if field.default is UNSET:
+        return ""
+    return f"may be left out, which means {orjson.dumps(brief(field.default)).decode()}"
+
+
+def is_missing(received: Any, kind: str) -> bool:
+    """Whether someone sent `received` for want of a value, in a field of numpy's `kind`."""
+    if isinstance(received, str):
+        return kind != "O" and received.strip() in MISSING
+    return received is None or (isinstance(received, float) and math.isnan(received))
 
 
 def brief(value: Any, depth: int = 2) -> Any:
@@ -68,18 +82,68 @@ def brief(value: Any, depth: int = 2) -> Any:
     return value
 
 
+def shorten(example: Any) -> tuple[Any, bool]:
+    """`example` (JSON) as errors and pages show it, and whether anything of it was cut.
+
+    What is longer than EXAMPLE_BYTES has its lists, texts and objects cut to a few items and "...", so
+    that it still looks as what belongs there.
+    """
+    if len(orjson.dumps(example)) <= EXAMPLE_BYTES:
+        return example, False
+    for most in (32, 8, 3, 1):
+        short = _cut(example, most)
+        if len(orjson.dumps(short)) <= EXAMPLE_BYTES:
+            return short, True
+    return brief(example), True
+
+
+def _cut(value: Any, most: int) -> Any:
+    if isinstance(value, str):
+        return value if len(value) <= 80 else value[:80] + "..."
+    if isinstance(value, list):
+        return [_cut(item, most) for item in value[:most]] + ["..."] * (len(value) > most)
+    if isinstance(value, dict):
+        shown = {key: _cut(value[key], most) for key in list(value)[: 4 * most]}
+        return shown | ({"...": "..."} if len(value) > 4 * most else {})
+    return value
+
+
 def told(received: Any) -> str:
     """What was received, in a sentence."""
     if isinstance(received, list):
-        return f"a list of {len(received)}"
+        return f"a list of {len(received)}" if received else "an empty list"
     if isinstance(received, dict):
         return "an object"
     return str(received) if isinstance(received, float) else orjson.dumps(brief(received)).decode()
 
 
 def listed(names: list[str]) -> str:
-    """Names in a sentence: "a", "a and b", "a, b and c"."""
+    """Names in a sentence: "a", "a and b", "a, b and c"; of very many, the first and how many more."""
+    if len(names) > MOST_NAMES:
+        names = [*names[:MOST_NAMES], f"{len(names) - MOST_NAMES} more"]
     return " and ".join([", ".join(names[:-1]), names[-1]] if names[1:] else names)
+
+
+def _element(schema: Input, bounded: Input | Feature) -> str:
+    dtype = DTYPES[schema.datatype]
+    if schema.categories:
+        names = [str(value) for value in schema.categories]
+        more = f" or another of {len(names)}" if len(names) > MOST_NAMES else ""
+        return "one of " + ", ".join(names[:MOST_NAMES]) + more
+    if isinstance(bounded, Feature) and bounded.boolean:
+        return NOUNS["b"]
+    low, high = _limits(bounded, dtype)
+    unit = f" ({bounded.unit})" if isinstance(bounded, Feature) and bounded.unit else ""
+    text = NOUNS[dtype.kind]
+    if low is not None and high is not None:
+        text += f" from {low} to {high}"
+    elif low is not None:
+        text += f" of at least {low}"
+    elif high is not None:
+        text += f" of at most {high}"
+    elif dtype.kind == "f":
+        text += f" that fits {schema.datatype}"
+    return text + unit
 
 
 def _limits(bounded: Input | Feature, dtype: np.dtype[Any]) -> tuple[float | None, float | None]:

@@ -21,7 +21,8 @@ class OutputWriter:
     def take(self, returned: Arrays, rows: int) -> Array:
         """This output as a C-contiguous array (rows, *shape) of the schema's dtype.
 
-        Text is an object array of str, and labels are in place of the model's integers.
+        A size of -1 in the shape is any, and may be 0. Text is an object array of str, and labels
+        are in place of the model's integers.
         Raises ModelError naming the output, what the model returned and what the schema says.
         """
         tensor = self.schema.tensor or self.name
@@ -31,7 +32,7 @@ class OutputWriter:
             array = np.asarray(returned[tensor], order="C")
         except ValueError as error:
             raise self._refusal("shape", f"cannot be told of what the model returned: {error}") from error
-        if array.shape != (rows, *self.schema.shape):
+        if array.shape != (rows, *self.schema.shape) and not self._fits(array.shape, rows):
             told = f"is {list(self.schema.shape)}, but for {rows} rows the model returned "
             raise self._refusal("shape", told + f"{list(array.shape)}")
         if self.labels is not None:
@@ -56,6 +57,11 @@ class OutputWriter:
     def column(self, array: Array) -> Any:
         """All of what `take` gave as one nested list, for orjson to write at once."""
         return array.tolist() if self.dtype.kind == "O" else array
+
+    def _fits(self, shape: tuple[int, ...], rows: int) -> bool:
+        """Whether `shape` is the schema's, with any size in place of -1."""
+        wanted = (rows, *self.schema.shape)
+        return len(shape) == len(wanted) and all(w in (-1, size) for w, size in zip(wanted, shape, strict=True))
 
     def _labelled(self, array: Array, labels: Array) -> Array:
         if array.dtype.kind not in "iu":

@@ -1,11 +1,11 @@
 """Requests as records: objects keyed by input names, or by an input's feature names."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from operator import itemgetter
 from typing import Any
 
-from modelhost.payload.datatypes import Arrays, stack
+from modelhost.payload.datatypes import Array, Arrays, stack
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import brief, expected, expected_row, listed
@@ -14,8 +14,8 @@ from modelhost.payload.messages import brief, expected, expected_row, listed
 def read_record(inputs: list[InputReader], record: object) -> Arrays:
     """One row of each input, as arrays of (1, *shape), from the parsed JSON of one record.
 
-    An input with features is given whole by its own name, or column by column by theirs.
-    Raises ClientError for anything but an object with exactly the fields of the inputs.
+    An input with features is given whole by its own name, or column by column by theirs; what has a
+    default may be left out. Raises ClientError for anything but an object with fields of the inputs.
     """
     if not isinstance(record, dict):
         wanted = f"an object with {listed(best_names(inputs))}"
@@ -27,12 +27,8 @@ def read_record(inputs: list[InputReader], record: object) -> Arrays:
 
 def read_records(inputs: list[InputReader], records: Sequence[Any]) -> Arrays:
     """At least one record as arrays of (rows, *shape); raises ClientError naming the row."""
-    first = records[0]
-    alike = isinstance(first, dict) and all(type(r) is dict and r.keys() == first.keys() for r in records)
-    if alike and all(_keys(reader, first) is not None for reader in inputs):
-        refuse_unknown(inputs, first)
-        return {reader.name: _read_alike(reader, records) for reader in inputs}
-    return stack([_read_numbered(inputs, row, record) for row, record in enumerate(records)])
+    arrays = _read_together(inputs, records) if all(type(record) is dict for record in records) else None
+    return arrays if arrays is not None else _read_one_by_one(inputs, records)
 
 
 def refuse_unknown(inputs: list[InputReader], given: dict[str, Any]) -> None:
@@ -49,7 +45,7 @@ def refuse_unknown(inputs: list[InputReader], given: dict[str, Any]) -> None:
 
 
 def refuse_incomplete(reader: InputReader, given: dict[str, Any]) -> None:
-    """Raise ClientError if `given` lacks a field of this input, or has it in both ways."""
+    """Raise ClientError if `given` lacks a required field of this input, or has the input in both ways."""
     features = reader.features
     if reader.name in given:
         twice = next((name for name in features if name in given), None)
@@ -57,7 +53,7 @@ def refuse_incomplete(reader: InputReader, given: dict[str, Any]) -> None:
             return
         message = f"Send either {reader.name} or {listed(features)}, not both."
         raise ClientError(message, field=twice, received=brief(given[twice]))
-    missing = [name for name in features or [reader.name] if name not in given]
+    missing = [name for name in reader.required if name not in given]
     if missing:
         place = features.index(missing[0]) if features else None
         wanted = expected_row(reader.schema) if place is None else expected(reader.schema, (place,))
@@ -71,27 +67,62 @@ def best_names(inputs: list[InputReader]) -> list[str]:
     return [name for reader in inputs for name in reader.features or [reader.name]]
 
 
-def _read_row(reader: InputReader, record: dict[str, Any]) -> Any:
+def _read_row(reader: InputReader, record: dict[str, Any]) -> Array:
     refuse_incomplete(reader, record)
+    if reader.defaults and reader.name not in record:
+        record = reader.defaults | record
     if reader.name in record:
         return reader.to_array([record[reader.name]])
     return reader.to_array([[record[name] for name in reader.features]], by_feature=True)
 
 
-def _keys(reader: InputReader, record: dict[str, Any]) -> list[str] | None:
-    """The keys that give this input in `record`, or None where it is not given in one way."""
-    present = [name for name in reader.features if name in record]
-    if reader.name in record:
-        return None if present else [reader.name]
-    return present if present and present == reader.features else None
+def _read_together(inputs: list[InputReader], records: Sequence[dict[str, Any]]) -> Arrays | None:
+    """The records column by column, or None where they do not give each input in one and the same way."""
+    first = records[0]
+    alike = all(record.keys() == first.keys() for record in records)
+    given: Set[str] = first.keys() if alike else set().union(*records)  # by some record
+    always: Set[str] = given if alike else set(first).intersection(*records)
+    for reader in inputs:
+        if reader.name not in given:
+            if not all(name in always for name in reader.required):
+                return None
+        elif any(name in given for name in reader.features) or not (
+            reader.name in always or reader.name in reader.defaults
+        ):
+            return None
+    if alike:
+        refuse_unknown(inputs, first)
+    elif not given <= {name for reader in inputs for name in reader.names}:
+        return None
+    return {reader.name: _read_columns(reader, records, given, always) for reader in inputs}
 
 
-def _read_alike(reader: InputReader, records: Sequence[dict[str, Any]]) -> Any:
-    """This input from records that all have the first one's keys, which give it completely."""
-    if reader.name in records[0]:
-        return reader.to_array(list(map(itemgetter(reader.name), records)))
-    columns = [list(map(itemgetter(name), records)) for name in reader.features]
-    return reader.to_array(list(map(list, zip(*columns, strict=True))), by_feature=True)
+def _read_columns(reader: InputReader, records: Sequence[dict[str, Any]], given: Set[str], always: Set[str]) -> Array:
+    """This input from records of which each leaves out at most what has a default."""
+
+    def column(name: str) -> list[Any]:
+        if name in always:
+            return list(map(itemgetter(name), records))
+        default = reader.defaults[name]
+        if name not in given:
+            return [default] * len(records)
+        return [record.get(name, default) for record in records]
+
+    if reader.name in given or not reader.features:
+        return reader.to_array(column(reader.name))
+    return reader.to_array(list(map(list, zip(*map(column, reader.features), strict=True))), by_feature=True)
+
+
+def _read_one_by_one(inputs: list[InputReader], records: Sequence[Any]) -> Arrays:
+    """As `read_records`, of records that give their inputs in different ways, or of which one is wrong."""
+    rows = [_read_numbered(inputs, row, record) for row, record in enumerate(records)]
+    for row, arrays in enumerate(rows):
+        for name, array in arrays.items():
+            if array.shape != rows[0][name].shape:
+                wanted = f"of the shape {list(rows[0][name].shape[1:])}, as in row 0 of this request"
+                message = f"{name} in row {row} must be {wanted}, not {list(array.shape[1:])}."
+                raise ClientError(message, name, list(array.shape[1:]), wanted)
+    return stack(rows)
 
 
 def _read_numbered(inputs: list[InputReader], row: int, record: object) -> Arrays:

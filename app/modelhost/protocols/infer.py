@@ -113,14 +113,18 @@ def _inputs(model: Model, tensors: Any, binary: memoryview) -> Arrays:
         raise ClientError(message, HEADER, f"{len(binary)} bytes too many")
     arrays: Arrays = {}
     for reader in model.inputs:
-        if reader.name not in named:
+        if reader.name in named:
+            arrays[reader.name] = read_tensor(reader, named[reader.name], blobs.get(reader.name))
+        elif reader.required:
             raise ClientError(f"inputs lacks {reader.name}: send it.", "inputs", None, reader.name)
-        arrays[reader.name] = read_tensor(reader, named[reader.name], blobs.get(reader.name))
     rows = {name: len(array) for name, array in arrays.items()}
-    if len(set(rows.values())) > 1:
-        message = "All inputs must have as many rows as one another."
+    if len(set(rows.values())) != 1:
+        message = "All inputs must have as many rows as one another, and one of them must be sent."
         raise ClientError(message, "inputs", brief(rows), "the same first dimension")
-    return arrays
+    if len(arrays) == len(model.inputs):
+        return arrays
+    number = next(iter(rows.values()))
+    return {r.name: arrays[r.name] if r.name in arrays else r.defaults_for(number) for r in model.inputs}
 
 
 def _outputs(model: Model, sent: dict[str, Any]) -> dict[str, bool]:

@@ -5,7 +5,9 @@ from typing import Any, NamedTuple
 
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import Arrays
+from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import Answer, Environ
+from modelhost.payload.messages import shorten
 
 
 class Protocol(NamedTuple):
@@ -20,3 +22,20 @@ class Protocol(NamedTuple):
     parse: Callable[[Model, bytes, Environ], tuple[Arrays, Any]]
     encode: Callable[[Model, Arrays, Any, Environ], Answer]
     example: Callable[[Model], Any]
+
+    def shown_example(self, model: Model) -> tuple[Any, bool]:
+        """`example` of bounded size, and whether it was cut for that (see `shorten`); made once for each model."""
+        if self.name not in model.shown_examples:
+            model.shown_examples[self.name] = shorten(self.example(model))
+        return model.shown_examples[self.name]
+
+    def add_example(self, error: ClientError, model: Model) -> None:
+        """Show in `error` what works; where that is cut, its message says where the whole is."""
+        error.example, cut = self.shown_example(model)
+        if cut:
+            error.message += f" The whole example is at GET {example_url(model)}."
+
+
+def example_url(model: Model) -> str:
+    """The path that answers with a record that works, whole."""
+    return f"/models/{model.name}/versions/{model.version}/example"

@@ -23,7 +23,7 @@ from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
 from modelhost.payload.http_body import Environ, parse_json, read_body
 from modelhost.predictions import Predictions, Served, error_answer
-from modelhost.protocols.native import answer, example, read
+from modelhost.protocols.native import PREDICT, answer, read
 from modelhost.responses import to_response
 
 log = logging.getLogger(__name__)
@@ -47,7 +47,9 @@ def encode(model: Model, outputs: Iterator[Arrays], batch: bool) -> Iterator[byt
         return
     except ModelError as error:
         log.error("%s failed after %d events", model.name, number, exc_info=error)
-        yield encode_event(write_error(ClientError(FAILED, example=model.example, status=500)), "error")
+        failed = ClientError(FAILED, status=500)
+        PREDICT.add_example(failed, model)
+        yield encode_event(write_error(failed), "error")
         return
     yield encode_event({"events": number}, "end")
 
@@ -65,7 +67,7 @@ def urls(registry: Registry, predictions: Predictions) -> Blueprint:
         try:
             return _stream(served, predictions, request.environ)
         except ClientError as error:
-            error.example = example(served.model)
+            PREDICT.add_example(error, served.model)
             return to_response(error_answer(error, served))
 
     return urls

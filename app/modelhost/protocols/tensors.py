@@ -45,10 +45,13 @@ def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview 
     if data and type(data[0]) is list and schema.shape:
         if len(data) != shape[0]:
             raise refuse(f"{name}.data", data, f"a list of {shape[0]}, as the shape says")
-        return reader.to_array(data, by_feature=True)
+        array = reader.to_array(data, by_feature=True)
+        if array.shape != tuple(shape):  # only where a size varies
+            raise refuse(f"{name}.shape", shape, f"{list(array.shape)}, as the data is")
+        return array
     if len(data) != math.prod(shape):
         raise refuse(f"{name}.data", data, f"a list of {math.prod(shape)} elements, as the shape says")
-    return reader.from_flat(data, shape[0])
+    return reader.from_flat(data, shape)
 
 
 def write_bytes(array: Array) -> bytes:
@@ -61,9 +64,14 @@ def write_bytes(array: Array) -> bytes:
 
 def _shape(reader: InputReader, shape: Any) -> list[int]:
     sizes = list(shape) if type(shape) is list else []
-    if tuple(sizes[1:]) == reader.schema.shape and all(type(size) is int and size > 0 for size in sizes) and sizes:
+    wanted_sizes = (-1, *reader.schema.shape)
+    if len(sizes) == len(wanted_sizes) and all(
+        type(size) is int and size > 0 and wanted in (-1, size)
+        for size, wanted in zip(sizes, wanted_sizes, strict=True)
+    ):
         return sizes
-    wanted = f"[rows{''.join(f', {size}' for size in reader.schema.shape)}] with at least one row"
+    named = "".join(", any size from 1" if size == -1 else f", {size}" for size in reader.schema.shape)
+    wanted = f"[rows{named}] with at least one row"
     raise ClientError(f"{reader.name}.shape must be {wanted}.", f"{reader.name}.shape", brief(shape), wanted)
 
 

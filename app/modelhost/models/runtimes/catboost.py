@@ -47,8 +47,12 @@ def model_answers(model: Any, inputs: Arrays) -> Arrays:
         probabilities = np.asarray(model.predict(rows, prediction_type="Probability", thread_count=1))
         if objective in SEVERAL_LABELS:
             return {"probabilities": probabilities}
+        # Not the most probable one: a model may keep a threshold of its own.
+        chosen = np.asarray(model.predict(rows, prediction_type="Class", thread_count=1)).ravel()
         classes = classes_of(model)
-        return {"label": classes[probabilities.argmax(axis=1)], "probabilities": probabilities}
+        places = {str(name): place for place, name in enumerate(model.classes_)}
+        label = classes[[places[str(name)] for name in chosen.tolist()]]
+        return {"label": label, "probabilities": probabilities}
     kind = ANSWERS.get(objective, "RawFormulaVal")
     return {"prediction": np.asarray(model.predict(rows, prediction_type=kind, thread_count=1))}
 

@@ -1,12 +1,31 @@
-"""What scikit-learn estimators answer, however they were stored."""
+"""What scikit-learn's estimators, and others with their verbs, answer; however they were stored."""
 
 import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.payload.datatypes import Array, Arrays
+
+# The verb that gives an output; all others are given by `predict`.
+VERBS = {
+    "probabilities": "predict_proba",
+    "scores": "decision_function",
+    "distances": "transform",
+    "transformed": "transform",
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a data frame: `dtype` is pandas', where it is not that of the array."""
+
+    name: str
+    datatype: str
+    dtype: str = ""
 
 
 class EstimatorRuntime:
@@ -15,42 +34,86 @@ class EstimatorRuntime:
     def __init__(self, bundle: Bundle, estimator: Any) -> None:
         self._estimator = estimator
         self._wanted = [output.tensor or output.name for output in bundle.manifest.outputs]
+        self._table = bundle.manifest.table
+        self._columns = [Column(i.tensor or i.name, i.datatype, i.dtype) for i in bundle.manifest.inputs]
         # The schema names the columns, and their order was checked when the model was packed.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime."""
-        return answers(self._estimator, as_table(inputs), self._wanted)
+        return answers(self._estimator, as_table(inputs, self._table, self._columns), self._wanted)
 
 
-def as_table(inputs: Arrays) -> Any:
-    """What an estimator takes: the one array (rows, columns), else a data frame of the columns.
+def as_table(inputs: Arrays, table: str, columns: Sequence[Column] = ()) -> Any:
+    """What an estimator takes: an array (rows, columns), a data frame, or the only column's values.
 
-    Raises ModuleNotFoundError where there are columns, but no pandas.
+    Without a `table` it is the one array where there is one of several dimensions, else a data frame. Raises
+    ModuleNotFoundError where it needs pandas, and that is not installed.
     """
-    if len(inputs) == 1 and (only := next(iter(inputs.values()))).ndim > 1:
-        return only
+    first = next(iter(inputs.values()))
+    if table == "column":
+        return first
+    if table == "matrix" or (not table and len(inputs) == 1 and first.ndim > 1):
+        return first if first.ndim > 1 else np.column_stack([_objects(array) for array in inputs.values()])
     import pandas
 
-    return pandas.DataFrame(dict(inputs))
+    known = {column.name: column for column in columns}
+    return pandas.DataFrame({name: _series(pandas, array, known.get(name)) for name, array in inputs.items()})
 
 
-def answers(estimator: Any, table: Any, wanted: list[str]) -> Arrays:
-    """The `wanted` of: label or prediction, probabilities, transformed; in this order, each with rows first.
+def answers(estimator: Any, table: Any, wanted: Sequence[str]) -> Arrays:
+    """The `wanted` of the estimator's outputs (see VERBS), in this order, each with rows first.
 
-    What several of them need is computed once: the steps before a pipeline's last, and the
-    probabilities of a forest, whose own `predict` takes the label from them.
+    probabilities_0, probabilities_1, ... are those of several labels. What several outputs need is computed once:
+    the steps before a pipeline's last, and the probabilities of a forest, whose own `predict` takes the label from
+    them.
     """
     if len(wanted) > 1 and len(getattr(estimator, "steps", ())) > 1:
         table, estimator = estimator[:-1].transform(table), estimator[-1]
-    methods = {"probabilities": "predict_proba", "transformed": "transform"}
-    found: Arrays = {}
-    for name in sorted(wanted, key=lambda name: name not in methods):
-        if name not in methods and "probabilities" in found and _labels_the_most_probable(estimator):
-            found[name] = estimator.classes_.take(found["probabilities"].argmax(axis=1))
+    made: dict[str, Any] = {}
+    for verb in sorted({verb_of(name) for name in wanted}, key=lambda verb: verb == "predict"):
+        if verb == "predict" and "predict_proba" in made and _labels_the_most_probable(estimator):
+            made[verb] = estimator.classes_.take(made["predict_proba"].argmax(axis=1))
         else:
-            found[name] = _dense(getattr(estimator, methods.get(name, "predict"))(table))
-    return {name: found[name] for name in wanted}
+            made[verb] = getattr(estimator, verb)(table)
+    found = {name: plain(_part(name, made[verb_of(name)])) for name in wanted}
+    one = np.ndim(getattr(estimator, "classes_", [[]])) == 1
+    if one and "label" in found and found["label"].shape[1:] == (1,):
+        found["label"] = found["label"][:, 0]  # CatBoost gives one of several classes as a column
+    return found
+
+
+def verb_of(output: str) -> str:
+    """The estimator's method that gives `output`."""
+    return VERBS.get(output.partition("_")[0], "predict")
+
+
+def plain(answer: Any) -> Array:
+    """An answer as an array that a schema can describe: dense, of bool, int64, floats or str.
+
+    Types stay as the estimator has them: classes that are booleans are no integers. Raises TypeError where one array
+    holds values of several kinds.
+    """
+    array = np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
+    if array.dtype.kind in "UT":
+        return array.astype(object)
+    if array.dtype.kind in "iu":
+        return array.astype(np.int64, copy=False)
+    if array.dtype.kind != "O":
+        return array.astype(np.float64) if array.dtype.itemsize not in (1, 4, 8) else array
+    kinds = {type(value.item() if isinstance(value, np.generic) else value) for value in array.ravel()}
+    for kind, dtype in ((str, object), (bool, bool), (int, np.int64), (float, np.float64)):
+        if kinds == {kind}:
+            return np.array([kind(value) for value in array.ravel()], dtype).reshape(array.shape)
+    if kinds == {int, float}:
+        return array.astype(np.float64)
+    raise TypeError(f"an output holds values of several kinds: {', '.join(sorted(kind.__name__ for kind in kinds))}")
+
+
+def _part(name: str, made: Any) -> Any:
+    """One label's of the list that an estimator of several labels gives."""
+    place = name.partition("_")[2]
+    return made[int(place)] if place else made
 
 
 def _labels_the_most_probable(estimator: Any) -> bool:
@@ -60,5 +123,31 @@ def _labels_the_most_probable(estimator: Any) -> bool:
     return one and predict.__qualname__ == "ForestClassifier.predict" and predict.__module__.startswith("sklearn.")
 
 
-def _dense(answer: Any) -> Array:
-    return np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
+def _series(pandas: Any, array: Array, column: Column | None) -> Any:
+    """A column of a data frame as its trainer had it: NaN is missing, booleans and integers are such where all are."""
+    if column is not None and column.dtype == "category":
+        return _categories(pandas, array, column)
+    if array.dtype.kind != "O" or column is None:
+        return array
+    gaps = np.array([value is None for value in array], bool)
+    if column.datatype == "BOOL":
+        return _objects(array) if gaps.any() or column.dtype == "object" else array.astype(bool)
+    if column.datatype != "BYTES":
+        return np.array([np.nan if value is None else value for value in array], float if gaps.any() else np.int64)
+    return pandas.Series(_objects(array), dtype=column.dtype or "str")
+
+
+def _categories(pandas: Any, array: Array, column: Column) -> Any:
+    """As pandas' category; what the library knows of its categories it has from its training."""
+    kind = {"BYTES": "str", "BOOL": "bool"}.get(column.datatype, "int64" if "INT" in column.datatype else "float64")
+    there = [value for value in array.tolist() if value is not None and value == value]
+    categories = pandas.Index(sorted(set(there)), dtype=kind)
+    values = pandas.Series([None if value != value else value for value in array.tolist()], dtype=object)
+    return pandas.Categorical(values, categories=categories)
+
+
+def _objects(array: Array) -> Array:
+    """As objects, with NaN where None was: what numpy and pandas call missing."""
+    found = array.astype(object)
+    found[np.array([value is None for value in found], bool)] = np.nan
+    return found

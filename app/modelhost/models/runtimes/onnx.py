@@ -1,9 +1,13 @@
 """ONNX models, run by ONNX Runtime."""
 
+from typing import Any
+
+import numpy as np
 import onnxruntime as ort
+from msgspec import UNSET
 
 from modelhost.bundle.bundle import Bundle
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 
 class OnnxRuntime:
@@ -26,10 +30,18 @@ class OnnxRuntime:
                 "write its name as the input's tensor",
             )
         self._outputs = [tensor.name for tensor in self._session.get_outputs()]
+        self._missing = {i.tensor or i.name: i.missing for i in bundle.manifest.inputs if i.missing is not UNSET}
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime; sessions may be run by several threads at once."""
+        if self._missing:
+            inputs = inputs | {name: with_text(inputs[name], text) for name, text in self._missing.items()}
         return dict(zip(self._outputs, self._session.run(self._outputs, inputs), strict=True))
+
+
+def with_text(array: Array, text: Any) -> Array:
+    """Texts (rows, *shape) with `text` where one is missing: ONNX has no null."""
+    return np.array([text if value is None else value for value in array.ravel()], object).reshape(array.shape)
 
 
 def session_options() -> ort.SessionOptions:

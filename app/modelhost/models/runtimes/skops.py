@@ -1,5 +1,6 @@
-"""scikit-learn models stored by skops: data and names of known types, never a pickle."""
+"""Estimators stored by skops: data and names of known types, never a pickle."""
 
+import importlib
 from pathlib import Path
 
 import skops.io
@@ -7,23 +8,45 @@ import skops.io
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes.estimator import EstimatorRuntime
 
-# Types of scikit-learn's own that skops leaves to us: each only holds numbers or other estimators,
-# and none runs code of the file's choice when it is made.
-TRUSTED = frozenset({
-    "sklearn.calibration._CalibratedClassifier",
-    "sklearn.calibration._SigmoidCalibration",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-    *(f"sklearn.gaussian_process.kernels.{kernel}"
-      for kernel in ("ConstantKernel", "DotProduct", "Matern", "Product", "RBF", "RationalQuadratic",
-                     "Sum", "WhiteKernel")),
-    *(f"sklearn.metrics._dist_metrics.{metric}Distance{size}"
-      for metric in ("Chebyshev", "Euclidean", "Manhattan", "Minkowski") for size in ("", "32", "64")),
-    *(f"sklearn.neighbors._{module}.{tree}{size}"
-      for module, tree in (("ball_tree", "BallTree"), ("kd_tree", "KDTree")) for size in ("", "32", "64")),
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-    "sklearn.tree._tree.Tree",
+# Where classes come from that only hold numbers or other estimators: none runs code of the file's choice when it is
+# made, or when it predicts. skops knows the estimators of scikit-learn by itself, but not what they are made of.
+MODULES = (
+    "sklearn.",
+    "scipy.interpolate.",
+    "scipy.sparse.",
+    "lightgbm.sklearn.",
+    "xgboost.sklearn.",
+)
+# Of those, what reads files or the network, or is there to run what others give it.
+NEVER = frozenset({"conftest", "datasets", "externals", "tests", "_testing", "parallel"})
+CLASSES = frozenset({
+    "catboost.core.CatBoost", "catboost.core.CatBoostClassifier", "catboost.core.CatBoostRanker",
+    "catboost.core.CatBoostRegressor",
+    "collections.OrderedDict",
+    "lightgbm.basic.Booster", "xgboost.core.Booster",
+    "numpy.dtype", "numpy.ma.MaskedArray", "numpy.ma.core.MaskedArray", "numpy.ma.core.MaskedConstant",
+    *(f"numpy.dtypes.{name}DType" for name in ("Bool", "Float32", "Float64", "Int32", "Int64", "Object", "Str")),
+    *(f"numpy.{name}" for name in ("bool", "bool_", "float32", "float64", "int32", "int64", "str_")),
+})  # fmt: skip
+# Functions take what a client sends, so each is one that computes numbers or text and nothing else.
+FUNCTION_MODULES = (
+    "sklearn.feature_selection._mutual_info.",
+    "sklearn.feature_selection._univariate_selection.",
+    "sklearn.metrics._classification.",
+    "sklearn.metrics._ranking.",
+    "sklearn.metrics._regression.",
+    "sklearn.metrics.pairwise.",
+)
+FUNCTIONS = frozenset({
+    "functools.partial",
+    "scipy._lib.array_api_compat.numpy._aliases.asarray",
+    "sklearn.preprocessing._function_transformer._identity",
+    "sklearn.utils.validation.check_array",
+    *(f"numpy.{name}" for name in (
+        "abs", "absolute", "around", "asarray", "array", "cbrt", "ceil", "clip", "cos", "diff", "exp", "expm1", "fabs",
+        "floor", "log", "log10", "log1p", "log2", "maximum", "mean", "median", "minimum", "nan_to_num", "negative",
+        "ravel", "reciprocal", "reshape", "rint", "round", "sign", "sin", "sqrt", "square", "std", "sum", "tan",
+        "tanh", "transpose", "trunc", "var")),
 })  # fmt: skip
 
 
@@ -34,7 +57,7 @@ class SkopsRuntime(EstimatorRuntime):
         path = bundle.directory / bundle.manifest.entry
         try:
             untrusted = untrusted_types(path)
-            estimator = None if untrusted else skops.io.load(path, trusted=sorted(TRUSTED))
+            estimator = None if untrusted else skops.io.load(path, trusted=types_of(path))
         except Exception as error:  # whatever a file made to harm raises
             problem = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
             raise bundle.refuse("entry", problem) from error
@@ -45,6 +68,33 @@ class SkopsRuntime(EstimatorRuntime):
         super().__init__(bundle, estimator)
 
 
+def types_of(path: Path) -> list[str]:
+    """The types in a skops file that skops itself does not trust, without making any."""
+    return sorted(set(skops.io.get_untrusted_types(file=path)))
+
+
 def untrusted_types(path: Path) -> list[str]:
-    """The types in a skops file that neither skops nor TRUSTED trusts, without making any."""
-    return sorted(set(skops.io.get_untrusted_types(file=path)) - TRUSTED)
+    """The types in a skops file that neither skops nor we trust, without making any."""
+    return [name for name in types_of(path) if not is_trusted(name)]
+
+
+def is_trusted(name: str) -> bool:
+    """Whether a file may name this class or function, such as sklearn.tree._tree.Tree."""
+    if name in CLASSES or name in FUNCTIONS:
+        return True
+    module, _, _ = name.rpartition(".")
+    if NEVER.intersection(module.split(".")):
+        return False
+    if name.startswith(FUNCTION_MODULES):
+        return True
+    return name.startswith(MODULES) and _is_class(name)
+
+
+def _is_class(name: str) -> bool:
+    """Whether it is a class that its module defines; importing the module of a library that is installed is safe."""
+    module, _, leaf = name.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), leaf)
+    except (ImportError, AttributeError, ValueError):
+        return False
+    return isinstance(found, type) and f"{found.__module__}.".startswith(MODULES)

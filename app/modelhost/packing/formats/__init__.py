@@ -11,13 +11,14 @@ from modelhost.packing.source_model import Source
 # By suffix. Pickles may hold a model of any library; their module looks inside.
 FORMATS = {
     ".onnx": "onnx",
-    ".joblib": "sklearn", ".pkl": "sklearn", ".pickle": "sklearn", ".skops": "sklearn",
+    ".joblib": "estimator", ".pkl": "estimator", ".pickle": "estimator", ".skops": "estimator",
     ".txt": "lightgbm", ".lgb": "lightgbm",
     ".json": "xgboost", ".ubj": "xgboost",
     ".cbm": "catboost",
     ".py": "python",
 }  # fmt: skip
-BOOSTED = {"catboost", "lightgbm", "xgboost"}  # each with an extra of its own, called as its package is
+# Each with an extra of its own, called as its package is; and how people write it.
+BOOSTED = {"catboost": "CatBoost", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:

@@ -1,6 +1,7 @@
 """CatBoost: its own binary files, and its estimators out of a pickle."""
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from modelhost.packing import graph
 from modelhost.packing.columns import choose, column_inputs, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source_model import Saved, Source
+from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import Arrays
 
 
@@ -24,9 +25,39 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         raise PackError(f"{path} is no CatBoost model: {str(error).strip().splitlines()[0]}") from error
 
 
-def inspect_estimator(estimator: Any, sample: Sample) -> Source:
-    """A fitted CatBoostClassifier, CatBoostRegressor and their like."""
-    return _inspect(estimator, sample)
+def inspect_booster(model: Any, sample: Sample) -> Source:
+    """A catboost.CatBoost out of a pickle."""
+    return _inspect(model, sample)
+
+
+def own_files(estimator: Any) -> list[Native]:
+    """A CatBoost estimator's own binary file."""
+
+    def save(directory: Path) -> Saved:
+        estimator.save_model(str(directory / "model.cbm"))
+        return Saved("catboost", "model.cbm")
+
+    with tempfile.TemporaryDirectory() as scratch:  # as the server reads it
+        save(Path(scratch))
+        stored = load(Path(scratch, "model.cbm"))
+    return [Native(lambda rows: model_answers(stored, rows), save)]
+
+
+def exporter(model: Any) -> Callable[[dict[str, str]], Any]:
+    """What writes `model` as ONNX, for a datatype of its one input."""
+
+    def convert(datatypes: dict[str, str]) -> Any:
+        if len(datatypes) > 1 or "FP64" in datatypes.values():
+            raise ValueError("CatBoost's export takes one array of float32")
+        with tempfile.TemporaryDirectory() as scratch:
+            model.save_model(f"{scratch}/model.onnx", format="onnx")
+            exported = onnx.load(f"{scratch}/model.onnx")
+        if not graph.without_zipmaps(exported):  # a regression, which gives (rows, 1), whatever the export declares
+            exported.graph.output[0].CopyFrom(graph.floats(exported.graph.output[0].name, [None, 1]))
+        graph.with_input_named(exported, *datatypes)
+        return exported
+
+    return convert
 
 
 def _inspect(model: Any, sample: Sample) -> Source:
@@ -47,19 +78,10 @@ def _inspect(model: Any, sample: Sample) -> Source:
         model.save_model(str(directory / "model.cbm"))
         return Saved("catboost", "model.cbm")
 
-    def convert(datatypes: dict[str, str]) -> Any:
-        with tempfile.TemporaryDirectory() as scratch:
-            model.save_model(f"{scratch}/model.onnx", format="onnx")
-            exported = onnx.load(f"{scratch}/model.onnx")
-        if not graph.without_zipmaps(exported):  # a regression, which gives (rows, 1), whatever the export declares
-            exported.graph.output[0].CopyFrom(graph.floats(exported.graph.output[0].name, [None, 1]))
-        graph.with_input_named(exported, *datatypes)
-        return exported
-
     objective = objective_of(model)
     return Source(
         f"CatBoost {catboost.__version__}", f"{type(model).__name__} of {model.tree_count_} trees ({objective})",
-        inputs, batch, predict, save, convert,
+        inputs, batch, predict, save, exporter(model),
         datatypes=[{schema["name"]: schema["datatype"] for schema in inputs}],
         classes=tuple(model.classes_),
         notes=notes,

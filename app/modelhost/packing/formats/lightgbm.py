@@ -12,7 +12,7 @@ from modelhost.models.runtimes.lightgbm import objective_of
 from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source_model import Saved, Source
+from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
@@ -27,10 +27,29 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     return _inspect(booster, sample, ())
 
 
-def inspect_estimator(estimator: Any, sample: Sample) -> Source:
-    """A fitted LGBMClassifier, LGBMRegressor or LGBMRanker, or a pickled booster."""
-    booster = getattr(estimator, "booster_", estimator)
-    return _inspect(booster, sample, tuple(getattr(estimator, "classes_", ())))
+def inspect_booster(booster: Any, sample: Sample) -> Source:
+    """A lightgbm.Booster out of a pickle."""
+    return _inspect(booster, sample, ())
+
+
+def own_files(estimator: Any) -> list[Native]:
+    """A LightGBM estimator's own text file."""
+    booster = estimator.booster_
+
+    def save(directory: Path) -> Saved:
+        booster.save_model(directory / "model.txt")
+        return Saved("lightgbm", "model.txt")
+
+    with tempfile.TemporaryDirectory() as scratch:  # as the server reads it
+        save(Path(scratch))
+        stored = lightgbm.Booster(model_file=Path(scratch, "model.txt"))
+        objective = objective_of(Path(scratch, "model.txt"))
+
+    def predict(rows: Arrays) -> Arrays:
+        (features,) = rows.values()
+        return answers(np.asarray(stored.predict(features, num_threads=1)), objective)
+
+    return [Native(predict, save, labels(tuple(getattr(estimator, "classes_", ()))))]
 
 
 def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
@@ -61,9 +80,9 @@ def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
     datatypes = [{inputs[0]["name"]: "FP32"}]
     library = f"LightGBM {lightgbm.__version__}"
     kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
-    return Source(library, kind, inputs, batch, predict, save, convert, datatypes, classes, _labels(classes), notes)
+    return Source(library, kind, inputs, batch, predict, save, convert, datatypes, classes, labels(classes), notes)
 
 
-def _labels(classes: tuple[Any, ...]) -> tuple[str, ...]:
-    """Names for the booster's 0, 1, 2, ..., where the classes are called otherwise."""
-    return () if list(classes) == list(range(len(classes))) else tuple(map(str, classes))
+def labels(classes: tuple[Any, ...]) -> tuple[str, ...]:
+    """Names for the booster's 0, 1, 2, ..., where the classes are texts."""
+    return tuple(map(str, classes)) if classes and all(isinstance(each, str) for each in classes) else ()

@@ -10,7 +10,7 @@ from modelhost.models.runtimes.xgboost import booster_answers, objective_of
 from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
-from modelhost.packing.source_model import Saved, Source
+from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
@@ -25,10 +25,26 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     return _inspect(booster, sample, ())
 
 
-def inspect_estimator(estimator: Any, sample: Sample) -> Source:
-    """A fitted XGBClassifier or XGBRegressor and their like, or a pickled booster."""
-    booster = estimator.get_booster() if hasattr(estimator, "get_booster") else estimator
-    return _inspect(booster, sample, tuple(getattr(estimator, "classes_", ())))
+def inspect_booster(booster: Any, sample: Sample) -> Source:
+    """An xgboost.Booster out of a pickle."""
+    return _inspect(booster, sample, ())
+
+
+def own_files(estimator: Any) -> list[Native]:
+    """An XGBoost estimator's own binary file."""
+    booster = estimator.get_booster()
+    stored = xgboost.Booster(model_file=booster.save_raw("ubj"))  # as the server reads it
+    objective = objective_of(stored)
+
+    def save(directory: Path) -> Saved:
+        booster.save_model(directory / "model.ubj")
+        return Saved("xgboost", "model.ubj")
+
+    def predict(rows: Arrays) -> Arrays:
+        (features,) = rows.values()
+        return booster_answers(stored, objective, features)
+
+    return [Native(predict, save)]
 
 
 def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:

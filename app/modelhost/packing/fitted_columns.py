@@ -1,0 +1,211 @@
+"""What a fitted model knows of its columns, from the encoders and trees inside it.
+
+Which values it was fitted on, whether it fails on others, whether a column is text or pandas' category: what a file of
+cells cannot tell. It is looked for where a column reaches a step as it was sent.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
+
+MOST_LISTED = 20
+Names = list[str | None]  # the columns that arrive at a step, None for one that is no longer as it was sent
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What a model knows of a column: `strict` if it fails on other than `values`, `dtype` as pandas calls it."""
+
+    values: tuple[Any, ...] = ()
+    strict: bool = False
+    text: bool = False
+    dtype: str = ""
+
+    @property
+    def kind(self) -> type | None:
+        """The type of the values, if all have the same; integers and whole floats are int."""
+        kinds = {type(value) for value in self.values}
+        if kinds == {float} and all(value.is_integer() for value in self.values):
+            return int
+        return str if self.text else kinds.pop() if len(kinds) == 1 else None
+
+    def describe(self) -> str:
+        """In a sentence."""
+        listed = ", ".join(map(str, self.values[:MOST_LISTED])) + ", ..." * (len(self.values) > MOST_LISTED)
+        return f"One of {listed}." if self.strict else f"The model knows {listed}; any other value counts as unknown."
+
+
+def fitted_columns(estimator: Any, columns: list[str]) -> dict[str, Fitted]:
+    """What `estimator` knows of `columns`, which are all of its columns in its order."""
+    search = _Search()
+    search.walk(estimator, list(columns))
+    return search.found
+
+
+def add_categories(inputs: list[dict[str, Any]], fitted: dict[str, Fitted]) -> None:
+    """Write into `inputs` the categories of strict encoders, and otherwise a description of what is known."""
+    for schema in inputs:
+        for column in schema.get("features", [schema]):
+            known = fitted.get(column["name"])
+            if known and known.values:
+                if column is schema and known.strict and _fits(schema["datatype"], known):
+                    schema["categories"] = [known.kind(value) for value in known.values]  # type: ignore[misc]
+                else:
+                    column["description"] = known.describe()
+
+
+def _fits(datatype: str, known: Fitted) -> bool:
+    """Whether model.yaml can have the values as categories: text or integers."""
+    return bool(known.values) and known.kind is {"BYTES": str, "INT64": int}.get(datatype)
+
+
+class _Search:
+    """A walk through the steps of a model, that keeps which columns arrive where."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Fitted] = {}
+
+    def walk(self, step: Any, columns: Names) -> Names:
+        """Note what `step` knows; return what leaves it, one name or None for each column, or [] if unknown."""
+        if step is None or step == "passthrough":
+            return columns
+        if hasattr(step, "best_estimator_"):
+            return self.walk(step.best_estimator_, columns)
+        if isinstance(step, Pipeline):
+            for _, inner in step.steps:
+                columns = self.walk(inner, columns)
+            return columns
+        if isinstance(step, ColumnTransformer):
+            return self._columns(step, columns)
+        if isinstance(step, FeatureUnion):
+            return [name for _, inner in step.transformer_list for name in self.walk(inner, columns)]
+        if isinstance(step, SimpleImputer):
+            kept = len(columns) == len(step.statistics_) and not any(_is_nan(s) for s in step.statistics_)
+            return [*columns, *[None] * _indicators(step)] if kept else []
+        self._note(step, columns)
+        for inner in _inside(step):
+            self.walk(inner, columns)
+        return []
+
+    def _columns(self, step: Any, columns: Names) -> Names:
+        left: dict[str, Names] = {}
+        for name, inner, _ in step.transformers_:
+            if inner == "drop" or not columns:
+                continue
+            # The one place where columns by name, number, slice, mask and function have become numbers.
+            places = step._transformer_to_input_indices[name]
+            arriving = [columns[place] if place < len(columns) else None for place in places]
+            left[name] = self.walk(inner, arriving)
+        out: Names = []
+        for name, places in step.output_indices_.items():
+            width = places.stop - places.start
+            names = left.get(name, [])
+            out += names if len(names) == width else [None] * width
+        return out
+
+    def _note(self, step: Any, columns: Names) -> None:
+        known: list[Fitted | None] = [None] * len(columns)
+        if isinstance(step, OneHotEncoder | OrdinalEncoder):
+            strict = step.handle_unknown == "error"
+            known = [Fitted(_plain(values), strict) for values in step.categories_]
+        elif isinstance(step, TargetEncoder):
+            known = [Fitted(_plain(values)) for values in step.categories_]
+        elif isinstance(step, CountVectorizer | HashingVectorizer):
+            known = [Fitted(text=True)] * len(columns)
+        elif getattr(step, "is_categorical_", None) is not None:  # HistGradientBoosting
+            known = _of_hist_gradient_boosting(step, len(columns))
+        elif hasattr(step, "get_cat_feature_indices"):  # CatBoost
+            texts = {*step.get_cat_feature_indices(), *step.get_text_feature_indices()}
+            known = [Fitted(text=place in step.get_text_feature_indices()) if place in texts else None
+                     for place in range(len(columns))]  # fmt: skip
+        elif hasattr(step, "booster_"):
+            known = _of_lightgbm(step.booster_, len(columns))
+        elif hasattr(step, "get_booster"):
+            known = _of_xgboost(step.get_booster(), len(columns))
+        for column, fitted in zip(columns, known, strict=False):
+            if column is None or fitted is None:
+                continue
+            before = self.found.get(column)
+            if before is None or fitted.strict or (fitted.dtype and not before.dtype):
+                self.found[column] = fitted  # the model fails where one of its encoders does
+
+
+def _inside(step: Any) -> list[Any]:
+    """The fitted estimators inside one that hands its columns on as they are."""
+    if any(features is not None for features in getattr(step, "estimators_features_", [])):
+        whole = range(getattr(step, "n_features_in_", 0))
+        if any(list(features) != list(whole) for features in step.estimators_features_):
+            return []
+    inner = [getattr(step, name, None) for name in ("estimator_", "regressor_", "classifier_")]
+    several = getattr(step, "estimators_", [])
+    inner += list(several) if isinstance(several, list) else []
+    inner += [part.estimator for part in getattr(step, "calibrated_classifiers_", [])]
+    return [part for part in inner if isinstance(part, BaseEstimator)]
+
+
+def _plain(values: Any) -> tuple[Any, ...]:
+    """An encoder's values less the missing ones, as Python has them."""
+    plain = (value.item() if isinstance(value, np.generic) else value for value in values)
+    return tuple(value for value in plain if value is not None and value == value)
+
+
+def _is_nan(value: Any) -> bool:
+    return isinstance(value, float) and value != value
+
+
+def _indicators(step: Any) -> int:
+    return len(step.indicator_.features_) if getattr(step, "indicator_", None) is not None else 0
+
+
+def _of_hist_gradient_boosting(step: Any, count: int) -> list[Fitted | None]:
+    known: list[Fitted | None] = [None] * count
+    if not step.is_categorical_.any() or step._preprocessor is None:
+        return known
+    dtype = "category" if isinstance(step.categorical_features, str) else ""
+    encoder = step._preprocessor.named_transformers_["encoder"]
+    # `is_categorical_` is in the order of the columns as they are sent.
+    for place, values in zip(np.flatnonzero(step.is_categorical_), encoder.categories_, strict=False):
+        known[place] = Fitted(_plain(values), dtype=dtype)
+    return known
+
+
+def _of_lightgbm(booster: Any, count: int) -> list[Fitted | None]:
+    known: list[Fitted | None] = [None] * count
+    written = re.search(r"^\[categorical_feature: ([\d,]+)\]$", booster.model_to_string(), re.MULTILINE)
+    places = [int(place) for place in written[1].split(",")] if written else []
+    for place, values in zip(places, booster.pandas_categorical or [], strict=False):
+        if place < count:
+            known[place] = Fitted(_plain(values), dtype="category")
+    return known
+
+
+def _of_xgboost(booster: Any, count: int) -> list[Fitted | None]:
+    known: list[Fitted | None] = [None] * count
+    types = booster.feature_types or []
+    if "c" not in types:
+        return known
+    booster_of = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
+    booster_of = booster_of.get("gbtree", booster_of)  # dart keeps its trees one level deeper
+    encoded = booster_of["model"].get("cats", {}).get("enc", [])
+    for place, (kind, values) in enumerate(zip(types, encoded, strict=False)):
+        if kind == "c" and place < count:
+            known[place] = Fitted(_xgboost_values(values), strict=True, dtype="category")
+    return known
+
+
+def _xgboost_values(encoded: dict[str, Any]) -> tuple[Any, ...]:
+    """The categories of a column: numbers, or the bytes of all texts (as signed integers) and where each begins."""
+    if "offsets" not in encoded:
+        return _plain(encoded["values"])
+    text = bytes(value & 0xFF for value in encoded["values"])
+    return tuple(text[start:end].decode() for start, end in pairwise(encoded["offsets"]))

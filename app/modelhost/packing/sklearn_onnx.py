@@ -1,0 +1,165 @@
+"""From estimators to ONNX by skl2onnx, with the converters that onnxmltools adds for LightGBM and XGBoost."""
+
+import copy
+import functools
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import onnx
+import skl2onnx
+from skl2onnx.common import data_types as types
+from skl2onnx.common import tree_ensemble
+from skl2onnx.sklapi import CastTransformer
+from sklearn.pipeline import Pipeline
+
+from modelhost.packing.tables import Table
+
+OPSET = {"": 18, "ai.onnx.ml": 3}  # with ai.onnx.ml 4, which skl2onnx would choose, IsolationForest does not convert
+# Whose estimators compare float32 with their thresholds.
+SINGLE = ("sklearn.tree.", "sklearn.ensemble._forest", "sklearn.ensemble._gb", "sklearn.ensemble._iforest", "xgboost.")
+LOCALE = "C.UTF-8"
+TENSORS = {
+    "FP32": types.FloatTensorType, "FP64": types.DoubleTensorType, "INT64": types.Int64TensorType,
+    "BYTES": types.StringTensorType, "BOOL": types.BooleanTensorType,
+}  # fmt: skip
+
+
+def datatypes(inputs: Sequence[dict[str, Any]]) -> list[dict[str, str]]:
+    """Datatypes to try for the ONNX model's inputs: small, then exact, then as they are (categories always are)."""
+    numbers = {i["name"] for i in inputs if i["datatype"] in ("FP64", "INT64") and "categories" not in i}
+    tried = [{i["name"]: kind if i["name"] in numbers else i["datatype"] for i in inputs} for kind in ("FP32", "FP64")]
+    tried.append({i["name"]: "FP32" if i["datatype"] == "FP64" else i["datatype"] for i in inputs})
+    return [datatypes for place, datatypes in enumerate(tried) if datatypes not in tried[:place]]
+
+
+def converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[dict[str, str]], Any]:
+    """What makes an ONNX model of `estimator`, whose outputs are the `wanted`, from a datatype for each input."""
+
+    def convert(datatypes: dict[str, str]) -> Any:
+        _register()
+        if categories := [schema["name"] for schema in table.inputs if schema.get("dtype") == "category"]:
+            raise ValueError(f"{categories[0]} is a category, which has no form in ONNX")
+        model = _without_names(estimator)
+        width = getattr(model, "n_features_in_", None) if table.kind == "matrix" and len(datatypes) == 1 else 1
+        initial = [(name, TENSORS[datatype]([None, width])) for name, datatype in datatypes.items()]
+        with warnings.catch_warnings(), _whole_numbers():
+            warnings.simplefilter("ignore")  # the answers are compared, whatever the converter fears
+            made = skl2onnx.to_onnx(
+                _cast_before_trees(model, datatypes),
+                initial_types=initial,
+                options=_options(model, wanted),
+                target_opset=OPSET,
+            )
+        return _with_missing(_without_locale(made), model)
+
+    return convert
+
+
+def _cast_before_trees(model: Any, datatypes: dict[str, str]) -> Any:
+    """Where numbers come as float64: trees after other steps get them as float32, as they themselves make of them.
+
+    A threshold lies between two values in float32; what is scaled in float32 may be on its other side.
+    """
+    if "FP64" not in datatypes.values() or not hasattr(model, "steps") or len(model.steps) < 2:
+        return model
+    if not type(model.steps[-1][1]).__module__.startswith(SINGLE):
+        return model
+    cast = ("cast_to_float32", CastTransformer(dtype=np.float32))
+    return Pipeline([*model.steps[:-1], cast, model.steps[-1]])
+
+
+def _with_missing(made: Any, model: Any) -> Any:
+    """Have scikit-learn's trees send a missing value where they themselves do; skl2onnx sends all to one side."""
+    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    grown = [last] if hasattr(last, "tree_") else list(np.ravel(getattr(last, "estimators_", [])))
+    ensembles = [node for node in made.graph.node if node.op_type.startswith("TreeEnsemble")]
+    if len(ensembles) != 1 or not grown or not all(hasattr(tree, "tree_") for tree in grown):
+        return made
+    attributes = {attribute.name: attribute for attribute in ensembles[0].attribute}
+    places = zip(attributes["nodes_treeids"].ints, attributes["nodes_nodeids"].ints, strict=True)
+    ways = [int(grown[tree].tree_.missing_go_to_left[node]) for tree, node in places]
+    if "nodes_missing_value_tracks_true" in attributes:
+        ensembles[0].attribute.remove(attributes["nodes_missing_value_tracks_true"])
+    ensembles[0].attribute.append(onnx.helper.make_attribute("nodes_missing_value_tracks_true", ways))
+    return made
+
+
+def _without_locale(model: Any) -> Any:
+    """Have texts made lower by the locale that every Debian and its images have, and no other."""
+    for node in model.graph.node:
+        if node.op_type == "StringNormalizer":
+            kept = [attribute for attribute in node.attribute if attribute.name != "locale"]
+            del node.attribute[:]
+            node.attribute.extend([*kept, onnx.helper.make_attribute("locale", LOCALE)])
+    return model
+
+
+@contextmanager
+def _whole_numbers() -> Iterator[None]:
+    """Let skl2onnx write what it knows as booleans into attributes of integers, which onnx refuses from 1.18 on."""
+    original = tree_ensemble.add_node
+
+    def add_node(*arguments: Any, **options: Any) -> Any:
+        if "nodes_missing_value_tracks_true" in options:
+            options["nodes_missing_value_tracks_true"] = int(options["nodes_missing_value_tracks_true"])
+        return original(*arguments, **options)
+
+    with mock.patch.object(tree_ensemble, "add_node", add_node):
+        yield
+
+
+def _options(model: Any, wanted: Sequence[str]) -> dict[str, Any] | None:
+    if "probabilities" in wanted:
+        return {"zipmap": False}
+    if list(wanted) == ["label", "scores"]:
+        return {"zipmap": False, "raw_scores": True}
+    return None
+
+
+def _without_names(estimator: Any) -> Any:
+    """XGBoost's converter takes only names such as f0; by them nothing is computed."""
+    if not hasattr(estimator, "get_booster"):
+        return estimator
+    unnamed = copy.deepcopy(estimator)
+    booster = unnamed.get_booster()
+    booster.feature_names = None
+    booster.feature_types = None
+    return unnamed
+
+
+@functools.cache
+def _register() -> None:
+    """Have skl2onnx know the estimators of the libraries that are installed."""
+    from skl2onnx.common.shape_calculator import (
+        calculate_linear_classifier_output_shapes,
+        calculate_linear_regressor_output_shapes,
+    )
+
+    classifying: dict[str, Any] = {"options": {"nocl": [True, False], "zipmap": [True, False, "columns"]}}
+    try:
+        import lightgbm
+        from onnxmltools.convert.lightgbm.operator_converters.LightGbm import convert_lightgbm
+    except ImportError:
+        pass
+    else:
+        for estimator, shapes, more in (
+            (lightgbm.LGBMClassifier, calculate_linear_classifier_output_shapes, classifying),
+            (lightgbm.LGBMRegressor, calculate_linear_regressor_output_shapes, {"options": {"split": None}}),
+        ):
+            name = f"LightGbm{estimator.__name__}"
+            skl2onnx.update_registered_converter(estimator, name, shapes, convert_lightgbm, **more)
+    try:
+        import xgboost
+        from onnxmltools.convert.xgboost.operator_converters.XGBoost import convert_xgboost
+    except ImportError:
+        return
+    for estimator, shapes, more in (
+        (xgboost.XGBClassifier, calculate_linear_classifier_output_shapes, classifying),
+        (xgboost.XGBRegressor, calculate_linear_regressor_output_shapes, {}),
+    ):
+        name = f"XGBoost{estimator.__name__}"
+        skl2onnx.update_registered_converter(estimator, name, shapes, convert_xgboost, **more)
