@@ -119,8 +119,7 @@ def judge(post: Post, rows: list[dict[str, Any]], expected: Expected, batch: int
         if kind == "wrong" and expected.raises[place]:
             _tell(verdict, row=rows[place], got=predictions[place], expected="the model raises")
         elif kind == "wrong":
-            got = {name: value for name, value in (predictions[place] or {}).items()}
-            _tell(verdict, row=rows[place], got=got, expected=_shown(expected, place))
+            _tell(verdict, row=rows[place], got=predictions[place], expected=_shown(expected, place))
     return verdict
 
 
@@ -188,7 +187,7 @@ def _same(values: list[Any], wanted: Any, exact: bool) -> Any:
     if wanted.dtype.kind == "f" or (wanted.dtype.kind in "iub" and not exact):
         try:
             got = np.array(values, dtype=object)
-            if got.shape != wanted.shape or any(type(value) in (bool, str) for value in got.flat) and exact:
+            if got.shape != wanted.shape or (any(type(value) in (bool, str) for value in got.flat) and exact):
                 return np.zeros(len(values), bool)
             got, sure = got.astype(float), wanted.astype(float)
         except (TypeError, ValueError):

@@ -2,12 +2,12 @@
 
 import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import catboost
 import lightgbm
 import numpy as np
-import pandas as pd
 import xgboost
 from sklearn import ensemble, linear_model, naive_bayes, neighbors, neural_network, preprocessing, svm, tree
 from sklearn.calibration import CalibratedClassifierCV
@@ -23,7 +23,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from .case import FRESH, SAMPLE, Case
-from .tables import Column, Table, draw_table
+from .tables import WORDS, Column, Table, draw_table
 
 DEFAULT = 200
 ATTEMPTS = 20
@@ -128,12 +128,11 @@ def _direct(rng: Any, target: str) -> Case:
     library = str(rng.choice(["histogram", "xgboost", "lightgbm", "catboost"]))
     table = draw_table(rng, clean=True)
     dtype = "str" if library == "catboost" else "category"
-    columns = [
-        Column(c.name, c.kind, c.scale, 0.0 if c.kind == "flag" or library == "catboost" and not c.is_number else c.missing,
-               dtype if c in table.of("words") else c.dtype)
-        for c in table.columns
-    ]  # fmt: skip
-    table = Table(tuple(columns), table.weights)
+    words = table.of("words")
+    whole = table.of("flag") + (words if library == "catboost" else [])  # in which the library takes no gaps
+    columns = (replace(c, missing=0.0 if c in whole else c.missing) for c in table.columns)
+    columns = tuple(replace(c, dtype=dtype) if c.kind in WORDS else c for c in columns)
+    table = Table(columns, table.weights)
     model = (REGRESSORS if target == "number" else CLASSIFIERS)[library]()
     options = {
         "histogram": {"categorical_features": "from_dtype"},
@@ -196,7 +195,9 @@ def _model(rng: Any, target: str) -> tuple[str, Any]:
     """The name of the model inside, and the model with what may be around it."""
     if target == "labels":
         around = rng.choice(["itself", "each", "rest"])
-        kind = str(rng.choice(SEVERAL_LABELS if around == "itself" else ["logistic", "forest", "lightgbm", "histogram"]))
+        kind = str(
+            rng.choice(SEVERAL_LABELS if around == "itself" else ["logistic", "forest", "lightgbm", "histogram"])
+        )
         model = CLASSIFIERS[kind]()
         return kind, {"each": MultiOutputClassifier, "rest": OneVsRestClassifier}.get(str(around), lambda m: m)(model)
     if target == "numbers":
@@ -219,7 +220,9 @@ def _regressor(rng: Any) -> tuple[str, Any]:
     if around == "bagging":
         return kind, ensemble.BaggingRegressor(model, 4)
     if around == "target":
-        target = preprocessing.QuantileTransformer(n_quantiles=50) if rng.random() < 0.3 else preprocessing.StandardScaler()
+        target = (
+            preprocessing.QuantileTransformer(n_quantiles=50) if rng.random() < 0.3 else preprocessing.StandardScaler()
+        )
         return kind, TransformedTargetRegressor(model, transformer=target)
     return kind, _searched(rng, kind, model) if around == "search" else model
 
@@ -284,7 +287,10 @@ def _prepared(rng: Any, table: Table, target: str, kind: str, gaps: bool) -> Any
         parts.append(("logged", logged, [c.name for c in positive]))
     if numbers:
         parts.append(("numbers", steps, [c.name for c in numbers]))
-    parts += [(f"words{i}", _encoder(rng, group, target), [c.name for c in group]) for i, group in enumerate(_halves(rng, words))]
+    parts += [
+        (f"words{i}", _encoder(rng, group, target), [c.name for c in group])
+        for i, group in enumerate(_halves(rng, words))
+    ]
     if flags:
         parts.append(("flags", _flag_steps(rng, flags), [c.name for c in flags]))
     parts += [("text", _vectorizer(rng), c.name) for c in texts]
@@ -313,10 +319,14 @@ def _number_steps(rng: Any, columns: list[Column], kind: str, gaps: bool) -> lis
     if not gaps and rng.random() < 0.3:
         more = {
             "bins": lambda: preprocessing.KBinsDiscretizer(
-                4, encode=str(rng.choice(["onehot", "onehot-dense", "ordinal"])), strategy=str(rng.choice(["quantile", "uniform"]))
+                4,
+                encode=str(rng.choice(["onehot", "onehot-dense", "ordinal"])),
+                strategy=str(rng.choice(["quantile", "uniform"])),
             ),
             "spline": lambda: preprocessing.SplineTransformer(4),
-            "products": lambda: preprocessing.PolynomialFeatures(2, include_bias=False, interaction_only=bool(rng.random() < 0.5)),
+            "products": lambda: preprocessing.PolynomialFeatures(
+                2, include_bias=False, interaction_only=bool(rng.random() < 0.5)
+            ),
         }
         steps.append(more[str(rng.choice(["bins", "spline", "products"]))]())
         dense = str(getattr(steps[-1], "encode", "")) != "onehot"
@@ -332,13 +342,18 @@ def _encoder(rng: Any, columns: list[Column], target: str) -> Any:
         "error": lambda: OneHotEncoder(),
         "dropped": lambda: OneHotEncoder(drop=str(rng.choice(["first", "if_binary"])), handle_unknown="ignore"),
         "infrequent": lambda: OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.1),
-        "ordinal": lambda: preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2),
+        "ordinal": lambda: preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1,
+            encoded_missing_value=-2),
         "target": lambda: OneHotEncoder(handle_unknown="ignore") if several else preprocessing.TargetEncoder(cv=3),
     }  # fmt: skip
     encoder = encoders[str(rng.choice(list(encoders)))]()
     if any(c.missing for c in columns) and rng.random() < 0.5:
         constant = rng.random() < 0.5
-        impute = SimpleImputer(strategy="constant", fill_value="missing") if constant else SimpleImputer(strategy="most_frequent")
+        impute = (
+            SimpleImputer(strategy="constant", fill_value="missing")
+            if constant
+            else SimpleImputer(strategy="most_frequent")
+        )
         return make_pipeline(impute, encoder)
     return encoder
 
@@ -352,9 +367,11 @@ def _flag_steps(rng: Any, columns: list[Column]) -> Any:
 
 def _vectorizer(rng: Any) -> Any:
     kinds = [
-        lambda: TfidfVectorizer(max_features=40), lambda: TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True),
+        lambda: TfidfVectorizer(max_features=40),
+        lambda: TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True),
         lambda: TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3), max_features=60),
-        lambda: CountVectorizer(max_features=40, stop_words="english"), lambda: CountVectorizer(binary=True, lowercase=False),
+        lambda: CountVectorizer(max_features=40, stop_words="english"),
+        lambda: CountVectorizer(binary=True, lowercase=False),
         lambda: HashingVectorizer(n_features=64), lambda: TfidfVectorizer(strip_accents="unicode", max_df=0.9),
     ]  # fmt: skip
     return kinds[rng.integers(len(kinds))]()
@@ -386,6 +403,7 @@ def _shown(model: Any) -> str:
 def _told(table: Table) -> str:
     def shown(c: Column) -> str:
         scale = f" x{c.scale:g}" if c.is_number and c.scale != 1 else ""
-        return f"{c.name!r} {c.kind}{scale}{f' {c.dtype}' if c.dtype else ''}{f' {c.missing:.0%} missing' if c.missing else ''}"
+        dtype, missing = f" {c.dtype}" if c.dtype else "", f" {c.missing:.0%} missing" if c.missing else ""
+        return f"{c.name!r} {c.kind}{scale}{dtype}{missing}"
 
     return ", ".join(map(shown, table.columns))

@@ -10,7 +10,18 @@ NUMBERS = (
     "age", "income (EUR)", "ratio [%]", "Höhe", "size.cm", "label", "inputs", "x1", "Größe in cm", "days since",
     "price/unit", "n_rooms", "score", "température", "a<b", "weight, kg", "index", "2nd", "max-speed", "prediction",
 )  # fmt: skip
-CATEGORIES = ("city", "plan type", "zip", "browser", "farbe", "payment.method", "outputs", "région", "class [old]", "day")
+CATEGORIES = (
+    "city",
+    "plan type",
+    "zip",
+    "browser",
+    "farbe",
+    "payment.method",
+    "outputs",
+    "région",
+    "class [old]",
+    "day",
+)
 FLAGS = ("is active", "newsletter", "has_car", "über18")
 WORDS = {
     "cities": ("Bern", "Genève", "Zürich", "New York", "São Paulo", "Łódź"),
@@ -21,9 +32,10 @@ WORDS = {
     "quoted": ('the "best"', "it's", "n/a-ish", "50 %", "yes & no"),
 }
 VOCABULARY = (
-    "good bad great poor service product price fast slow delivery never again always love hate broken works fine "
-    "refund customer support phone battery screen très bien nicht gut café 5 stars! ok, the a of and not very"
-).split()
+    "good", "bad", "great", "poor", "fast", "love", "service", "product", "price", "slow", "delivery", "never", "again",
+    "always", "hate", "broken", "works", "fine", "refund", "customer", "support", "phone", "battery", "screen", "très",
+    "bien", "nicht", "gut", "café", "5", "stars!", "ok,", "the", "a", "of", "and", "not", "very",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -98,15 +110,17 @@ class Table:
 
     def of(self, *kinds: str) -> list[Column]:
         """The columns of these kinds: number, words, flag, text."""
-        return [c for c in self.columns if ("number" if c.is_number else "words" if c.kind in WORDS else c.kind) in kinds]
+        return [
+            c for c in self.columns if ("number" if c.is_number else "words" if c.kind in WORDS else c.kind) in kinds
+        ]
 
 
 def draw_table(rng: Any, words: bool = True, flags: bool = True, text: bool = False, clean: bool = False) -> Table:
     """A random table; with `clean` the names have no sign that XGBoost or LightGBM refuse."""
-    names = [name for name in NUMBERS if not clean or not set(name) & set("[]<>,\"{}:")]
+    names = [name for name in NUMBERS if not clean or not set(name) & set('[]<>,"{}:')]
     columns = [_number(rng, name) for name in rng.choice(names, rng.integers(2, 7), replace=False)]
     if words:
-        names = [name for name in CATEGORIES if not clean or not set(name) & set("[]<>,\"{}:")]
+        names = [name for name in CATEGORIES if not clean or not set(name) & set('[]<>,"{}:')]
         columns += [_words(rng, name) for name in rng.choice(names, rng.integers(1, 4), replace=False)]
     if flags:
         columns += [
@@ -134,5 +148,8 @@ def _number(rng: Any, name: str) -> Column:
 def _words(rng: Any, name: str) -> Column:
     kind = "digits" if name == "zip" else str(rng.choice(list(WORDS)))
     return Column(
-        str(name), kind, missing=float(rng.choice([0, 0, 0.1])), dtype=str(rng.choice(["str", "str", "object", "category"]))
+        str(name),
+        kind,
+        missing=float(rng.choice([0, 0, 0.1])),
+        dtype=str(rng.choice(["str", "str", "object", "category"])),
     )
