@@ -270,7 +270,8 @@ def _prepared(rng: Any, table: Table, target: str, kind: str, gaps: bool) -> Any
     """The ColumnTransformer: by names or by selectors."""
     numbers, words, flags, texts = (table.of(part) for part in ("number", "words", "flag", "text"))
     dense = 0.0 if kind in ("bayes", "histogram", "catboost") or rng.random() < 0.5 else 0.3
-    steps = make_pipeline(*_number_steps(rng, numbers, kind, gaps), "passthrough")
+    found = _number_steps(rng, numbers, kind, gaps)
+    steps = make_pipeline(*found) if found else "passthrough"
     if not texts and rng.random() < 0.3:  # by the columns' types
         return make_column_transformer(
             (steps, make_column_selector(dtype_include="number")),
