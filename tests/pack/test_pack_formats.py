@@ -194,8 +194,26 @@ def test_untrusted_types_are_named_and_not_made(tmp_path: Path) -> None:
         Model.load(bundle)
 
 
-def test_every_trusted_type_is_one_of_scikit_learns_own(tmp_path: Path) -> None:
-    assert all(name.startswith("sklearn.") for name in skops_runtime.TRUSTED)
+@pytest.mark.parametrize(
+    "name",
+    ["sklearn.tree._tree.Tree", "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor", "numpy.dtype",
+     "scipy.interpolate._bsplines.BSpline", "lightgbm.basic.Booster", "xgboost.sklearn.XGBClassifier", "numpy.log1p",
+     "sklearn.metrics.pairwise.rbf_kernel", "sklearn.feature_selection._univariate_selection.f_classif"],
+)  # fmt: skip
+def test_what_only_holds_numbers_is_trusted(name: str) -> None:
+    assert skops_runtime.is_trusted(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["os.system", "builtins.eval", "joblib.memory.Memory", "numpy.load", "numpy.memmap", "scipy.io.loadmat",
+     "numpy.testing._private.utils.runstring", "numpy.lib._npyio_impl.NpzFile", "operator.methodcaller",
+     "sklearn.datasets._base.load_files", "sklearn.utils.parallel._FuncWrapper", "sklearn.externals.joblib.load",
+     "sklearn.metrics.pairwise.Parallel", "sklearn.metrics._classification.warnings",
+     "sklearn.tests.test_base.K", "sklearn.conftest.raccoon_face_fd", "lightgbm.basic.Dataset", "steps.Waves"],
+)  # fmt: skip
+def test_what_reads_files_or_runs_others_code_is_not_trusted(name: str) -> None:
+    assert not skops_runtime.is_trusted(name)
 
 
 @pytest.mark.parametrize(("kind", "library"), [(kind, kind) for kind in ("catboost", "lightgbm", "skops", "xgboost")])

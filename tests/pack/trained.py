@@ -53,6 +53,8 @@ def _iris(model: Any, named: bool = False) -> Trained:
     answers = {"label": model.predict(data.data).ravel().tolist()}  # CatBoost gives a column
     if hasattr(model, "predict_proba"):
         answers["probabilities"] = model.predict_proba(data.data).tolist()
+    elif hasattr(model, "decision_function"):
+        answers["scores"] = model.decision_function(data.data).tolist()
     return Trained(model, dict(zip(COLUMNS, data.data.T.tolist(), strict=True)), answers)
 
 

@@ -88,8 +88,7 @@ def choose_candidate(
         candidate.conversion = _told(source, candidate, sample, probes, name, reasons)
         return candidate
     if source.convert is not None or reasons:
-        reason = "; ".join(dict.fromkeys(reasons))
-        native.conversion = {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
+        native.conversion = _kept(reasons)
     return native
 
 
@@ -208,14 +207,21 @@ def _native(source: Source, native: Native, reference: Arrays) -> Candidate:
     return Candidate(source.inputs, source.batch, predict, answers, native.save, np.zeros(0, bool), {}, native.labels)
 
 
+def _kept(reasons: list[str]) -> dict[str, Any]:
+    reason = "; ".join(dict.fromkeys(reasons))
+    return {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
+
+
 def _told(
     source: Source, candidate: Candidate, sample: Closeness, probes: Probes, name: str, reasons: list[str]
 ) -> dict[str, Any]:
     """What --json and the report say of the chosen form."""
+    if not name.startswith("ONNX"):
+        return _kept(reasons)
     row = {key: array[:1] for key, array in source.batch.items()}
     before, after = _median(lambda: source.predict(row)), _median(lambda: candidate.predict(row))
     found = {
-        "converted": name.startswith("ONNX"),
+        "converted": True,
         "rows": sample.rows,
         "rows_drawn": probes.count,
         "labels_changed": sample.labels_changed,
@@ -225,9 +231,6 @@ def _told(
         "onnx_us": after * 1e6,
         "times_faster": before / after,
     }
-    if not found["converted"]:
-        reason = "; ".join(dict.fromkeys(reasons))
-        return found | {"reason": reason, "said": f"kept in its native form ({reason})"}
     times = before / after
     speed = f"{times:,.0f} times as fast for one row" if times >= 10 else f"{times:.1f} times as fast for one row"
     drawn = f"; {probes.count:,} rows between and around them compared as well" if probes.count else ""

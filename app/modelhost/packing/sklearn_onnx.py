@@ -17,6 +17,7 @@ from skl2onnx.sklapi import CastTransformer
 from sklearn.pipeline import Pipeline
 
 from modelhost.packing.tables import Table
+from modelhost.packing.tree_thresholds import make_exact
 
 OPSET = {"": 18, "ai.onnx.ml": 3}  # with ai.onnx.ml 4, which skl2onnx would choose, IsolationForest does not convert
 # Whose estimators compare float32 with their thresholds.
@@ -54,6 +55,8 @@ def converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[
                 options=_options(model, wanted),
                 target_opset=OPSET,
             )
+        if "FP64" in datatypes.values():
+            make_exact(made, _last(model))
         return _with_missing(_without_locale(made), model)
 
     return convert
@@ -72,9 +75,13 @@ def _cast_before_trees(model: Any, datatypes: dict[str, str]) -> Any:
     return Pipeline([*model.steps[:-1], cast, model.steps[-1]])
 
 
+def _last(model: Any) -> Any:
+    return model.steps[-1][1] if hasattr(model, "steps") else model
+
+
 def _with_missing(made: Any, model: Any) -> Any:
     """Have scikit-learn's trees send a missing value where they themselves do; skl2onnx sends all to one side."""
-    last = model.steps[-1][1] if hasattr(model, "steps") else model
+    last = _last(model)
     grown = [last] if hasattr(last, "tree_") else list(np.ravel(getattr(last, "estimators_", [])))
     ensembles = [node for node in made.graph.node if node.op_type.startswith("TreeEnsemble")]
     if len(ensembles) != 1 or not grown or not all(hasattr(tree, "tree_") for tree in grown):

@@ -1,7 +1,9 @@
 """Estimators stored by skops: data and names of known types, never a pickle."""
 
 import importlib
+import inspect
 from pathlib import Path
+from types import FunctionType
 
 import skops.io
 
@@ -86,15 +88,16 @@ def is_trusted(name: str) -> bool:
     if NEVER.intersection(module.split(".")):
         return False
     if name.startswith(FUNCTION_MODULES):
-        return True
-    return name.startswith(MODULES) and _is_class(name)
+        return _is_defined(name, FunctionType, FUNCTION_MODULES)
+    return name.startswith(MODULES) and _is_defined(name, type, MODULES)
 
 
-def _is_class(name: str) -> bool:
-    """Whether it is a class that its module defines; importing the module of a library that is installed is safe."""
+def _is_defined(name: str, kind: type, modules: tuple[str, ...]) -> bool:
+    """Whether it is of the kind, and defined in one of the modules, which may import others' for their own use."""
     module, _, leaf = name.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), leaf)
     except (ImportError, AttributeError, ValueError):
         return False
-    return isinstance(found, type) and f"{found.__module__}.".startswith(MODULES)
+    found = inspect.unwrap(found) if kind is FunctionType else found
+    return isinstance(found, kind) and f"{found.__module__}.".startswith(modules)
