@@ -296,7 +296,8 @@ def _prepared(rng: Any, table: Table, target: str, kind: str, gaps: bool) -> Any
         parts.append(("flags", _flag_steps(rng, flags), [c.name for c in flags]))
     parts += [("text", _vectorizer(rng), c.name) for c in texts]
     remainder = "drop" if rng.random() < 0.7 else preprocessing.MinMaxScaler()
-    return ColumnTransformer(parts, remainder=remainder, sparse_threshold=dense)
+    prepared = ColumnTransformer(parts, remainder=remainder, sparse_threshold=dense)
+    return prepared.set_output(transform="pandas") if dense == 0 and rng.random() < 0.2 else prepared
 
 
 def _number_steps(rng: Any, columns: list[Column], kind: str, gaps: bool) -> list[Any]:
@@ -398,6 +399,8 @@ def _halves(rng: Any, columns: list[Column]) -> list[list[Column]]:
 
 
 def _shown(model: Any) -> str:
+    if isinstance(model, catboost.CatBoost):
+        return f"{type(model).__name__}({model.get_params()})"
     return re.sub(r"\w+=None,? ?", "", " ".join(model.__repr__(N_CHAR_MAX=1500).split()))
 
 

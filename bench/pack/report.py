@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ TITLES = {
 }
 AIMS = {"pipelines": 98, "estimators": 95, "onnx": 100, "boosters": 95}
 REFUSING = {"onnx"}  # a file that no server can take may be refused, in a sentence
-HEAD = ["set", "cases", "packed", "all rows equal, of the packed", "as ONNX", "a row native, as ONNX", "wrong"]
+HEAD = ["set", "cases", "packed", "all rows equal, of the packed", "as ONNX", "a row of these: native, ONNX",
+        "a row of the others", "wrong"]  # fmt: skip
 # What may come of a case, from good to bad.
 KINDS = {
     "equal": "answered as the model does in every row",
@@ -76,6 +78,9 @@ def row(name: str, results: list[Result]) -> list[str]:
     packed = [result for result in counted if kind_of(result) in ("equal", "unanswered", "WRONG", "unserved")]
     converted = [result for result in packed if (result.get("conversion") or {}).get("converted")]
     times = [_median(result["conversion"][key] for result in converted) for key in ("native_us", "onnx_us")]
+    others = [
+        result["costs"]["latency_p50_ms"] * 1e3 for result in packed if result not in converted and result.get("costs")
+    ]
     good = len(packed) + (kinds.count("refused") if name in REFUSING else 0)
     return [
         TITLES[name],
@@ -84,6 +89,7 @@ def row(name: str, results: list[Result]) -> list[str]:
         _percent(kinds.count("equal"), len(packed)),
         _percent(len(converted), len(packed)),
         f"{times[0]:,.0f} us, {times[1]:,.0f} us" if converted else "-",
+        f"{_median(others):,.0f} us" if others else "-",
         str(kinds.count("WRONG")),
     ]
 
@@ -147,7 +153,7 @@ def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %".replace(".0 %", " %") if whole else "-"
 
 
-def _median(values: Any) -> float:
+def _median(values: Iterable[float]) -> float:
     found = list(values)
     return statistics.median(found) if found else 0.0
 

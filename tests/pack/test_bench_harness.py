@@ -183,7 +183,7 @@ def test_pages_get_the_table_between_their_marks_and_a_list_of_what_does_not_pac
             "answers": {"equal": 2000, "wrong": 0, "refused": 0, "failed": 0}}  # fmt: skip
     report.write(tmp_path, {"pipelines": [refused, good]})
     page = (tmp_path / "pack.md").read_text()
-    assert "| random everyday pipelines | 2 | 50 % (aim 98 %) | 100 % | 100 % | 900 us, 10 us | 0 |" in page
+    assert "| random everyday pipelines | 2 | 50 % (aim 98 %) | 100 % | 100 % | 900 us, 10 us | - | 0 |" in page
     assert page.split(report.BEGIN)[0] == before.split(report.BEGIN)[0]
     assert page.split(report.END)[1] == before.split(report.END)[1]
     assert "- `7` (Pipeline): holds a &lt;lambda>" in (tmp_path / "pack-refusals.md").read_text()
