@@ -19,11 +19,10 @@ from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats.onnx import open_session
 from modelhost.packing.probes import draw_rows
+from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
-# No client sends it, and no encoder knows it; whether the model takes a missing text for an unknown one is compared.
-MISSING_TEXT = "\x00"
 CALLS, SECONDS = 200, 0.15  # to time one row
 
 Predict = Callable[[Arrays], Arrays]

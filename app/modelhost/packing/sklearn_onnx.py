@@ -14,7 +14,10 @@ import skl2onnx
 from skl2onnx.common import data_types as types
 from skl2onnx.common import tree_ensemble
 from skl2onnx.sklapi import CastTransformer
-from sklearn.pipeline import Pipeline
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import FeatureUnion, Pipeline
+from sklearn.preprocessing import KBinsDiscretizer
 
 from modelhost.packing.tables import Table
 from modelhost.packing.tree_thresholds import make_exact
@@ -23,6 +26,8 @@ OPSET = {"": 18, "ai.onnx.ml": 3}  # with ai.onnx.ml 4, which skl2onnx would cho
 # Whose estimators compare float32 with their thresholds.
 SINGLE = ("sklearn.tree.", "sklearn.ensemble._forest", "sklearn.ensemble._gb", "sklearn.ensemble._iforest", "xgboost.")
 LOCALE = "C.UTF-8"
+# No client sends it, and no encoder knows it; whether the model takes a missing text for an unknown one is compared.
+MISSING_TEXT = "\x00"
 TENSORS = {
     "FP32": types.FloatTensorType, "FP64": types.DoubleTensorType, "INT64": types.Int64TensorType,
     "BYTES": types.StringTensorType, "BOOL": types.BooleanTensorType,
@@ -44,7 +49,7 @@ def converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[
         _register()
         if categories := [schema["name"] for schema in table.inputs if schema.get("dtype") == "category"]:
             raise ValueError(f"{categories[0]} is a category, which has no form in ONNX")
-        model = _without_names(estimator)
+        model = _convertible(copy.deepcopy(estimator))
         width = getattr(model, "n_features_in_", None) if table.kind == "matrix" and len(datatypes) == 1 else 1
         initial = [(name, TENSORS[datatype]([None, width])) for name, datatype in datatypes.items()]
         with warnings.catch_warnings(), _whole_numbers():
@@ -127,15 +132,31 @@ def _options(model: Any, wanted: Sequence[str]) -> dict[str, Any] | None:
     return None
 
 
-def _without_names(estimator: Any) -> Any:
-    """XGBoost's converter takes only names such as f0; by them nothing is computed."""
-    if not hasattr(estimator, "get_booster"):
-        return estimator
-    unnamed = copy.deepcopy(estimator)
-    booster = unnamed.get_booster()
-    booster.feature_names = None
-    booster.feature_types = None
-    return unnamed
+def _convertible(step: Any) -> Any:
+    """`step`, changed in place so far that converters take it; what it answers is the same.
+
+    Steps that pass on what they get are left out. An imputer of texts finds a missing one by the text that stands for
+    it. XGBoost's converter takes only names such as f0, and by them nothing is computed.
+    """
+    if isinstance(step, Pipeline):
+        kept = [(name, _convertible(inner)) for name, inner in step.steps if inner not in (None, "passthrough")]
+        step.steps = kept or step.steps
+    elif isinstance(step, ColumnTransformer):
+        step.transformers_ = [(name, _convertible(inner), columns) for name, inner, columns in step.transformers_]
+    elif isinstance(step, FeatureUnion):
+        step.transformer_list = [(name, _convertible(inner)) for name, inner in step.transformer_list]
+    elif isinstance(step, SimpleImputer) and step.statistics_.dtype.kind == "O":
+        if isinstance(step.missing_values, float) and all(isinstance(value, str) for value in step.statistics_):
+            step.missing_values = MISSING_TEXT
+    elif isinstance(step, KBinsDiscretizer) and step.encode == "onehot":
+        step.encode = "onehot-dense"
+        step._encoder.sparse_output = False
+    elif hasattr(step, "flatten_transform"):  # of voting, and of what `transform` gives, which is not asked
+        step.flatten_transform = False
+    elif hasattr(step, "get_booster"):
+        step.get_booster().feature_names = None
+        step.get_booster().feature_types = None
+    return step
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from modelhost.models.runtimes.estimator import Column, as_table
 from modelhost.packing.columns import column_inputs, matrix_input
 from modelhost.packing.compare import compare
 from modelhost.packing.errors import PackError
-from modelhost.packing.fitted_columns import Fitted
+from modelhost.packing.fitted_columns import Fitted, add_categories
 from modelhost.packing.samples import Sample, missing, objects
 from modelhost.payload.datatypes import Array, Arrays
 
@@ -32,7 +32,10 @@ class Table:
     @property
     def columns(self) -> list[Column]:
         """As a runtime wants them."""
-        return [Column(schema["name"], schema["datatype"], schema.get("dtype", "")) for schema in self.inputs]
+        return [
+            Column(schema["name"], schema["datatype"], schema.get("dtype", ""), tuple(schema.get("categories", ())))
+            for schema in self.inputs
+        ]
 
     def of(self, batch: Arrays) -> Any:
         """What the estimator takes for rows like those of `batch`."""
@@ -104,6 +107,7 @@ def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table
         inputs, batch = column_inputs(sample)
         for schema, array in zip(inputs, batch.values(), strict=True):
             schema |= _described(array, fitted.get(schema["name"]))
+        add_categories(inputs, fitted)
         forms.append(Table("frame", inputs, batch))
         others = [Table("matrix", inputs, batch)] if "O" in kinds else []
         if len(batch) == 1 and "O" in kinds:

@@ -21,11 +21,12 @@ VERBS = {
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a data frame: `dtype` is pandas', where it is not that of the array."""
+    """A column of a data frame: `dtype` is pandas', where it is not that of the array; of a category, all values."""
 
     name: str
     datatype: str
     dtype: str = ""
+    categories: tuple[Any, ...] = ()
 
 
 class EstimatorRuntime:
@@ -35,7 +36,7 @@ class EstimatorRuntime:
         self._estimator = estimator
         self._wanted = [output.tensor or output.name for output in bundle.manifest.outputs]
         self._table = bundle.manifest.table
-        self._columns = [Column(i.tensor or i.name, i.datatype, i.dtype) for i in bundle.manifest.inputs]
+        self._columns = [Column(i.tensor or i.name, i.datatype, i.dtype, i.categories) for i in bundle.manifest.inputs]
         # The schema names the columns, and their order was checked when the model was packed.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
@@ -138,10 +139,13 @@ def _series(pandas: Any, array: Array, column: Column | None) -> Any:
 
 
 def _categories(pandas: Any, array: Array, column: Column) -> Any:
-    """As pandas' category; what the library knows of its categories it has from its training."""
+    """As pandas' category, of the values that the model knows if it takes no others, else of those that are there.
+
+    The library has its own codes from its training.
+    """
     kind = {"BYTES": "str", "BOOL": "bool"}.get(column.datatype, "int64" if "INT" in column.datatype else "float64")
-    there = [value for value in array.tolist() if value is not None and value == value]
-    categories = pandas.Index(sorted(set(there)), dtype=kind)
+    there = {value for value in array.tolist() if value is not None and value == value}
+    categories = pandas.Index(column.categories or sorted(there), dtype=kind)
     values = pandas.Series([None if value != value else value for value in array.tolist()], dtype=object)
     return pandas.Categorical(values, categories=categories)
 
