@@ -75,6 +75,7 @@ class Verdict:
     wrong: int = 0
     refused: int = 0  # 4xx for a row that the model takes
     failed: int = 0  # 5xx
+    lacks: list[str] = field(default_factory=list)  # calls of the user that no output answers
     examples: list[dict[str, Any]] = field(default_factory=list)
     said: str = ""
 
@@ -139,10 +140,7 @@ def _equal_rows(predictions: list[dict[str, Any] | None], expected: Expected, ve
         match, same = _best(name, values, candidates, covered)
         covered.add(match)
         equal &= same
-    for name in expected.needed:
-        if not _is_covered(name, candidates, covered):
-            verdict.said = verdict.said or f"no output answers as {name} does"
-            equal[:] = False
+    verdict.lacks = [name for name in expected.needed if not _is_covered(name, candidates, covered)]
     found = np.array(["wrong"] * len(predictions), dtype=object)
     found[places[equal]] = "equal"
     return found.tolist()

@@ -22,6 +22,7 @@ HEAD = ["set", "cases", "packed", "all rows equal, of the packed", "as ONNX", "a
 # What may come of a case, from good to bad.
 KINDS = {
     "equal": "answered as the model does in every row",
+    "incomplete": "packed, but no output answers as `predict` or `predict_proba` does",
     "unanswered": "packed, but rows are refused that the model takes",
     "WRONG": "packed, and answered otherwise than the model does",
     "unserved": "packed, but the server did not start or did not answer",
@@ -32,6 +33,9 @@ KINDS = {
 }
 
 
+PACKED = {"equal", "incomplete", "unanswered", "WRONG", "unserved"}
+
+
 def kind_of(result: Result) -> str:
     """One of KINDS."""
     if result["status"] != "packed":
@@ -39,6 +43,8 @@ def kind_of(result: Result) -> str:
     answers = result["answers"]
     if answers["wrong"]:
         return "WRONG"
+    if answers.get("lacks"):
+        return "incomplete"
     return "unanswered" if answers["refused"] or answers["failed"] else "equal"
 
 
@@ -75,7 +81,7 @@ def row(name: str, results: list[Result]) -> list[str]:
     """A set as a row of the table."""
     kinds = [kind_of(result) for result in results]
     counted = [result for result, kind in zip(results, kinds, strict=True) if kind not in ("apart", "untrained")]
-    packed = [result for result in counted if kind_of(result) in ("equal", "unanswered", "WRONG", "unserved")]
+    packed = [result for result in counted if kind_of(result) in PACKED]
     converted = [result for result in packed if (result.get("conversion") or {}).get("converted")]
     times = [_median(result["conversion"][key] for result in converted) for key in ("native_us", "onnx_us")]
     others = [
@@ -100,7 +106,7 @@ def terminal(found: Results, code: str, verbose: bool) -> str:
     old = sum(result["code"] != code for results in found.values() for result in results)
     if old:
         parts.append(f"{old} of these results are of other code than today's.")
-    shown = KINDS if verbose else ("WRONG", "crashed", "unserved", "untrained")
+    shown = KINDS if verbose else ("WRONG", "incomplete", "crashed", "unserved", "untrained")
     for kind in shown:
         cases = [result for results in found.values() for result in results if kind_of(result) == kind]
         if cases and kind != "equal":

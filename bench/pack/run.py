@@ -172,7 +172,12 @@ def steps(module: str, case: str, directory: Path) -> Result:
     served = stage("serve", directory)
     if "equal" not in served:
         return result | {"status": "unserved", "sentence": sentence(served)}
-    return result | {"status": "packed", "answers": served, "sentence": served["said"]}
+    return result | {"status": "packed", "answers": served, "sentence": served["said"] or lacking(served)}
+
+
+def lacking(served: Result) -> str:
+    """What no output answers."""
+    return f"no output answers as {' or '.join(served['lacks'])} does" if served["lacks"] else ""
 
 
 def stage(name: str, directory: Path, *arguments: Any) -> Result:

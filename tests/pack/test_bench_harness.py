@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -105,15 +106,17 @@ def test_answer_is_equal_only_in_value_and_type(call, wanted, output, answered, 
     assert {kind: number for kind, number in found.items() if number} == verdict
 
 
-def test_call_that_no_output_answers_makes_every_row_wrong():
-    wanted = {"predict": np.array([1, 0]), "predict_proba": np.array([[0.1, 0.9], [0.8, 0.2]])}
-    assert ask([{"label": 1}, {"label": 0}], wanted)["wrong"] == 2
+def test_case_of_which_a_call_is_answered_by_no_output_is_not_counted_equal():
+    wanted = {"predict": np.array([1]), "predict_proba": np.array([[0.1, 0.9]])}
+    verdict = verdict_of([{"label": 1}], wanted)
+    assert verdict.lacks == ["predict_proba"]
+    assert report.kind_of({"status": "packed", "answers": asdict(verdict)}) == "incomplete"
 
 
 def test_answers_of_several_targets_may_be_an_output_each():
     wanted = {"predict": np.array([[1, 5], [0, 6]])}
     assert ask([{"x": 1, "y": 5}, {"x": 0, "y": 6}], wanted)["equal"] == 2
-    assert ask([{"x": 1}, {"x": 0}], wanted)["wrong"] == 2
+    assert verdict_of([{"x": 1}, {"x": 0}], wanted).lacks == ["predict"]
 
 
 def test_row_that_is_refused_is_found_in_its_batch_and_counted():
@@ -129,6 +132,11 @@ def test_row_for_which_the_model_raises_has_to_be_refused():
 
 def ask(given: list[Any], wanted: dict[str, Any], raises: Any = None) -> dict[str, int]:
     """What is counted where the server answers each row with a prediction or a status."""
+    verdict = verdict_of(given, wanted, raises)
+    return {kind: getattr(verdict, kind) for kind in ("equal", "wrong", "refused", "failed")}
+
+
+def verdict_of(given: list[Any], wanted: dict[str, Any], raises: Any = None) -> answers.Verdict:
 
     def post(rows: list[dict[str, Any]]) -> tuple[int, Any]:
         found = [given[row["place"]] for row in rows]
@@ -137,8 +145,7 @@ def ask(given: list[Any], wanted: dict[str, Any], raises: Any = None) -> dict[st
 
     raises = np.zeros(len(given), bool) if raises is None else raises
     rows = [{"place": place} for place in range(len(given))]
-    verdict = judge(post, rows, Expected(wanted, raises, tuple(wanted)), batch=250)
-    return {kind: getattr(verdict, kind) for kind in ("equal", "wrong", "refused", "failed")}
+    return judge(post, rows, Expected(wanted, raises, tuple(wanted)), batch=250)
 
 
 def test_rows_for_which_a_model_raises_are_found_by_halving():
