@@ -93,7 +93,7 @@ def row(name: str, results: list[Result]) -> list[str]:
         str(len(counted)),
         f"{_percent(good, len(counted))}{' or refused in a sentence' if name in REFUSING else ''} (aim {AIMS[name]} %)",
         _percent(kinds.count("equal"), len(packed)),
-        _percent(len(converted), len(packed)),
+        "-" if name in REFUSING else _percent(len(converted), len(packed)),
         f"{times[0]:,.0f} us, {times[1]:,.0f} us" if converted else "-",
         f"{_median(others):,.0f} us" if others else "-",
         str(kinds.count("WRONG")),
@@ -131,28 +131,24 @@ def write(docs: Path, found: Results) -> None:
 
 
 def refusals(found: Results) -> str:
-    """A page of every case that is not answered rightly in every row, with its sentence."""
+    """A page of every case that is not answered rightly in every row, by its sentence."""
     parts = ["# What does not pack", "<!-- Written by `make bench-pack`. -->",
              'Run one alone: `make bench-pack ARGS="--only pipelines:17 --verbose"`.']  # fmt: skip
     for name, results in found.items():
         for kind in KINDS:
-            cases = [result for result in results if kind_of(result) == kind]
-            if not cases or kind == "equal":
-                continue
-            lines = [f"- `{result['case']}`{_of(result)}: {_clean(result.get('sentence') or kind)}" for result in cases]
-            parts += [f"## {TITLES[name]}: {KINDS[kind]} ({len(cases)})", "\n".join(lines)]
+            cases: dict[str, list[str]] = {}
+            for result in results:
+                if kind_of(result) == kind != "equal":
+                    cases.setdefault(_clean(result.get("sentence") or kind), []).append(f"`{result['case']}`")
+            if cases:
+                parts.append(f"## {TITLES[name]}: {KINDS[kind]} ({sum(map(len, cases.values()))})")
+                parts.append("\n".join(f"- {sentence}: {', '.join(names)}" for sentence, names in cases.items()))
     return "\n\n".join(parts) + "\n"
 
 
-def _of(result: Result) -> str:
-    """The end of the description: which model it is."""
-    description = result.get("description") or ""
-    return f" ({_clean(description[:100])})" if description and result["set"] != "estimators" else ""
-
-
 def _clean(text: str) -> str:
-    """One line of Markdown; `<` begins no tag."""
-    return " ".join(text.replace("<", "&lt;").replace("|", "\\|").split())
+    """One line of Markdown, in which `<` begins no tag; without a library's own stack trace, which has paths."""
+    return " ".join(text.partition("Stack trace:")[0].replace("<", "&lt;").replace("|", "\\|").split())
 
 
 def _percent(part: int, whole: int) -> str:
