@@ -105,7 +105,7 @@ python:
 
 # What trains and draws, what serves as deployed, and each peer: in environments of their own.
 .cache/bench/tools/complete: bench/requirements.lock
-.cache/bench/modelhost/complete: app/requirements.lock
+.cache/bench/modelhost/complete: app/locks/server.lock
 $(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer)/requirements.lock))
 .cache/bench/%/complete: | python
 	@echo "bench: installing $* into .cache/bench/$*, from $<"
@@ -114,16 +114,16 @@ $(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer
 	@.cache/bench/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-# The formats of models whose library is not part of every server's image (app/Dockerfile).
-EXTRAS := catboost lightgbm pickle skops xgboost
+# The libraries of models that are not part of every server's image (app/Dockerfile).
+EXTRAS := catboost lightgbm pandas pickle skops xgboost
 
 # The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 app/pyproject.toml --output-file app/requirements.lock
+	  --python-version 3.11 app/pyproject.toml --output-file app/locks/server.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 --constraints app/requirements.lock requirements.in app/pyproject.toml --output-file requirements.lock
+	  --python-version 3.11 --constraints app/locks/server.lock requirements.in app/pyproject.toml --output-file requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 models/requirements.in --output-file models/requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
@@ -135,10 +135,10 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	    app/pyproject.toml --output-file app/locks/$$extra.lock || exit 1; \
 	done
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 --constraints app/requirements.lock --constraints bench/peers/constraints.txt \
+	  --python-version 3.11 --constraints app/locks/server.lock --constraints bench/peers/constraints.txt \
 	  bench/requirements.in app/pyproject.toml --output-file bench/requirements.lock
 	@for peer in $(PEERS); do \
-	  case $$peer in modelhost-*) app="--constraints app/requirements.lock app/pyproject.toml";; *) app=;; esac; \
+	  case $$peer in modelhost-*) app="--constraints app/locks/server.lock app/pyproject.toml";; *) app=;; esac; \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	    --python-version 3.11 --constraints bench/peers/constraints.txt bench/peers/$$peer/requirements.in $$app \
 	    --output-file bench/peers/$$peer/requirements.lock || exit 1; \

@@ -3,10 +3,14 @@
 Reads what limits this process: cores, the container's share of them and of the memory.
 """
 
+import contextlib
 import os
 from pathlib import Path
 from typing import NamedTuple
 
+from modelhost.bundle.bundle import find_bundles
+from modelhost.bundle.extras import extras_of
+from modelhost.bundle.manifest import BundleError, read_manifest
 from modelhost.settings import Settings
 
 # Each worker holds every model, so a large machine does not get one per core unless it asks.
@@ -16,6 +20,17 @@ MOST_WORKERS = 8
 LEAST_OF_REPLICAS = 2
 # MB, measured: Gunicorn's master with every library, and what a worker adds before its models.
 MASTER_MB, WORKER_MB = 60, 25
+# Likewise, what the libraries of models add to the master, by the extras that need them; those that bring others, with
+# these. A worker copies a small part of them, because using an object writes its count of references.
+LIBRARIES_MB = {
+    "catboost": {"pandas": 35, "catboost": 30},
+    "lightgbm": {"scipy": 15, "lightgbm": 10},
+    "pandas": {"pandas": 35},
+    "pickle": {"pandas": 35, "scipy": 15, "scikit-learn": 75},
+    "skops": {"pandas": 35, "scipy": 15, "scikit-learn": 75, "skops": 15},
+    "xgboost": {"scipy": 15, "xgboost": 10},
+}
+COPIED = 0.05
 # A model takes more in memory than its file does: weights are copied and rearranged at load.
 TIMES_ITS_FILE = 3
 
@@ -30,10 +45,10 @@ class Capacity(NamedTuple):
     reason: str
 
 
-def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float) -> Capacity:
-    """Workers and threads for so many cores, so much memory, and models whose files are so large."""
-    each = WORKER_MB + TIMES_ITS_FILE * models_mb
-    fitting = max(1, int((memory_mb - MASTER_MB) / each))
+def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float, libraries_mb: float = 0) -> Capacity:
+    """Workers and threads for so many cores, so much memory, and models whose files and libraries are so large."""
+    each = WORKER_MB + TIMES_ITS_FILE * models_mb + COPIED * libraries_mb
+    fitting = max(1, int((memory_mb - MASTER_MB - libraries_mb) / each))
     if settings.workers:
         workers, why = settings.workers, "as set"
     else:
@@ -49,7 +64,20 @@ def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float) -
 
 def here(settings: Settings) -> Capacity:
     """What this machine can carry of the models in settings.models_dir."""
-    return decide(settings, usable_cores(settings.replicas), usable_memory_mb(), _size_mb(settings.models_dir))
+    directory = settings.models_dir
+    sizes = _size_mb(directory), libraries_mb(directory)
+    return decide(settings, usable_cores(settings.replicas), usable_memory_mb(), *sizes)
+
+
+def libraries_mb(models_dir: Path) -> float:
+    """What the libraries take, once for all workers, that the bundles' models need; what cannot be read needs none."""
+    needed: dict[str, int] = {}
+    with contextlib.suppress(BundleError):
+        for directory in find_bundles(models_dir):
+            with contextlib.suppress(BundleError):
+                for extra in extras_of(read_manifest(directory)[0]):
+                    needed |= LIBRARIES_MB[extra]
+    return sum(needed.values())
 
 
 def usable_cores(replicas: int = 1) -> int:

@@ -215,7 +215,7 @@ def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:
     """The outputs of each job from one call for all; None where that fails, and one may be why."""
     try:
         outputs = model.predict(stack([job.inputs for job in jobs]))
-    except ModelError:
+    except (ClientError, ModelError):
         return None
     parts, start = [], 0
     for job in jobs:

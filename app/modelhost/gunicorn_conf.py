@@ -81,8 +81,8 @@ def on_starting(server: Any) -> None:
     shutil.rmtree(metrics, ignore_errors=True)
     metrics.mkdir(mode=0o700)
     server.log.info("%s", decided.reason)
-    _import_what_workers_share()
     _hash_bundles()
+    server.log.info("libraries of the models, shared by all workers: %.0f MB", _import_what_workers_share())
 
 
 def post_worker_init(worker: Any) -> None:
@@ -116,14 +116,19 @@ def _hash_bundles() -> None:
             check_files(directory, read_manifest(directory)[0])
 
 
-def _import_what_workers_share() -> None:
+def _import_what_workers_share() -> float:
     """The app and its libraries, but no model: forked workers share their memory with the master.
 
-    None of them starts a thread when imported, which a fork would lose; a test counts them.
+    The megabytes that the models' libraries add. None of them starts a thread when imported, which a
+    fork would lose; a test counts them.
     """
+    from modelhost.models.memory import private_mb
     from modelhost.models.runtimes import import_libraries
 
     importlib.import_module("modelhost.app")
+    alone = private_mb()
     import_libraries(settings.models_dir)
+    added = private_mb() - alone
     gc.collect()
     gc.freeze()  # a collection in a worker shall not touch, and so copy, what it shares
+    return max(0.0, added)

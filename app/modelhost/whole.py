@@ -9,13 +9,15 @@ nothing. So what it sends is read and forgotten, as by nginx's lingering_close, 
 """
 
 import contextlib
+import time
 from typing import Any
 
 import gevent
 from gunicorn.http.wsgi import Response
 
-LINGER_SECONDS = 30  # as nginx's lingering_time
-PIECE = 65536
+# As nginx's lingering_time and lingering_timeout: in all, and without a piece of the body.
+LINGER_SECONDS, SILENCE_SECONDS = 30, 5
+PIECE = 8192
 
 
 class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
@@ -37,13 +39,17 @@ class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
 
     def _linger(self) -> None:
         """Read what is left of the request's body; where that takes too long or fails, the connection ends."""
-        read_to_its_end = False
-        with gevent.Timeout(LINGER_SECONDS, False), contextlib.suppress(Exception):  # whatever the client does
-            while self.req.body.read(PIECE):
-                pass
-            read_to_its_end = True
-        if not read_to_its_end:
-            self.force_close()
+        end = time.monotonic() + LINGER_SECONDS
+        with contextlib.suppress(Exception):  # whatever the client does
+            while time.monotonic() < end:
+                piece = None
+                with gevent.Timeout(SILENCE_SECONDS, False):
+                    piece = self.req.body.read(PIECE)
+                if piece is None:
+                    break
+                if not piece:
+                    return
+        self.force_close()
 
 
 class Together:

@@ -13,9 +13,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 DOCUMENTATION = """
 module: read_bundles
-short_description: Verify model bundles and return their names, versions, formats and digests
+short_description: Verify model bundles and return their names, versions, formats, digests and what the image needs
 description:
   - Uses the server's own reader, so what passes here is what the server accepts.
+  - Refuses bundles whose requirements cannot be installed into one image.
 options:
   paths:
     description: Bundle directories; relative ones start at the project's folder.
@@ -34,19 +35,21 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return C(bundles): mappings with name, version, format, digest, path (absolute), and what gates need."""
+        """Return C(bundles): name, version, format, digest and path of each, and what gates and the image need."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars) | {"changed": False}
         sys.path.insert(0, str(PROJECT / "app"))
         try:
             from modelhost.bundle.bundle import BundleError, read_bundle
+            from modelhost.bundle.extras import extras_of
+            from modelhost.bundle.lock_files import conflicts
         except ImportError as error:
             message = f"Reading bundles needs {error.name}; run `make .venv` and use .venv/bin/ansible-playbook."
             return result | {"failed": True, "msg": message}
         finally:
             sys.path.pop(0)
 
-        bundles, findings = [], []
+        bundles, findings, locks = [], [], {}
         for path in (PROJECT / given for given in self._task.args["paths"]):
             try:
                 bundle = read_bundle(path)
@@ -60,7 +63,18 @@ class ActionModule(ActionBase):
                 "tolerance": bundle.manifest.tolerance,
                 "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
             }
-            bundles.append(told | {"digest": bundle.digest, "path": str(path)} | gates)
+            image: dict[str, Any] = {"extras": extras_of(bundle.manifest), "requirements": {}}
+            if bundle.manifest.requirements:
+                lock = path / bundle.manifest.requirements
+                locks[f"{bundle.name} version {bundle.version}"] = lock.read_text(encoding="utf-8")
+                # By its contents, so that the image follows from what is in it.
+                image["requirements"] = {
+                    "file": str(lock),
+                    "digest": bundle.manifest.files[bundle.manifest.requirements],
+                }
+            bundles.append(told | {"digest": bundle.digest, "path": str(path)} | gates | image)
+        extras = sorted({extra for bundle in bundles for extra in bundle["extras"]})
+        findings += [f"- {conflict}" for conflict in conflicts(extras, locks)]
         if findings:
             where = lookup_loader.get("where_defined").run([self._task.args["variable"]], task_vars)[0]
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."

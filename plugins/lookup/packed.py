@@ -18,10 +18,10 @@ PROJECT = Path(__file__).resolve().parents[2]
 
 DOCUMENTATION = """
 name: packed
-short_description: The path of a tar archive of one or more folders
+short_description: The path of a tar archive of folders and files
 options:
   _terms:
-    description: Mappings with C(folder), what to pack, and C(as), its path in the archive.
+    description: Mappings with C(folder) or C(file), what to pack, and C(as), its path in the archive.
     required: true
   last:
     description: A file that goes after all others of its folder, so that its presence tells that they were unpacked.
@@ -33,8 +33,10 @@ class LookupModule(LookupBase):
     def run(self, terms: list[dict[str, str]], variables: dict[str, Any] | None = None, **options: Any) -> list[str]:
         """Return the archive's path, in the project's .cache; an archive made before is used again."""
         last = options.get("last")
-        folders = {term["as"]: Path(term["folder"]).resolve() for term in terms}
+        folders = {term["as"]: Path(term["folder"]).resolve() for term in terms if "folder" in term}
+        files = {term["as"]: Path(term["file"]).resolve() for term in terms if "file" in term}
         parts = [f"{name} {hash_of(folder, [])}" for name, folder in folders.items()]
+        parts += [f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for name, path in files.items()]
         archive = PROJECT / ".cache" / "packed" / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.tar"
         if not archive.exists():
             archive.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +47,8 @@ class LookupModule(LookupBase):
                 for name, folder in folders.items():
                     for path in sorted(files_in(folder), key=lambda path: (path.name == last, path)):
                         tar.add(path, f"{name}/{path.relative_to(folder)}", filter=without_owner)
+                for name, path in files.items():
+                    tar.add(path, name, filter=without_owner)
             Path(unfinished.name).rename(archive)
         return [str(archive)]
 

@@ -97,7 +97,9 @@ def as_tensors(inputs: list[Any], columns: dict[str, list[Any]]) -> list[tuple[d
     for tensor in inputs:
         names = [feature["name"] for feature in tensor.get("features", [])]
         values = list(zip(*(columns[name] for name in names), strict=True)) if names else columns[tensor["name"]]
-        array = np.array(values, TYPES.get(tensor["datatype"], object))
+        dtype = TYPES.get(tensor["datatype"], object)
+        # Of the datatypes, only floats have something that stands for null.
+        array = np.array(values, object if None in values and not tensor["datatype"].startswith("FP") else dtype)
         found.append(({key: tensor[key] for key in ("name", "datatype")} | {"shape": list(array.shape)}, array))
     return found
 
@@ -138,8 +140,17 @@ def read_binary(datatype: str, raw: bytes) -> list[Any]:
 
 
 def dump(value: Any) -> bytes:
-    """JSON."""
-    return json.dumps(value).encode()
+    """JSON, with null for NaN."""
+    return json.dumps(without_nan(value)).encode()
+
+
+def without_nan(value: Any) -> Any:
+    """`value` (parsed JSON) with None for each NaN."""
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    if isinstance(value, dict):
+        return {key: without_nan(item) for key, item in value.items()}
+    return None if value != value else value
 
 
 def split(rows: list[Row]) -> dict[str, Any]:

@@ -213,11 +213,11 @@ def test_a_golden_array_that_differs_is_told_by_its_first_place_and_difference(b
         ),
         (
             "class Model:\n    def predict(self, i):\n        return {'colour': i['index'].astype(object)}",
-            "outputs[colour].datatype is BYTES, but the model returned other than str",
+            "outputs[colour].datatype is BYTES, but the model returned int64",
         ),
         (
             "class Model:\n    def predict(self, i):\n        return {'colour': ['red', ['a']]}",
-            "outputs[colour].shape cannot be told",
+            "colour has rows of several lengths",
         ),
     ],
 )

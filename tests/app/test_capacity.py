@@ -1,8 +1,14 @@
 """Workers and threads follow the machine, and the log says why."""
 
+from pathlib import Path
+
 import pytest
-from modelhost.capacity import decide, usable_cores, usable_memory_mb
+import yaml
+from modelhost.bundle.lock_files import LOCKS
+from modelhost.capacity import LIBRARIES_MB, decide, libraries_mb, usable_cores, usable_memory_mb
 from modelhost.settings import Settings
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.mark.parametrize(
@@ -26,6 +32,22 @@ def test_cores_memory_and_models_decide(
     decided = decide(settings, cores, memory_mb, models_mb)
     assert (decided.workers, decided.threads) == (workers, threads)
     assert said in decided.reason
+
+
+def test_libraries_are_counted_once_and_a_part_of_them_in_each_worker() -> None:
+    assert decide(Settings(), 4, 300, 1).workers == 4
+    assert decide(Settings(), 4, 300, 1, libraries_mb=140).workers == 2
+    assert "about 35 MB each" in decide(Settings(), 4, 300, 1, libraries_mb=140).reason
+
+
+def test_each_library_is_counted_once_for_all_bundles(tmp_path: Path) -> None:
+    manifest = yaml.safe_load((MODELS / "iris/1/model.yaml").read_text())
+    for version, fields in enumerate([{"format": "skops"}, {"format": "lightgbm"}, {}, {"entry": 7}], start=1):
+        (tmp_path / f"iris/{version}").mkdir(parents=True)
+        (tmp_path / f"iris/{version}/model.yaml").write_text(yaml.safe_dump(manifest | fields))
+    assert libraries_mb(tmp_path) == 35 + 15 + 75 + 15 + 10
+    assert libraries_mb(MODELS) == 0
+    assert {path.stem for path in LOCKS.glob("*.lock")} - {"server"} == set(LIBRARIES_MB)
 
 
 def test_replicas_share_the_cores() -> None:

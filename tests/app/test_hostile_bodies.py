@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import orjson
+from echoes import client_of, write_bundle
 from flask import Flask
-from harness import Server, assert_error_shape
+from harness import Bundles, Server, assert_error_shape
 from hostile import spoil
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
@@ -81,6 +82,35 @@ def test_no_spoilt_request_of_any_protocol_makes_the_server_fail(app: Flask) -> 
             assert 400 <= answer.status_code < 500, (seed, url, body, headers, answer.data)
             assert_error_shape(answer.data)
     assert len(statuses) - statuses.count(200) > 3000, "most of what is sent should be wrong"
+
+
+EVERY_KIND: list[dict[str, Any]] = [
+    {"name": "x", "datatype": "FP32", "shape": [2], "features": [
+        {"name": "petal_width", "nullable": True, "default": None}, {"name": "member", "boolean": True}]},
+    {"name": "index", "datatype": "INT64", "shape": [], "nullable": True, "maximum": 5},
+    {"name": "image", "datatype": "FP32", "shape": [-1, 2], "nullable": True},
+    {"name": "text", "datatype": "BYTES", "shape": [-1], "default": ["a"]},
+    {"name": "sold", "datatype": "BOOL", "shape": [], "nullable": True, "default": None},
+]  # fmt: skip
+
+
+def test_no_spoilt_request_makes_a_model_with_gaps_and_varying_sizes_fail(bundles: Bundles) -> None:
+    row = {"petal_width": 1.5, "member": 1, "index": 2, "image": [[1, 2], [3, 4]], "text": ["a", "b"], "sold": True}
+    seen = {"x": [1.5, 1.0], "index": 2, "image": [[1.0, 2.0], [3.0, 4.0]], "text": ["a", "b"], "sold": True}
+    write_bundle(bundles, EVERY_KIND, [row], answers=[{"seen": json.dumps(seen)}])
+    client = client_of(bundles)
+    schema: Any = client.get("/models/echo").json
+    good = [*every_way(schema, [row] * 2).values(), *every_way(schema, [row | {"petal_width": None}]).values()]
+    assert all(client.post(g.url, data=g.body, headers=g.headers).status_code == 200 for g in good)
+    statuses = []
+    for seed in range(6000):
+        url, body, headers = spoil(good[seed % len(good)], seed)
+        answer = client.post(url, data=body, headers=headers)
+        statuses.append(answer.status_code)
+        if answer.status_code != 200:
+            assert 400 <= answer.status_code < 500, (seed, url, body, headers, answer.data)
+            assert_error_shape(answer.data)
+    assert min(statuses.count(200), statuses.count(400)) > 500
 
 
 def test_two_thousand_hostile_requests_lose_no_worker(app: Flask, server: Server) -> None:

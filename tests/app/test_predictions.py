@@ -110,7 +110,7 @@ def test_the_highest_version_answers_and_others_by_their_url(bundles: Bundles) -
         ("not json", None, "JSON"),
         ("", None, "JSON"),
         ('{"index": 2', None, "JSON"),
-        ('{"index": NaN}', None, "JSON"),
+        ('{"index": NaN}', "index", "an integer from 0 to 4"),
         ('{"index": Infinity}', None, "JSON"),
         ('{"index": 1e400}', None, "JSON"),
         ('{"index": "\\ud800"}', None, "JSON"),

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import yaml
 from commands import MODELS, ROOT, Result, environment, serving
-from modelhost.cli.http import TooLargeError
+from echoes import write_bundle
+from harness import Bundles
+from modelhost.cli.http import ServedModel, TooLargeError
 
 Command = Callable[..., Result]
 PREDICT = importlib.import_module("modelhost.cli.predict")  # whose command has the same name
@@ -179,14 +181,14 @@ def test_requests_have_ever_more_rows_up_to_256_or_until_the_server_refuses(
 ) -> None:
     sent: list[int] = []
 
-    def ask(url: str, rows: Any) -> Any:
+    def predict(model: ServedModel, rows: Any) -> Any:
         sent.append(len(rows))
         if len(rows) > 100:
-            raise TooLargeError("too large")
-        return real(url, rows)
+            raise TooLargeError("too large", 1)
+        return real(model, rows)
 
-    real = PREDICT.ask
-    monkeypatch.setattr(PREDICT, "ask", ask)
+    real = ServedModel.predict
+    monkeypatch.setattr(ServedModel, "predict", predict)
     rows = [{"index": row % 5} for row in range(600)]
     answers = invoke("predict", f"{url}/models/colours", "--data", json.dumps(rows), "--json").ok().json
     assert sent == [1, 2, 4, 8, 16, 32, 64, 128, *[64] * 7, 25]
@@ -209,8 +211,8 @@ def test_long_work_tells_how_far_it_is(invoke: Command, url: str, monkeypatch: p
 
 def test_a_slow_model_gets_few_rows_in_a_request(invoke: Command, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
-    real = PREDICT.ask
-    monkeypatch.setattr(PREDICT, "ask", lambda url, rows: [sent.append(len(rows)), real(url, rows)][1])
+    real = ServedModel.predict
+    monkeypatch.setattr(ServedModel, "predict", lambda model, rows: [sent.append(len(rows)), real(model, rows)][1])
     monkeypatch.setattr(PREDICT, "QUICK", 0)
     invoke("predict", f"{url}/models/colours", "--data", json.dumps([{"index": 0}] * 5)).ok()
     assert sent == [1, 1, 1, 1, 1]
@@ -257,3 +259,33 @@ def test_the_help_imports_neither_numpy_nor_flask() -> None:
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=True)
     assert found.stdout.strip() == ""
+
+
+def test_rows_of_csv_are_read_as_the_server_reads_them(invoke: Command, tmp_path: Path) -> None:
+    """Text stays text, an empty cell of it too; in a column that may be missing, an empty cell is null."""
+    inputs = [
+        {"name": "code", "datatype": "BYTES", "shape": []},
+        {"name": "size", "datatype": "FP64", "shape": [], "nullable": True, "default": None},
+        {"name": "sold", "datatype": "BOOL", "shape": []},
+    ]
+    bundles = Bundles(tmp_path / "models")
+    row = {"code": "007", "size": 1.5, "sold": True}
+    write_bundle(bundles, inputs, [row], answers=[{"seen": json.dumps(row)}])
+    (tmp_path / "rows.csv").write_text('code,size,sold\n007,,True\n,1,0\n"a\nb",NA,false\n')
+    wanted = [
+        {"code": "007", "size": "NaN", "sold": True},
+        {"code": "", "size": 1.0, "sold": False},
+        {"code": "a\nb", "size": "NaN", "sold": False},
+    ]
+    with serving(bundles.directory / "echo/1", cwd=tmp_path) as url:
+        for target in (bundles.directory / "echo/1", url, f"{url}/models/echo"):
+            answers = invoke("predict", target, "--file", tmp_path / "rows.csv", "--json").ok().json
+            assert [json.loads(answer["seen"]) for answer in answers] == wanted
+            gap = invoke("predict", target, "--data", '[{"code": "x", "size": NaN, "sold": 1}]', "--json").ok().json
+            assert json.loads(gap[0]["seen"]) == {"code": "x", "size": "NaN", "sold": True}
+    (tmp_path / "rows.csv").write_text("code,size,sold\nx,1,\n")
+    refused = invoke("predict", bundles.directory / "echo/1", "--file", tmp_path / "rows.csv")
+    assert 'sold must be true or false, not "": this model takes no missing value here.' in refused.err
+    (tmp_path / "rows.csv").write_text("kode,size\nx,1\n")
+    refused = invoke("predict", bundles.directory / "echo/1", "--file", tmp_path / "rows.csv")
+    assert "kode is not a field of this model: did you mean code?" in refused.err

@@ -141,9 +141,11 @@ def test_a_model_that_no_converter_knows_is_refused_with_the_type_and_kept_as_a_
     refused = pack(train("waves"))
     assert refused.code == 1
     assert "the model holds code of others (steps.Waves)" in refused.json["error"]
-    assert list(Path("models").iterdir()) == [], "a failure leaves nothing behind"
+    assert not list(Path().glob("models/*")), "a failure leaves nothing behind"
 
-    found = pack(train("waves"), "--allow-pickle").ok().json
+    alone = pack(train("waves"), "--allow-pickle")
+    assert "add --with" in alone.json["error"]
+    found = pack(train("waves"), "--allow-pickle", "--with", Path(__file__).with_name("steps.py")).ok().json
     assert found["format"] == "pickle"
     assert not found["conversion"]["converted"]
     assert "Waves" in found["conversion"]["reason"]
@@ -333,14 +335,14 @@ def test_what_is_no_model_is_told_of(invoke: Invoke, tmp_path: Path) -> None:
     Path("cut.txt").write_text("tree\n")
     Path("cut.ubj").write_text("{")
     Path("cut.cbm").write_text("CBM1")
-    Path("model.h5").write_text("")
+    Path("model.model").write_text("")
     for file, said in (
         ("dict.joblib", "holds a dict, which can neither predict nor transform"),
         ("cut.onnx", "cut.onnx cannot be loaded"),
         ("cut.txt", "cut.txt is no LightGBM model"),
         ("cut.ubj", "cut.ubj is no XGBoost model"),
         ("cut.cbm", "cut.cbm is no CatBoost model"),
-        ("model.h5", "has a suffix that is not known: use one of .onnx"),
+        ("model.model", "has a suffix that is not known: use one of .onnx"),
     ):
         result = invoke("pack", file, "--name", "m", "--sample", sample)
         assert result.code == 1

@@ -76,18 +76,19 @@ def test_columns_of_one_become_scalars(invoke: Invoke) -> None:
     assert invoke("predict", "models/m/1", "--data", '{"a": 3, "b": 4.5}', "--json").ok().json == [{"sum": [7.5]}]
 
 
-def test_a_model_for_one_row_only_is_refused_with_the_way_out(invoke: Invoke) -> None:
+def test_a_model_for_one_row_only_is_asked_row_by_row(invoke: Invoke) -> None:
     model = graph([helper.make_node("Neg", ["a"], ["b"])], [("a", [1, 2])], [("b", [1, 2])])
-    result = pack(invoke, model, "x,y\n1,2\n3,4\n")
-    assert result.code == 1
-    assert "input a has the shape [1, 2], without a dimension of rows: export the model with" in result.json["error"]
+    pack(invoke, model, "x,y\n1,2\n3,4\n").ok()
+    assert manifest(Path("models/m/1"))["rows"] == "one"
+    answers = invoke("predict", "models/m/1", "--file", "sample.csv", "--json").ok().json
+    assert answers == [{"b": [-1, -2]}, {"b": [-3, -4]}]
 
 
 def test_a_sample_of_another_shape_is_refused_in_the_models_terms(invoke: Invoke) -> None:
     model = graph([helper.make_node("Neg", ["a"], ["b"])], [("a", ["n", 2])], [("b", ["n", 2])])
     assert "the model takes a [2]; the sample has x []" in pack(invoke, model, "x\n1\n").json["error"]
     wide = pack(invoke, model, {"a": np.zeros((3, 5), np.float32)})
-    assert "input a takes rows of [2], not of [5]" in wide.json["error"]
+    assert "input a takes rows of [2], or one of [n, 2] a call, not of [5]" in wide.json["error"]
 
 
 def test_weights_in_other_files_come_along(invoke: Invoke) -> None:

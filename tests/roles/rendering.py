@@ -46,6 +46,8 @@ HOST = {
                 "golden": "golden.json",
                 "tolerance": 1e-6,
                 "bytes": 1000,
+                "extras": [],
+                "requirements": {},
             }
             for name, kind, digit in (("colours", "python", "a"), ("iris", "onnx", "b"))
         ]

@@ -48,6 +48,10 @@ class Bundle:
         return BundleError(f"{label(self.directory)}: {field} {problem}")
 
 
+def _user() -> str:
+    return str(os.geteuid()) if hasattr(os, "geteuid") else "of this process"  # Windows has no such number
+
+
 @contextmanager
 def _reading() -> Iterator[None]:
     """Tell of what the system will not let us read as of any other wrong bundle."""
@@ -55,9 +59,7 @@ def _reading() -> Iterator[None]:
         yield
     except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
         where, why = getattr(error, "filename", None), getattr(error, "strerror", None) or error
-        raise BundleError(
-            f"{where or 'a bundle'} cannot be read ({why}): let the user {os.geteuid()} read it"
-        ) from error
+        raise BundleError(f"{where or 'a bundle'} cannot be read ({why}): let the user {_user()} read it") from error
 
 
 @_reading()
@@ -82,6 +84,7 @@ def read_bundle(directory: Path) -> Bundle:
     for field, value, instead in contradictions(manifest):
         raise wrong(directory, field, value, instead)
     check_files(directory, manifest)
+    _check_requirements(directory, manifest)
     examples = _read_examples(directory, manifest)
     listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(manifest.files.items()))
     digest = hashlib.sha256(listed.encode() + source).hexdigest()
@@ -133,10 +136,22 @@ def check_files(directory: Path, manifest: Manifest) -> None:
         actual = file_digest(path)
         if actual != digest:
             raise wrong(directory, f"files[{file}]", digest, f"{actual}, or restore the file")
-    present = {str(path.relative_to(directory)) for path in directory.rglob("*") if _is_leaf(path)}
+    present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if _is_leaf(path)}
     for extra in sorted(present - {MANIFEST, *manifest.files}):
         problem = f"files does not list {extra}: add it with its sha256, or remove it"
         raise BundleError(f"{label(directory)}: {problem}")
+
+
+def _check_requirements(directory: Path, manifest: Manifest) -> None:
+    """Before anything is installed: whoever builds the image gives the file to pip."""
+    if not manifest.requirements:
+        return
+    from modelhost.bundle.lock_files import LockError, read_pins
+
+    try:
+        read_pins((directory / manifest.requirements).read_text(encoding="utf-8"))
+    except (LockError, UnicodeDecodeError) as error:
+        raise BundleError(f"{label(directory)}: requirements: {manifest.requirements} {error}") from error
 
 
 def _read_examples(directory: Path, manifest: Manifest) -> tuple[Example, ...]:

@@ -14,7 +14,7 @@ NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,63}$"
 Name = Annotated[str, Meta(pattern=NAME_PATTERN)]
 Field = Annotated[str, Meta(min_length=1)]
 Shape = tuple[Annotated[int, Meta(ge=-1)], ...]  # -1: a size that each request chooses; 0 is refused
-Library = Literal["catboost", "lightgbm", "xgboost"]  # beside the format's own
+Library = Literal["catboost", "lightgbm", "pandas", "scikit-learn", "xgboost"]  # beside the format's own
 Table = Literal["", "matrix", "frame", "column"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
@@ -107,8 +107,10 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
     golden: str
     tolerance: Annotated[float, Meta(ge=0)] = 1e-5
+    rows: Literal["", "one"] = ""  # how many the model takes a call: any number, or one
     table: Table = ""  # how an estimator takes the rows: an array, a data frame, or the only input's values
     libraries: tuple[Library, ...] = ()  # that the model needs beside its format's
+    requirements: str = ""  # the lock file of what else the image has to install for the model
     allow_pickle: bool = False  # a pickle runs whatever its maker put in
     objectives: Objectives = Objectives()
     batching: Batching | None = None  # None: each request is a call of its own

@@ -11,20 +11,25 @@ LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.79769313486
 
 Violation = tuple[str, object, str]  # field, value found, what to write instead
 
+OPTIONAL = {"requirements", "statistics"}  # files that a bundle may do without
+
 
 def contradictions(manifest: Manifest) -> list[Violation]:
     """Rules across fields that `manifest` breaks: (field, value found, what to write instead)."""
     found: list[Violation] = []
     files = manifest.files
-    named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics}
+    named = {"entry": manifest.entry, "golden": manifest.golden, "statistics": manifest.statistics,
+             "requirements": manifest.requirements}  # fmt: skip
     for field, file in named.items():
-        if file not in files and (file or field != "statistics"):
+        if file not in files and (file or field not in OPTIONAL):
             found.append((field, file, "one of the names under files: " + ", ".join(files)))
     if manifest.allow_pickle != (manifest.format == "pickle"):
         instead = "true if whoever made the pickle may run code on the server; better, pack the model as onnx or skops"
         if manifest.allow_pickle:
             instead = f"false: nothing is unpickled for the format {manifest.format}"
         found.append(("allow_pickle", manifest.allow_pickle, instead))
+    if manifest.rows == "one" and manifest.batching:
+        found.append(("batching", manifest.batching.max_rows, "nothing: with rows: one, requests cannot share a call"))
     sent = [name for tensor in manifest.inputs for name in names_sent(tensor)]
     for field, names in (("inputs", sent), ("outputs", [o.name for o in manifest.outputs])):
         twice = next((name for name in names if names.count(name) > 1), None)

@@ -11,13 +11,18 @@ from modelhost.cli.reports import Report, progress, reporting, table
 
 @click.command(short_help="Check bundles as the server would, and measure them.")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--clean", is_flag=True, help="In an environment made of the server's lock files, kept for the next time."
+)
 @reporting
-def check(bundles: tuple[Path, ...]) -> Report:
+def check(bundles: tuple[Path, ...], clean: bool) -> Report:
     """Check BUNDLES as the server would: schema, digests, golden examples; and measure them.
 
-    Each model runs in a process of its own. Memory and latency must be within the objectives of its
-    model.yaml, where it has any. Where its batching is not what this machine's timing says, that is
-    told, and is no fault.
+    Each model runs in a process of its own, in another directory, which can import what the server's
+    image has and nothing else: its own lock files, and the bundle's requirements. Without --clean these
+    are the versions that are installed here, and what differs is said. Memory and latency must be
+    within the objectives of its model.yaml, where it has any. Where its batching is not what this
+    machine's timing says, that is told, and is no fault.
 
     \b
     Example:
@@ -25,18 +30,18 @@ def check(bundles: tuple[Path, ...]) -> Report:
     """
     # Reads first, runs afterwards: no model runs while another bundle is refused anyway.
     read = [read_bundle(directory) for directory in bundles]
-    found = [_measured(bundle) for bundle in read]
+    found = [_measured(bundle, clean) for bundle in read]
     text = "\n\n".join(_told(bundle, data) for bundle, data in zip(read, found, strict=True))
     ok = all(data["ok"] for data in found)
     return Report({"ok": ok, "bundles": found}, text, ok)
 
 
-def _measured(bundle: Bundle) -> dict[str, Any]:
+def _measured(bundle: Bundle, clean: bool) -> dict[str, Any]:
     from modelhost.packing import batching
     from modelhost.packing.costs import measure
 
     progress(f"Running {bundle.name} version {bundle.version} ...")
-    costs = measure(bundle.directory)
+    costs = measure(bundle.directory, clean)
     objectives = bundle.manifest.objectives
     missed = [
         f"{name} is {cost:.3g}, but objectives.{name} is {objective:.3g}"
@@ -52,6 +57,7 @@ def _measured(bundle: Bundle) -> dict[str, Any]:
         "format": bundle.manifest.format,
         "digest": bundle.digest,
         "examples": len(bundle.examples),
+        "requirements": _requirements(bundle),
         **costs,
         "missed": missed,
         "batching_differs": batching.differs(bundle.manifest.batching, costs["call_ms"]),
@@ -67,9 +73,11 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
     rows = [
         ["  schema", "ok", fields],
         ["  digests", "ok", f"{len(bundle.manifest.files)} files"],
+        ["  image", "differs" if found["image"]["differs"] else "ok", _image(found)],
         ["  golden", "ok", f"{found['examples']} examples, one by one and in a batch"],
         ["  load", "ok", f"{found['load_ms']:.1f} ms with the examples answered"],
-        ["  memory", _judged(found, "memory_mb"), f"{found['memory_mb']:.1f} MB" + _within(objectives.memory_mb, "MB")],
+        ["  memory", _judged(found, "memory_mb"), f"{found['memory_mb']:.1f} MB in each worker"
+         + _within(objectives.memory_mb, "MB") + f", and {found['shared_mb']:.0f} MB of libraries once for all"],
         ["  latency", _judged(found, "latency_ms"),
          f"p50 {found['latency_p50_ms']:.3f} ms, p99 {found['latency_p99_ms']:.3f} ms a row"
          + _within(objectives.latency_ms, "ms")],
@@ -79,6 +87,29 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
     ]  # fmt: skip
     head = f"{bundle.name} version {bundle.version} ({bundle.manifest.format}), digest {bundle.digest[:12]}"
     return f"{head}\n{table(rows)}"
+
+
+def _requirements(bundle: Bundle) -> list[str]:
+    """What the image installs for this bundle beyond its own packages and extras, such as emoji==2.14.1."""
+    from modelhost.bundle.extras import extras_of
+    from modelhost.bundle.lock_files import image_pins, locks_of
+
+    if not bundle.manifest.requirements:
+        return []
+    lock = (bundle.directory / bundle.manifest.requirements).read_text(encoding="utf-8")
+    there = image_pins(locks_of(extras_of(bundle.manifest)))
+    return sorted(f"{name}=={pin.version}" for name, pin in image_pins({"": lock}).items() if name not in there)
+
+
+def _image(found: dict[str, Any]) -> str:
+    image: dict[str, Any] = found["image"]
+    own = ", ".join(found["requirements"])
+    brings = f"with {own}" if own else "no requirements"
+    if image["clean"]:
+        brings += f"; in a clean environment of Python {image['python']}"
+    if image["differs"]:
+        brings += "; " + ", ".join(image["differs"])
+    return brings if image["clean"] or not image["differs"] else f"{brings}: --clean has what is there"
 
 
 def _judged(found: dict[str, Any], name: str) -> str:

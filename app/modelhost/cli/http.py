@@ -1,5 +1,6 @@
 """Requests to a model server, with errors that say what to do."""
 
+import http.client
 import json
 import urllib.error
 import urllib.parse
@@ -21,6 +22,7 @@ class TooLargeError(CommandError):
 
 def ask(url: str, body: Any = None) -> Any:
     """The parsed JSON that `url` answers to GET, or to POST of `body`; raises CommandError."""
+    check_address(url)
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", "Accept": "application/json"})
     try:
@@ -36,7 +38,7 @@ def ask(url: str, body: Any = None) -> Any:
             message = f"{url} closed the connection on {len(data)} bytes: send less in one request"
             raise TooLargeError(message, len(data)) from None
         raise CommandError(f"no server answers at {url} ({reason}): is it running, and the address right?") from None
-    except ValueError:
+    except (ValueError, RecursionError, http.client.HTTPException):
         raise CommandError(f"{url} does not answer with JSON: is a modelhost server there?") from None
 
 
@@ -45,32 +47,47 @@ def is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
+def check_address(url: str) -> None:
+    """Raise CommandError where `url` cannot be the address of a server."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        known = bool(parts.hostname and parts.hostname.encode("idna") and parts.port != 0)
+    except ValueError:  # UnicodeError is one
+        known = False
+    if not known or not url.isprintable() or " " in url:
+        raise CommandError(f"{url!r} is not the address of a server: write one such as http://127.0.0.1:8000")
+
+
 class ServedModel:
     """A model at a server's URL."""
 
     def __init__(self, url: str) -> None:
+        check_address(url)
         self._described, self._predicted = model_url(url)
 
     def example(self) -> Any:
         """A record that the model answers, whole."""
         described = ask(self._described)
-        if "whole_example" not in described:  # it was short enough to be shown
-            return described["example"]
+        if not isinstance(described, dict) or "whole_example" not in described:  # it was short enough to be shown
+            return _field(described, "example", self._described)
         return ask(self._schema_url(described) + "/example")
 
     def inputs(self) -> Any:
         """The model's inputs, as its model.yaml has them."""
         described = ask(self._described)
-        return described["inputs"] if "inputs" in described else ask(self._schema_url(described))["inputs"]
+        if isinstance(described, dict) and "inputs" in described:
+            return described["inputs"]
+        return _field(ask(self._schema_url(described)), "inputs", self._described)
 
     def predict(self, rows: list[Any]) -> Any:
         """The outputs for each of `rows`; raises CommandError."""
-        return ask(self._predicted, rows)["predictions"]
+        return _field(ask(self._predicted, rows), "predictions", self._predicted)
 
     def _schema_url(self, described: Any) -> str:
         """Of the default model, which / describes in brief, or of the one at /models/NAME."""
         is_root = self._described.endswith("/")
-        return f"{self._described}models/{described['model']}" if is_root else self._described
+        model = _field(described, "model", self._described)
+        return f"{self._described}models/{model}" if is_root else self._described
 
 
 def model_url(url: str) -> tuple[str, str]:
@@ -83,6 +100,12 @@ def model_url(url: str) -> tuple[str, str]:
     if not urllib.parse.urlsplit(bare).path.strip("/"):
         return bare + "/", bare + "/"
     return bare, bare + "/predict"
+
+
+def _field(answer: Any, name: str, url: str) -> Any:
+    if not isinstance(answer, dict) or name not in answer:
+        raise CommandError(f"{url} answers without {name}: is a modelhost server there, and this a model's address?")
+    return answer[name]
 
 
 def _reason(error: urllib.error.HTTPError) -> str:

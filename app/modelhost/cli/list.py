@@ -4,7 +4,7 @@ import urllib.parse
 
 import click
 
-from modelhost.cli.http import ask, is_url
+from modelhost.cli.http import ask, check_address, is_url
 from modelhost.cli.reports import Report, reporting, table
 
 
@@ -15,6 +15,7 @@ def list_models(url: str) -> Report:
     """List the models of the server at URL, such as http://127.0.0.1:8000."""
     if not is_url(url):
         raise click.BadParameter("write a URL such as http://127.0.0.1:8000", param_hint="URL")
+    check_address(url)
     parts = urllib.parse.urlsplit(url)
     models = ask(f"{parts.scheme}://{parts.netloc}/models")
     rows = [[model["name"], str(model["version"]), model["predict"], model["description"]] for model in models]

@@ -8,9 +8,8 @@ import click
 
 from modelhost.bundle.manifest import WRITE
 from modelhost.bundle.schema import NAME_PATTERN
+from modelhost.cli.files import FILE, FILE_OR_FOLDER
 from modelhost.cli.reports import CommandError, Report, progress, reporting
-
-FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -21,10 +20,12 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 
 
 @click.command(short_help="Make a bundle of a model file and a sample.")
-@click.argument("model", type=FILE)
+@click.argument("model", type=FILE_OR_FOLDER)
 @click.option("--name", required=True, callback=_name, help="The model's name: lower-case letters, digits, - and _.")
 @click.option(
-    "--sample", required=True, type=FILE, help="Rows as the model takes them: .csv, .json, .jsonl, .npy or .npz."
+    "--sample",
+    type=FILE,
+    help="Rows as the model takes them: .csv, .json, .jsonl, .npy or .npz. A folder of MLflow's may bring its own.",
 )
 @click.option("--version", type=click.IntRange(min=1), help="Default: one more than the highest there is.")
 @click.option("--into", default="models", show_default=True, type=click.Path(path_type=Path, file_okay=False),
@@ -32,7 +33,10 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option("--description", default="", help="One sentence for the people who send it requests.")
 @click.option("--labels", default="", metavar="A,B,...", help="Names for the labels 0, 1, 2, ...")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the sample that the model does not take.")
-@click.option("--with", "extra", multiple=True, type=FILE, metavar="FILE", help="A file to put beside a Python model.")
+@click.option("--with", "extra", multiple=True, type=FILE_OR_FOLDER, metavar="PATH",
+              help="A file or folder to put beside the model, which it reads or imports.")  # fmt: skip
+@click.option("--requirements", type=FILE, metavar="FILE",
+              help="A requirements.txt or pyproject.toml, locked for the server's image.")  # fmt: skip
 @click.option("--tolerance", default=1e-4, show_default=True, help="How far a number may differ, absolute or relative.")
 @click.option("--may-differ", default=0.0, show_default=True, type=click.FloatRange(0, 1),
               help="The share of the sample that ONNX may answer otherwise.")  # fmt: skip
@@ -49,7 +53,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @reporting
 def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
     """Make a bundle of MODEL, a file of ONNX, scikit-learn (joblib, pickle, skops), LightGBM,
-    XGBoost, CatBoost, or Python with a class Model.
+    XGBoost, CatBoost, or Python with a class Model; or a model folder of MLflow's.
 
     The schema, golden examples and statistics come from the model and the sample. Where ONNX
     answers the sample alike, the bundle has the model as ONNX, which is smaller and faster.
@@ -64,6 +68,8 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
         from modelhost.packing.pack import pack as make
     except ModuleNotFoundError as error:
         raise CommandError(f"{error.name} is not installed: pip install 'modelhost[pack]'") from None
+    if options["sample"] is None and model.is_file():
+        raise click.UsageError("Missing option '--sample': only a folder of MLflow's may bring its own rows.")
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()
     order = Order(model=model, convert=not no_convert, labels=names, **options)
     found = make(order, progress)
@@ -78,12 +84,17 @@ def _told(found: dict[str, Any]) -> str:
         f"{found['bundle']}: {found['kind']} of {found['library']}, as {found['format']}",
         *([f"  {found['conversion']['said']}"] if found["conversion"] else []),
         *(f"  {note}" for note in found["notes"]),
-        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB, "
+        f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB"
+        f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
         f"  {told(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
         f"Next: modelhost serve {found['bundle']}",
     ]
     return "\n".join(lines)
+
+
+def _shared(megabytes: float) -> str:
+    return f" to each worker and {megabytes:.0f} MB of libraries to all of them" if megabytes >= 1 else ""
 
 
 def _asked(shared: dict[str, Any] | None, timings: dict[int, float]) -> str:

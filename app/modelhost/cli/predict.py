@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from modelhost.cli.files import FILE
 from modelhost.cli.http import ServedModel, TooLargeError, is_url
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 
@@ -24,7 +25,7 @@ Rows = list[Row]
 @click.command(short_help="Predict rows at a server's URL, or with a bundle.")
 @click.argument("target", metavar="URL|BUNDLE")
 @click.option("--data", metavar="JSON", help="A row as a JSON object, or a list of rows.")
-@click.option("--file", metavar="FILE", type=click.Path(path_type=Path, exists=True, dir_okay=False),
+@click.option("--file", metavar="FILE", type=FILE,
               help="Rows from a .csv, .json or .jsonl file.")  # fmt: skip
 @reporting
 def predict(target: str, data: str | None, file: Path | None) -> Report:
@@ -152,12 +153,14 @@ def _without_nan(value: Any) -> Any:
 
 
 def _parsed(text: str) -> Rows:
+    from modelhost.payload.errors import ClientError
+    from modelhost.payload.http_body import parse_json
+
     try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise click.BadParameter(
-            f"not JSON ({error}): write for example '{{\"index\": 2}}'", param_hint="--data"
-        ) from None
+        value = parse_json(text.encode(errors="surrogateescape"))
+    except ClientError as error:
+        reason = error.message.partition(": send")[0].replace("The body", "it")
+        raise click.BadParameter(f"{reason}: write for example '{{\"index\": 2}}'", param_hint="--data") from None
     return value if isinstance(value, list) else [value]
 
 

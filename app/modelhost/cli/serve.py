@@ -1,6 +1,7 @@
 """modelhost serve: the server of production, on this machine."""
 
 import contextlib
+import importlib.util
 import json
 import math
 import os
@@ -35,6 +36,7 @@ def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | Non
     Example:
       modelhost serve models/churn/3 --bind 127.0.0.1:8000
     """
+    _refuse_without_gunicorn()
     read = _read(bundles)
     _refuse_taken(bind)
     with tempfile.TemporaryDirectory(prefix="modelhost-") as directory:
@@ -90,6 +92,15 @@ def _run(variables: dict[str, str], bind: str, names: list[str]) -> int:
         return server.wait()
 
 
+def _refuse_without_gunicorn() -> None:
+    """The other commands need neither; app/pyproject.toml tells where they are not installed."""
+    if sys.platform == "win32":
+        raise CommandError("serve needs Linux or macOS, since Gunicorn does not run on Windows: try it in WSL")
+    for library in ("gunicorn", "gevent"):
+        if importlib.util.find_spec(library) is None:
+            raise CommandError(f"serve needs {library}, which is not installed: pip install {library}")
+
+
 def _refuse_taken(bind: str) -> None:
     """Said at once: Gunicorn would try for seconds, while the other server answers for this one."""
     from modelhost.healthcheck import ask
@@ -97,7 +108,10 @@ def _refuse_taken(bind: str) -> None:
 
     Settings.from_environment({"MODELHOST_BIND": bind})
     with contextlib.suppress(OSError):
-        ask(bind, "/healthz")
+        try:
+            ask(bind, "/healthz")
+        except UnicodeError:
+            raise CommandError(f"--bind {bind}: there is no such host: write for example 127.0.0.1:8000") from None
         raise CommandError(f"another server answers at {bind}: end it, or choose another --bind")
 
 

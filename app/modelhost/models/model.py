@@ -9,11 +9,12 @@ from typing import Any, Self
 import orjson
 
 from modelhost.bundle.bundle import Bundle
+from modelhost.models.memory import private_mb
 from modelhost.models.runtimes import Runtime, open_runtime
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, shorten
+from modelhost.payload.messages import as_json, brief, shorten
 from modelhost.payload.outputs import OutputWriter
 from modelhost.payload.records import read_record
 
@@ -29,7 +30,7 @@ class Model:
         self.version = bundle.version
         self.digest = bundle.digest
         # As JSON, since a large one takes many times as much as Python's lists.
-        self.example_json = orjson.dumps(bundle.examples[0].inputs)
+        self.example_json = as_json(bundle.examples[0].inputs)
         self.example_outputs, _ = shorten(bundle.examples[0].outputs)
         self.shown_examples: dict[str, tuple[Any, bool]] = {}  # by protocol, see Protocol.shown_example
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
@@ -42,24 +43,27 @@ class Model:
     @classmethod
     def load(cls, bundle: Bundle) -> Self:
         """The bundle's model, warmed up; raises BundleError where it must not be served."""
-        start = time.perf_counter()
+        start, before = time.perf_counter(), private_mb()
         model = cls(bundle, open_runtime(bundle))
         loaded = time.perf_counter()
         model.check_examples(bundle)
         log.info(
-            "model %s version %d (%s): loaded in %.1f ms, warmed up in %.1f ms",
+            "model %s version %d (%s): loaded in %.1f ms, warmed up in %.1f ms, adds %.1f MB to this worker",
             bundle.name, bundle.version, bundle.manifest.format,
-            (loaded - start) * 1e3, (time.perf_counter() - loaded) * 1e3,
+            (loaded - start) * 1e3, (time.perf_counter() - loaded) * 1e3, max(0.0, private_mb() - before),
         )  # fmt: skip
         return model
 
     def predict(self, inputs: Arrays) -> Arrays:
         """Outputs by name, each (rows, *shape), for `inputs` by name, each (rows, *shape).
 
-        Raises ModelError where the model raises, or returns what the schema does not say.
+        Raises ModelError where the model raises, or returns what the schema does not say; ClientError where a
+        runtime says that the request is at fault.
         """
         try:
             returned = self._runtime.predict(self._fed(inputs))
+        except (ClientError, ModelError):
+            raise
         except Exception as error:
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
         return self._taken(returned, inputs, "predict")
@@ -92,7 +96,7 @@ class Model:
             chunks = iter(self._stream(self._fed(inputs)))
             for returned in chunks:
                 yield self._taken(returned, inputs, "stream")
-        except ModelError:
+        except (ClientError, ModelError):
             raise
         except Exception as error:
             raise ModelError(f"stream raised {type(error).__name__}: {error}") from error
@@ -125,7 +129,8 @@ class Model:
             read = [read_record(self.inputs, example.inputs) for example in examples]
             answers = [self._as_client_sees(arrays)[0] for arrays in read]
             together: list[Any] = [None] * len(read)
-            for places in grouped(read):  # those of one size: others cannot be in one batch
+            alone = self.manifest.rows == "one"  # answers of two rows need not be of one size
+            for places in [[n] for n in range(len(read))] if alone else grouped(read):  # others fit in no one batch
                 rows = self._as_client_sees(stack([read[place] for place in places]))
                 for place, row in zip(places, rows, strict=True):
                     together[place] = row

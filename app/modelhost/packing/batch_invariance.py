@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import Array, Arrays
 
@@ -18,6 +19,10 @@ def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, ro
     rows. Raises PackError where a label changes, or a number by more than 1 %: then rows are mixed up, or
     normalised together.
     """
+    groups = ragged.by_size(batch)
+    if len(groups) > 1:  # rows of other sizes are in no company
+        return max(difference_in_company(predict, group, rows) for _, group in groups)
+    ((_, batch),) = groups
     company = {name: array[np.arange(rows) % len(array)] for name, array in batch.items()}
     places = np.unique(np.linspace(0, rows - 1, ROWS).astype(int))
     together = predict(company)
@@ -47,5 +52,9 @@ def _difference(left: Array, right: Array) -> float:
     if left.dtype.kind != "f":
         return 0.0 if bool((left.astype(object) == right.astype(object)).all()) else float("inf")
     left, right = left.astype(np.float64), right.astype(np.float64)
+    same = (left == right) | (np.isnan(left) & np.isnan(right))
     scale = np.maximum(1, np.maximum(np.abs(left), np.abs(right)))
-    return float(np.nanmax(np.abs(left - right) / scale, initial=0))
+    with np.errstate(invalid="ignore"):
+        found = np.where(same, 0.0, np.abs(left - right) / scale)
+    # Infinite on one side, or of the other sign; or not a number on one side alone.
+    return float(np.nan_to_num(found, nan=np.inf).max(initial=0))

@@ -5,6 +5,7 @@ with the model on the sample, and on rows drawn where they may differ (probes.py
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -45,15 +46,16 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Probes:
-    """Rows beyond the sample and what the model answers to them; none where it has no others."""
+    """Rows beyond the sample and what the model answers to them; of `edges`, where it is undecided."""
 
     rows: Arrays
     answers: Arrays
+    edges: bool
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return len(next(iter(self.answers.values()))) if self.answers else 0
+        return len(next(iter(self.answers.values())))
 
 
 def choose_candidate(
@@ -69,15 +71,15 @@ def choose_candidate(
     )
     reasons = [] if convert or source.convert is None else ["--no-convert was given"]
     builders = _builders(source, reference, convert)
-    probes = draw_probes(source) if source.probed and builders else Probes({}, {})
+    probes = draw_probes(source) if source.probed and builders else []
     for build in builders:
         try:
             name, candidate = build()
             sample = compare(reference, candidate.answers, tolerance)
             if sample.rows_beyond > may_differ * sample.rows:
                 raise ValueError(sample.describe())
-            if probes.count:
-                drawn = compare(probes.answers, candidate.predict(probes.rows), tolerance)
+            for probe in probes:
+                drawn = compare(probe.answers, candidate.predict(probe.rows), tolerance, probe.edges)
                 if drawn.rows_beyond > may_differ * drawn.rows:
                     raise ValueError(f"of rows between and around the sample's, {drawn.describe()}")
         except Exception as error:  # converters raise whatever they come upon
@@ -91,13 +93,16 @@ def choose_candidate(
     return native
 
 
-def draw_probes(source: Source) -> Probes:
+def draw_probes(source: Source) -> list[Probes]:
     """Rows beyond the sample that the model answers."""
-    try:
-        rows = draw_rows(source.inputs, source.batch, source.unknown, source.predict)
-    except Exception:  # a model that refuses some values: its sample has to do
-        rows = {}
-    return Probes(*_answered(source.predict, rows)) if rows else Probes({}, {})
+    found = []
+    # A model that refuses values on the way to an edge has been asked all others before.
+    with suppress(Exception):
+        for drawn in draw_rows(source.inputs, source.batch, source.unknown, source.predict):
+            taken, given = _answered(source.predict, drawn.rows) if drawn.rows else ({}, {})
+            if taken:
+                found.append(Probes(taken, given, drawn.edges))
+    return found
 
 
 def _answered(predict: Predict, rows: Arrays) -> tuple[Arrays, Arrays]:
@@ -212,7 +217,7 @@ def _kept(reasons: list[str]) -> dict[str, Any]:
 
 
 def _told(
-    source: Source, candidate: Candidate, sample: Closeness, probes: Probes, name: str, reasons: list[str]
+    source: Source, candidate: Candidate, sample: Closeness, probes: list[Probes], name: str, reasons: list[str]
 ) -> dict[str, Any]:
     """What --json and the report say of the chosen form."""
     if not name.startswith("ONNX"):
@@ -222,7 +227,7 @@ def _told(
     found = {
         "converted": True,
         "rows": sample.rows,
-        "rows_drawn": probes.count,
+        "rows_drawn": sum(probe.count for probe in probes),
         "labels_changed": sample.labels_changed,
         "rows_beyond_tolerance": sample.rows_beyond,
         "largest_difference": sample.largest_difference,
@@ -232,7 +237,7 @@ def _told(
     }
     times = before / after
     speed = f"{times:,.0f} times as fast for one row" if times >= 10 else f"{times:.1f} times as fast for one row"
-    drawn = f"; {probes.count:,} rows between and around them compared as well" if probes.count else ""
+    drawn = f"; {found['rows_drawn']:,} rows between and around them compared as well" if probes else ""
     compared = f"{sample.describe()}{drawn}; {speed} ({before * 1e6:.0f} to {after * 1e6:.0f} us)"
     return found | {"said": f"converted to ONNX: {compared}"}
 

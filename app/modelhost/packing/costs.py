@@ -2,9 +2,7 @@
 
 import itertools
 import json
-import os
-import resource
-import subprocess
+import platform
 import sys
 import time
 from collections.abc import Callable
@@ -12,32 +10,46 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import read_bundle
-from modelhost.bundle.manifest import BundleError, label
+from modelhost.bundle.lock_files import PYTHON, image_pins
+from modelhost.bundle.manifest import BundleError, label, read_manifest
 from modelhost.packing.batching import time_calls
+from modelhost.packing.clean_environment import clean_environment
+from modelhost.packing.image import differences, hint, installed, lock_texts, run_isolated
 
 CALLS, SECONDS = 1000, 0.3  # whichever comes first
 SHARED_CALLS, SHARED_SECONDS = 50, 0.1  # likewise, for each number of rows
 
 
-def measure(directory: Path) -> dict[str, Any]:
-    """load_ms, memory_mb, latency_p50_ms, latency_p99_ms and call_ms of the bundle in `directory`.
+def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
+    """load_ms, memory_mb, shared_mb, latency_p50_ms, latency_p99_ms, call_ms and image of the bundle in `directory`.
 
-    Memory is what the model adds to a process that has its library. Latency is one row from
-    JSON to JSON, without HTTP; call_ms has by rows what a call of the model takes (see batching.py).
-    Raises BundleError where the server would refuse the bundle.
+    memory_mb is what the model adds to each worker, shared_mb what its libraries take once for all.
+    Latency is one row from JSON to JSON, without HTTP; call_ms has by rows what a call of the model
+    takes (see batching.py). The process has what the server's image has and no more (see image.py),
+    `clean` in an environment made for it; image tells of it. Raises BundleError where the server
+    would refuse the bundle.
     """
-    command = [sys.executable, "-m", "modelhost.packing.costs", str(Path(directory).absolute())]
-    one_thread = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # as gunicorn_conf.py has it
-    ended = subprocess.run(command, env={**os.environ, **one_thread}, capture_output=True, text=True, check=False)
+    directory = Path(directory).absolute()
+    texts = lock_texts(directory)
+    pins = image_pins(texts)
+    here = None if clean else installed(pins)
+    python = clean_environment(texts) if clean else Path(sys.executable)
+    code, out, said = run_isolated(python, "modelhost.packing.costs", directory, here)
     try:
-        told: dict[str, Any] = json.loads(ended.stdout.splitlines()[-1])
+        told: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (ended.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        problem = f"the model ended its process with status {ended.returncode} ({last})"
-        raise BundleError(f"{label(Path(directory).absolute())}: {problem}") from None
+        last = (said.strip().splitlines() or ["it said nothing"])[-1]
+        told = {"refused": f"{label(directory)}: the model ended its process with status {code} ({last})"}
     if "refused" in told:
-        raise BundleError(told["refused"])
-    return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}}
+        instead = hint(told["refused"], pins, here) if here else ""
+        raise BundleError(told["refused"] + (f" ({instead})" if instead else ""))
+    imported, version = told.pop("imported"), told.pop("python")
+    differs = differences(pins, here, imported) if here else []
+    runs_python = read_manifest(directory)[0].format in ("python", "pickle")
+    if runs_python and version.rpartition(".")[0] != PYTHON:
+        differs.append(f"Python is {version.rpartition('.')[0]} here and {PYTHON} there")
+    image = {"clean": clean, "python": version, "differs": differs}
+    return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}, "image": image}
 
 
 def seconds_per_call(
@@ -57,14 +69,17 @@ def _costs(directory: Path) -> dict[str, Any]:
     import numpy as np
     import orjson
 
+    from modelhost.models.memory import private_mb
     from modelhost.models.model import Model
-    from modelhost.models.runtimes import runtime_class
+    from modelhost.models.runtimes import import_for, runtime_class
     from modelhost.payload.datatypes import grouped, stack
     from modelhost.payload.records import read_record
 
     bundle = read_bundle(directory)
-    runtime_class(bundle)  # a library is loaded once for all its models
-    before, start = _resident_mb(), time.perf_counter()
+    alone = private_mb()
+    import_for(directory, bundle.manifest)  # before the fork: once for all workers, and all its models
+    runtime_class(bundle)
+    before, start = private_mb(), time.perf_counter()
     model = Model.load(bundle)
     load_ms = (time.perf_counter() - start) * 1e3
 
@@ -77,7 +92,8 @@ def _costs(directory: Path) -> dict[str, Any]:
 
     took = seconds_per_call(answer)
     read = [read_record(model.inputs, example.inputs) for example in bundle.examples]
-    examples = stack([read[place] for place in max(grouped(read), key=len)])  # of one size
+    alone = bundle.manifest.rows == "one"  # answers of two rows need not be of one size
+    examples = read[0] if alone else stack([read[place] for place in max(grouped(read), key=len)])
 
     def call_ms(rows: int) -> float:
         batch = {name: array[np.arange(rows) % len(array)] for name, array in examples.items()}
@@ -86,19 +102,14 @@ def _costs(directory: Path) -> dict[str, Any]:
 
     return {
         "load_ms": load_ms,
-        "memory_mb": max(0.0, _resident_mb() - before),
+        "memory_mb": max(0.0, private_mb() - before),
+        "shared_mb": max(0.0, before - alone),
         "latency_p50_ms": took[len(took) // 2] * 1e3,
         "latency_p99_ms": took[int(len(took) * 0.99)] * 1e3,
         "call_ms": time_calls(call_ms),
+        "python": platform.python_version(),
+        "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
-
-
-def _resident_mb() -> float:
-    try:
-        fields = Path("/proc/self/statm").read_text().split()
-        return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
-    except OSError:  # not Linux: the most it ever was
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ cells cannot tell. It is looked for where a column reaches a step as it was sent
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -17,6 +17,9 @@ from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
+
+from modelhost.packing.samples import Sample
+from modelhost.payload.datatypes import Array
 
 MOST_LISTED = 20
 Names = list[str | None]  # the columns that arrive at a step, None for one that is no longer as it was sent
@@ -45,11 +48,11 @@ class Fitted:
         return f"One of {listed}." if self.strict else f"The model knows {listed}; any other value counts as unknown."
 
 
-def fitted_columns(estimator: Any, columns: list[str]) -> dict[str, Fitted]:
-    """What `estimator` knows of `columns`, which are all of its columns in its order."""
+def fitted_columns(estimator: Any, sample: Sample) -> dict[str, Fitted]:
+    """What `estimator` knows of the columns of `sample`, which are all of its columns in its order."""
     search = _Search()
-    search.walk(estimator, list(columns))
-    return search.found
+    search.walk(estimator, list(sample.columns))
+    return {name: _completed(known, sample.columns[name]) for name, known in search.found.items()}
 
 
 def add_categories(inputs: list[dict[str, Any]], fitted: dict[str, Fitted]) -> None:
@@ -62,6 +65,17 @@ def add_categories(inputs: list[dict[str, Any]], fitted: dict[str, Fitted]) -> N
                     schema["categories"] = [known.kind(value) for value in known.values]  # type: ignore[misc]
                 else:
                     column["description"] = known.describe()
+
+
+def _completed(known: Fitted, array: Array) -> Fitted:
+    """`known` with texts as the sample has them: XGBoost 3.2 cuts off as many bytes as letters have more than one."""
+    if known.kind is not str or known.dtype != "category" or array.dtype.kind != "O":
+        return known
+    others = {value for value in array if isinstance(value, str)} - set(known.values)
+    longer = {value: [other for other in others if other.startswith(value)] for value in known.values}
+    return replace(
+        known, values=tuple(longer[value][0] if len(longer[value]) == 1 else value for value in known.values)
+    )
 
 
 def _fits(datatype: str, known: Fitted) -> bool:
@@ -208,4 +222,4 @@ def _xgboost_values(encoded: dict[str, Any]) -> tuple[Any, ...]:
     if "offsets" not in encoded:
         return _plain(encoded["values"])
     text = bytes(value & 0xFF for value in encoded["values"])
-    return tuple(text[start:end].decode() for start, end in pairwise(encoded["offsets"]))
+    return tuple(text[start:end].decode(errors="ignore") for start, end in pairwise(encoded["offsets"]))

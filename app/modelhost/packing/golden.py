@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from modelhost.packing.ragged import is_ragged
 from modelhost.payload.datatypes import Array, Arrays
 
 EXAMPLES = 6
@@ -15,7 +16,7 @@ def choose_rows(answers: Arrays, eligible: Array, most: int = EXAMPLES) -> list[
     rows = np.flatnonzero(eligible)
     chosen: list[int] = []
     for array in answers.values():
-        if array.dtype.kind != "f" and array.ndim == 1:
+        if array.dtype.kind != "f" and array.ndim == 1 and not is_ragged(array):
             _, first = np.unique(array[rows].astype(str), return_index=True)
             chosen += [int(rows[place]) for place in sorted(first)]
             break

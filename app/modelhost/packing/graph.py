@@ -29,8 +29,7 @@ def floats(name: str, shape: list[int | None]) -> Any:
 def with_input_named(model: Any, name: str) -> None:
     """Call the one input of `model` `name`."""
     (value,) = model.graph.input
-    for node in model.graph.node:
-        node.input[:] = [name if other == value.name else other for other in node.input]
+    rename(model.graph, value.name, name)
     value.name = name
 
 
@@ -40,10 +39,7 @@ def with_scalar_inputs(model: Any, batch: Arrays) -> None:
         dims = value.type.tensor_type.shape.dim
         if value.name in batch and batch[value.name].ndim == 1 and len(dims) == 2:
             inner = f"{value.name}__column"
-            for node in model.graph.node:
-                for place, name in enumerate(node.input):
-                    if name == value.name:
-                        node.input[place] = inner
+            rename(model.graph, value.name, inner)
             model.graph.node.insert(0, _reshape(model, value.name, inner, [-1, 1]))
             del dims[1]
 
@@ -58,36 +54,102 @@ def with_scalar_outputs(model: Any, wanted: Arrays) -> None:
             del dims[1]
 
 
-def with_rows_first(model: Any) -> list[str]:
-    """Transpose outputs whose rows, known by the name of the inputs' first dimension, come later."""
-    rows = {value.type.tensor_type.shape.dim[0].dim_param for value in model.graph.input if _dims(value)} - {""}
+def with_rows_first(model: Any, inputs: dict[str, int], outputs: dict[str, int]) -> list[str]:
+    """Transpose the tensors whose axis of rows is another than 0; the names of those."""
     moved = []
+    for value in model.graph.input:
+        if place := inputs.get(value.name, 0):
+            rank = len(value.type.tensor_type.shape.dim)
+            inner = f"{value.name}__inner"
+            rename(model.graph, value.name, inner)
+            _permute_dims(value, _order(rank, place))
+            back = np.argsort(_order(rank, place)).tolist()
+            model.graph.node.insert(0, helper.make_node("Transpose", [value.name], [inner], perm=back))
+            moved.append(value.name)
     for value in model.graph.output:
-        dims = _dims(value)
-        place = next((place for place, dim in enumerate(dims) if dim.dim_param in rows), 0) if rows else 0
-        if place:
-            order = [place, *(other for other in range(len(dims)) if other != place)]
-            shape = [dims[i].dim_param or dims[i].dim_value or None for i in order]
+        if place := outputs.get(value.name, 0):
+            dims = value.type.tensor_type.shape.dim
             inner = _renamed_output(model, value.name)
+            order = _order(len(dims), place)
             model.graph.node.append(helper.make_node("Transpose", [inner], [value.name], perm=order))
-            value.CopyFrom(helper.make_tensor_value_info(value.name, value.type.tensor_type.elem_type, shape))
+            _permute_dims(value, order)
             moved.append(value.name)
     return moved
 
 
-def _dims(value: Any) -> list[Any]:
-    return list(value.type.tensor_type.shape.dim)
+def with_ranks(model: Any, ranks: dict[str, int]) -> list[str]:
+    """Write the rank of the inputs and outputs whose shape the file leaves out; the names of those."""
+    written = []
+    for value in [*model.graph.input, *model.graph.output]:
+        tensor = value.type.tensor_type
+        if value.name in ranks and not tensor.HasField("shape"):
+            value.CopyFrom(helper.make_tensor_value_info(value.name, tensor.elem_type, [None] * ranks[value.name]))
+            written.append(value.name)
+    return written
+
+
+def with_constants(model: Any, values: Arrays) -> None:
+    """Have `model` keep `values` for the inputs of their names, which it takes no more."""
+    kept = [value for value in model.graph.input if value.name not in values]
+    if values:
+        del model.graph.input[:]
+        model.graph.input.extend(kept)
+        model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in values.items())
+
+
+def with_onnx_operators(model: Any) -> None:
+    """Let a model of operators of another domain alone, such as trees, have those that are put in here."""
+    if not any(opset.domain in ("", "ai.onnx") for opset in model.opset_import):
+        model.opset_import.append(helper.make_opsetid("", 13))
+
+
+def operators(graph: Any) -> set[str]:
+    """The types of all nodes, those inside of other nodes among them."""
+    found = set()
+    for node in graph.node:
+        found.add(node.op_type)
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                found |= operators(inner)
+    return found
+
+
+def rename(graph: Any, name: str, to: str) -> None:
+    """Have the nodes that take or make the tensor `name` call it `to`, those inside of other nodes too."""
+    for node in graph.node:
+        for names in (node.input, node.output):
+            for place, other in enumerate(names):
+                if other == name:
+                    names[place] = to
+        for attribute in node.attribute:
+            for inner in [attribute.g] if attribute.HasField("g") else attribute.graphs:
+                if name not in _own_names(inner):
+                    rename(inner, name, to)
+                    for value in inner.output:  # a tensor from outside, passed on
+                        value.name = to if value.name == name else value.name
+
+
+def _own_names(graph: Any) -> set[str]:
+    """What a graph inside of a node calls its own, in the place of a tensor from outside of that name."""
+    made = {name for node in graph.node for name in node.output}
+    return made | {value.name for value in [*graph.input, *graph.initializer]}
+
+
+def _order(rank: int, place: int) -> list[int]:
+    return [place, *(axis for axis in range(rank) if axis != place)]
+
+
+def _permute_dims(value: Any, order: list[int]) -> None:
+    dims = [type(dim).FromString(dim.SerializeToString()) for dim in value.type.tensor_type.shape.dim]
+    del value.type.tensor_type.shape.dim[:]
+    value.type.tensor_type.shape.dim.extend([dims[axis] for axis in order])
 
 
 def _renamed_output(model: Any, name: str) -> str:
     """Rename the tensor `name` wherever nodes make or take it, so that a new node can make it."""
     taken = {other for node in model.graph.node for other in (*node.input, *node.output)}
     inner = next(new for new in (f"{name}__inner{place or ''}" for place in itertools.count()) if new not in taken)
-    for node in model.graph.node:
-        for names in (node.input, node.output):
-            for place, other in enumerate(names):
-                if other == name:
-                    names[place] = inner
+    rename(model.graph, name, inner)
     return inner
 
 

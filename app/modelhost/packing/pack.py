@@ -4,8 +4,10 @@ import hashlib
 import math
 import os
 import shutil
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,18 +17,26 @@ import orjson
 import yaml
 
 from modelhost.bundle.bundle import MANIFEST
-from modelhost.packing import batching
+from modelhost.bundle.extras import extras_of
+from modelhost.bundle.manifest import read_manifest
+from modelhost.models.runtimes.modules import importable
+from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
+from modelhost.packing.compare import same
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
+from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
 from modelhost.packing.formats import open_source
+from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import choose_rows, write_examples
+from modelhost.packing.libraries import until_loaded, with_libraries
 from modelhost.packing.ranges import add_ranges
-from modelhost.packing.samples import read_sample
+from modelhost.packing.sample_checks import refuse_unsendable
+from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Array, Arrays
 
 ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
@@ -37,7 +47,7 @@ class Order:
 
     model: Path
     name: str
-    sample: Path
+    sample: Path | None  # None: the input example of a folder of MLflow's
     into: Path
     version: int | None = None
     description: str = ""
@@ -51,6 +61,8 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
+    requirements: Path | None = None  # a requirements.txt or pyproject.toml
 
 
 def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
@@ -62,16 +74,38 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     target = order.into / order.name / str(version)
     if target.exists():
         raise PackError(f"{target} exists, and a version never changes: leave --version out to get the next")
-    say(f"Reading {order.sample} and {order.model} ...")
-    sample = read_sample(order.sample).without(order.drop)
-    source = open_source(order.model, sample, order.allow_pickle)
+    with _scratch(order.into) as scratch:
+        directory = scratch / order.name / str(version)
+        directory.mkdir(parents=True)
+        model = lay_out(
+            directory, order.model, [*order.extra, *(code_of(order.model) if is_folder(order.model) else [])]
+        )
+        with importable(directory), hinting(directory, order.model):
+            found = _pack(order, model, directory, say)
+        target.parent.mkdir(exist_ok=True)
+        os.rename(directory, target)
+    return {"bundle": str(target), "name": order.name, "version": version, **found}
+
+
+def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    """Fill `directory`, which has the extra files already, from the `model` file."""
+    laid_out, modules = files_in(directory), set(sys.modules)
+    if order.requirements:  # at once, since what follows may take long
+        from modelhost.packing.requirements import read_requirements
+
+        read_requirements(order.requirements, [])
+    say(f"Reading {' and '.join(str(path) for path in (order.sample, order.model) if path)} ...")
+    sample, sample_name = _sample(order)
+    sample = sample.without(order.drop)
+    refuse_unsendable(sample)
+    source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)
     if order.pure:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = difference_in_company(candidate.predict, candidate.batch)
+    difference = 0.0 if source.rows == "one" else difference_in_company(candidate.predict, candidate.batch)
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
@@ -80,30 +114,55 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     if order.ranges:
         add_ranges(candidate.inputs, source.batch)
 
-    scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=_made(order.into)))
-    try:
-        directory = scratch / order.name / str(version)
-        directory.mkdir(parents=True)
-        manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
+    refuse_changes(directory, laid_out)
+    manifest = _write(directory, replace(order, tolerance=tolerance), source, candidate, reference)
+    manifest["origin"]["sample"] = sample_name
+    if manifest["format"] in ("python", "pickle"):
+        source.notes += imported_from_elsewhere(modules, directory)
+    if order.requirements:
+        manifest = _lock(directory, manifest, order.requirements, source.notes, say)
+    if manifest["format"] in ("python", "pickle"):
+        manifest = with_libraries(directory, manifest)
+    costs: dict[str, Any] = {}
+    measured: dict[str, Any] = {}
+    if order.measure:
         say("Measuring, as `modelhost check` does ...")
-        costs = measure(directory)
-        shared = _batching(order, candidate, costs["call_ms"], difference)
-        tolerance = tolerance_for(shared.get("difference", difference), tolerance)
-        measured = {
-            "tolerance": tolerance,
-            "objectives": _objectives(costs),
-            **({"batching": shared} if shared else {}),
-        }
-        _write_manifest(directory, manifest | measured)
-        target.parent.mkdir(exist_ok=True)
-        os.rename(directory, target)
-    finally:
-        shutil.rmtree(scratch)
+        manifest, costs = until_loaded(directory, manifest, measure, _write_manifest)
+        source.notes += [f"image: {difference}" for difference in costs["image"]["differs"]]
+        if shared := _batching(order, source, candidate, costs["call_ms"], difference):
+            measured = {"batching": shared}
+            tolerance = tolerance_for(shared["difference"], tolerance)
+        measured = {"tolerance": tolerance, "objectives": _objectives(costs), **measured}
+    _write_manifest(directory, manifest | measured)
     return {
-        "bundle": str(target), "name": order.name, "version": version, "format": manifest["format"],
-        "library": source.library, "kind": source.kind, "conversion": candidate.conversion, "costs": costs,
-        "notes": source.notes, "batching": shared or None,
+        "format": manifest["format"], "library": source.library, "kind": source.kind,
+        "conversion": candidate.conversion, "costs": costs, "notes": source.notes,
+        "batching": measured.get("batching"),
     }  # fmt: skip
+
+
+def _sample(order: Order) -> tuple[Sample, str]:
+    """The rows, and the name of their file."""
+    if order.sample is not None:
+        return read_sample(order.sample), order.sample.name
+    if is_folder(order.model):
+        return sample_of(order.model)
+    raise PackError("give rows as the model takes them with --sample: only a folder of MLflow's brings its own")
+
+
+@contextmanager
+def _scratch(into: Path) -> Iterator[Path]:
+    """A directory beside the bundles, gone afterwards; and so is `into` if nothing came of it."""
+    made = [path for path in (into, *into.parents) if not path.exists()]
+    into.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix=".pack-", dir=into)).absolute()
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        with suppress(OSError):
+            for path in made:
+                path.rmdir()
 
 
 def next_version(model: Path) -> int:
@@ -115,9 +174,13 @@ def next_version(model: Path) -> int:
 def _reference(source: Source) -> Arrays:
     try:
         answers = {name: np.asarray(array) for name, array in source.predict(source.batch).items()}
+    except PackError:
+        raise
     except Exception as error:  # the trainer's own model: whatever it raises, it says why
         reason = f"{type(error).__name__}: {error}"
         raise PackError(f"the model cannot predict the sample: {reason}") from error
+    if not answers:
+        raise PackError("the model returned no output: return a dict with one at least")
     rows = len(next(iter(source.batch.values())))
     for name, array in answers.items():
         if array.shape[:1] != (rows,):
@@ -128,12 +191,18 @@ def _reference(source: Source) -> Arrays:
 def _check_pure(source: Source, reference: Arrays) -> None:
     """--pure is a promise; one that the sample breaks at once is refused."""
     for name, array in source.predict(source.batch).items():
-        if not np.array_equal(array, reference[name], equal_nan=reference[name].dtype.kind == "f"):
+        if not same(np.asarray(array), reference[name]):
             raise PackError(f"--pure: asked twice, the model gave two answers to the sample ({name}): leave --pure out")
 
 
-def _batching(order: Order, candidate: Candidate, timings: batching.Timings, difference: float) -> dict[str, Any]:
-    """What model.yaml says of sharing calls: nothing where it does not pay, or was not wanted."""
+def _batching(
+    order: Order, source: Source, candidate: Candidate, timings: batching.Timings, difference: float
+) -> dict[str, Any]:
+    """What model.yaml says of sharing calls: nothing where it does not pay, was not wanted, or cannot be."""
+    if source.rows == "one":
+        if order.batching:
+            raise PackError("--batching: the model takes one row a call, so requests cannot share one: leave it out")
+        return {}
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
@@ -142,25 +211,49 @@ def _batching(order: Order, candidate: Candidate, timings: batching.Timings, dif
 
 
 def _write(directory: Path, order: Order, source: Source, candidate: Candidate, reference: Arrays) -> dict[str, Any]:
+    beside = files_in(directory) - {ENTRY}
     saved = candidate.save(directory)
-    taken = {MANIFEST, "golden.json", "statistics.json", saved.entry}
-    for extra in order.extra:
-        if extra.name in taken:
-            raise PackError(f"--with {extra}: the bundle has a {extra.name} of its own, so call it otherwise")
-        shutil.copyfile(extra, directory / extra.name)
+    if taken := beside & {saved.entry, *saved.others}:
+        raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
     outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
-    sendable = candidate.agreeing & ~_infinite(source.batch) & _finite(recorded)
-    rows = choose_rows(recorded, sendable)
+    sendable = candidate.agreeing & ~_infinite(source.batch)
+    # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
+    rows = choose_rows(recorded, sendable & _finite(recorded)) or choose_rows(recorded, sendable)
     if not rows:
-        raise PackError("no row of the sample can be a golden example: none has finite inputs and agreeing outputs")
+        raise PackError(
+            "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
+            "(-1e9 does for a mask), or is answered otherwise by the bundle"
+        )
     (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
-    manifest["files"] = {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(directory.iterdir())
-    }
+    manifest["files"] = {file: _digest(directory / file) for file in sorted(files_in(directory))}
+    _write_manifest(directory, manifest)
+    return manifest
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _lock(
+    directory: Path, manifest: dict[str, Any], requirements: Path, notes: list[str], say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The manifest with the lock of `requirements`, where the form that the model is kept in can need any."""
+    from modelhost.packing.requirements import LOCK, lock_requirements
+
+    if manifest["format"] not in ("python", "pickle"):
+        notes.append(f"{requirements.name} is left out: as {manifest['format']} the model needs nothing of it")
+        return manifest
+    say(f"Resolving {requirements} ...")
+    text, found = lock_requirements(requirements, extras_of(read_manifest(directory)[0]))
+    notes += found
+    (directory / LOCK).write_text(text, encoding="utf-8")
+    digest = hashlib.sha256(text.encode()).hexdigest()
+    manifest = manifest | {"requirements": LOCK, "files": manifest["files"] | {LOCK: digest}}
     _write_manifest(directory, manifest)
     return manifest
 
@@ -168,7 +261,7 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
 def _manifest(
     order: Order, source: Source, candidate: Candidate, saved: Saved, outputs: list[dict[str, Any]]
 ) -> dict[str, Any]:
-    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": order.sample.name}
+    origin = {"library": source.library, "model": source.kind, "file": order.model.name, "sample": ""}
     if candidate.conversion:
         origin["conversion"] = candidate.conversion["said"]
     return {
@@ -177,6 +270,7 @@ def _manifest(
         "description": order.description or f"{source.kind}, packed from {order.model.name}",
         "format": saved.format,
         "entry": saved.entry,
+        **({"rows": source.rows} if source.rows else {}),
         **({"table": source.table} if saved.format in ESTIMATORS else {}),
         **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
@@ -192,7 +286,7 @@ def _manifest(
 
 
 def _output(name: str, array: Any, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:
-    found = {"name": name, "datatype": datatype_of(array), "shape": list(array.shape[1:])}
+    found = {"name": name, "datatype": datatype_of(array), "shape": source.shapes.get(name, ragged.row_shape(array))}
     if (tensor := candidate.tensors.get(name, name)) != name:
         found["tensor"] = tensor
     if name == "label" and candidate.labels:
@@ -208,19 +302,24 @@ def _output(name: str, array: Any, source: Source, candidate: Candidate, labels:
     return found
 
 
-def _finite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry as a number."""
-    return ~_rows_with(arrays, lambda array: ~np.isfinite(array))
-
-
 def _infinite(arrays: Arrays) -> Any:
-    """(rows,) bool: the rows with infinity; NaN is a missing value, and goes as null."""
-    return _rows_with(arrays, np.isinf)
+    """(rows,) bool: the rows with an infinity. A NaN is another thing: it may be a missing value."""
+    return ~_all_in_row(arrays, lambda numbers: ~np.isinf(numbers))
 
 
-def _rows_with(arrays: Arrays, wrong: Callable[[Any], Any]) -> Any:
-    found = [wrong(array).reshape(len(array), -1).any(axis=1) for array in arrays.values() if array.dtype.kind == "f"]
-    return np.logical_or.reduce(found) if found else np.zeros(len(next(iter(arrays.values()))), bool)
+def _finite(arrays: Arrays) -> Any:
+    """(rows,) bool: the rows without NaN or infinity, which JSON cannot carry."""
+    return _all_in_row(arrays, np.isfinite)
+
+
+def _all_in_row(arrays: Arrays, holds: Callable[[Array], Any]) -> Any:
+    """(rows,) bool: the rows of which `holds` says so of every float in them."""
+    found = [
+        np.array([row.dtype.kind != "f" or bool(holds(row).all()) for row in rows])
+        for array in arrays.values()
+        for rows in [array if ragged.is_ragged(array) else array.reshape(len(array), -1)]
+    ]
+    return np.logical_and.reduce(found)
 
 
 def _objectives(costs: dict[str, float]) -> dict[str, float]:
@@ -234,8 +333,3 @@ def _objectives(costs: dict[str, float]) -> dict[str, float]:
 def _write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
     text = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
-
-
-def _made(directory: Path) -> Path:
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory

@@ -6,7 +6,7 @@ edges lie between them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,8 +45,21 @@ class Column:
         return array if self.place is None else array[:, self.place]
 
 
-def draw_rows(inputs: list[dict[str, Any]], batch: Arrays, unknown: dict[str, Any], predict: Predict) -> Arrays:
+@dataclass(frozen=True)
+class Drawn:
+    """Rows beyond the sample; of `edges`, where the model is undecided."""
+
+    rows: Arrays
+    edges: bool = False
+
+
+def draw_rows(
+    inputs: list[dict[str, Any]], batch: Arrays, unknown: dict[str, Any], predict: Predict
+) -> Iterator[Drawn]:
     """Rows like those of `batch` (rows, *shape), as many as `predict` answers in some seconds.
+
+    The sample's own values mixed anew, then mixed with others, then those on edges: a model that refuses some values
+    is asked what it takes.
 
     `unknown` has for some columns a value that the model was not trained on. Inputs of several dimensions without
     features are taken from the sample as they are.
@@ -54,12 +67,13 @@ def draw_rows(inputs: list[dict[str, Any]], batch: Arrays, unknown: dict[str, An
     random = np.random.default_rng(SEED)
     columns = _columns(inputs, batch, unknown)
     if not columns:
-        return {}
+        return
     rows = _affordable(batch, predict)
+    own = {column: column.get(batch) for column in columns}
+    yield Drawn(_mix(columns, batch, own, random, rows // 2))
     pools = {column: _pool(column, batch, random) for column in columns}
-    edges = _edges(columns, batch, predict, pools, random, rows)
-    mixed = _mix(columns, batch, pools, random, rows)
-    return {name: np.concatenate([mixed[name], edges[name]]) if name in edges else mixed[name] for name in mixed}
+    yield Drawn(_mix(columns, batch, pools, random, rows))
+    yield Drawn(_edges(columns, batch, predict, pools, random, rows), edges=True)
 
 
 def _columns(inputs: list[dict[str, Any]], batch: Arrays, unknown: dict[str, Any]) -> list[Column]:

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.payload.datatypes import Array, Arrays
 
 MOST_CATEGORIES = 200
@@ -24,8 +25,9 @@ def add_ranges(inputs: list[dict[str, Any]], batch: Arrays) -> None:
 
 
 def _range(array: Array, datatype: str) -> dict[str, Any]:
+    array = ragged.elements(array)
     if datatype == "BYTES":
-        values = sorted(set(array.ravel().tolist()))
+        values = sorted(set(array.tolist()))
         return {"categories": values} if len(values) <= MOST_CATEGORIES else {}
     if datatype == "BOOL":
         return {}

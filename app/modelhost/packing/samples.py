@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.payload.csv_rows import split_lines
 from modelhost.payload.datatypes import Array, Arrays
@@ -33,11 +34,12 @@ class Sample:
     named: bool = True
     cells: Mapping[str, list[str]] = field(default_factory=dict)  # of a .csv, as they were written
     notes: tuple[str, ...] = ()
+    whole: bool = False  # the arrays are what one call takes, without rows: only of an .npz
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
-        return len(next(iter(self.columns.values())))
+        return 1 if self.whole else len(next(iter(self.columns.values())))
 
     def without(self, names: Iterable[str]) -> "Sample":
         """The sample less the columns `names`; raises PackError where one is not there."""
@@ -208,10 +210,25 @@ KINDS: dict[type, str] = {bool: "booleans", int: "integers", float: "numbers", s
 
 
 def _nested(name: str, values: list[Any]) -> Array:
+    """Lists of one size as an array (rows, *shape); of several sizes as an array of arrays (see ragged.py)."""
     try:
-        array = np.array(values)
+        return _of_one_kind(name, np.array(values))
+    except ValueError:
+        rows = [_row(name, value) for value in values]
+    if len({row.ndim for row in rows}) > 1 or len({row.dtype.kind == "O" for row in rows}) > 1:
+        raise PackError(f"the sample's column {name} holds lists of values and lists of lists: use one of them")
+    dtype = np.result_type(*rows)
+    return ragged.of_rows([row.astype(dtype) for row in rows])
+
+
+def _row(name: str, value: list[Any]) -> Array:
+    try:
+        return _of_one_kind(name, np.array(value))
     except ValueError as error:
-        raise PackError(f"the sample's column {name} holds lists of several lengths: {error}") from error
+        raise PackError(f"the sample's column {name} holds a row whose lists differ in length: {error}") from error
+
+
+def _of_one_kind(name: str, array: Array) -> Array:
     if array.dtype.kind not in "biufU":
         raise PackError(f"the sample's column {name} holds lists of other than numbers, booleans or text")
     return array.astype(object) if array.dtype.kind == "U" else array
@@ -221,7 +238,5 @@ def _read_arrays(path: Path) -> Sample:
     loaded = np.load(path, allow_pickle=False)
     columns = {"x": loaded} if path.suffix == ".npy" else dict(loaded)
     lengths = {len(array) if array.ndim else -1 for array in columns.values()}
-    if len(lengths) != 1 or lengths == {-1}:
-        raise PackError(f"{path} must hold arrays with as many rows each, rows first")
     text = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in columns.items()}
-    return Sample(text, named=path.suffix == ".npz")
+    return Sample(text, named=path.suffix == ".npz", whole=len(lengths) > 1 or -1 in lengths)

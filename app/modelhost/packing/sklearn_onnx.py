@@ -125,7 +125,7 @@ def _whole_numbers() -> Iterator[None]:
 
 
 def _options(model: Any, wanted: Sequence[str]) -> dict[str, Any] | None:
-    if "probabilities" in wanted:
+    if "label" in wanted and "probabilities" in wanted:
         return {"zipmap": False}
     if list(wanted) == ["label", "scores"]:
         return {"zipmap": False, "raw_scores": True}

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
+from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 DATATYPES = {dtype: name for name, dtype in DTYPES.items()}
@@ -61,8 +63,16 @@ class Source:
     table: str = ""
     unknown: dict[str, Any] = field(default_factory=dict)
     probed: bool = False  # whether rows beyond the sample are drawn to compare other forms with the model
+    rows: str = ""  # of model.yaml
+    shapes: dict[str, list[int]] = field(default_factory=dict)  # of an output's row, where it is not the array's own
 
 
 def datatype_of(array: Array) -> str:
-    """The datatype of an array in the protocol's words; text of any kind is BYTES."""
-    return "BYTES" if array.dtype.kind in "UO" else DATATYPES[np.dtype(array.dtype)]
+    """The datatype of an array in the protocol's words; text of any kind is BYTES. Raises PackError."""
+    if ragged.is_ragged(array):
+        return datatype_of(array[0])
+    if array.dtype.kind in "UO":
+        return "BYTES"
+    if array.dtype not in DATATYPES:
+        raise PackError(f"values of the type {array.dtype} cannot be sent: give numbers, booleans or text instead")
+    return DATATYPES[np.dtype(array.dtype)]

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.packing import ragged
 from modelhost.payload.datatypes import Array, Arrays
 
 MOST_VALUES = 50
@@ -27,14 +28,16 @@ def describe(rows: int, inputs: list[dict[str, Any]], batch: Arrays, outputs: Ar
 
 def distribution(array: Array) -> dict[str, Any]:
     """Of all elements: count, and either moments and deciles, or how often each value is there."""
+    array = ragged.elements(array)
     if array.dtype.kind in "ifu" and array.size:
         numbers = array.astype(np.float64).ravel()
-        return {
-            "count": numbers.size,
-            "mean": float(numbers.mean()),
-            "std": float(numbers.std()),
-            "deciles": [float(value) for value in np.quantile(numbers, np.linspace(0, 1, 11))],
-        }
+        with np.errstate(over="ignore", invalid="ignore"):  # of 1e300, or infinite: null in JSON
+            return {
+                "count": numbers.size,
+                "mean": float(numbers.mean()),
+                "std": float(numbers.std()),
+                "deciles": [float(value) for value in np.quantile(numbers, np.linspace(0, 1, 11))],
+            }
     values, counts = np.unique(array.astype(str), return_counts=True)
     most = np.argsort(-counts, kind="stable")[:MOST_VALUES]
     return {"count": int(array.size), "values": {str(values[i]): int(counts[i]) for i in most}}

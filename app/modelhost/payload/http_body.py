@@ -1,5 +1,6 @@
 """Bodies on the wire: a request's, decompressed and bounded; an answer's, as JSON. Speaks WSGI only."""
 
+import re
 import zlib
 from typing import Any, NamedTuple
 
@@ -15,6 +16,9 @@ Environ = dict[str, Any]  # of WSGI
 JSON = "application/json"
 # zlib's window bits, by Content-Encoding (RFC 9110, 8.4.1). "deflate" is zlib's format there.
 WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+
+# All up to the next NaN that is outside of any string, or to the end: each byte is looked at once.
+UP_TO_NAN = re.compile(rb'((?:[^"N]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?|N(?!aN))*+)(NaN|\Z)', re.DOTALL)
 
 WORTH_COMPRESSING = 1024  # bytes: what is shorter fits into one packet anyway
 
@@ -36,17 +40,21 @@ def json_answer(answer: Any) -> Answer:
 def parse_json(body: bytes | memoryview) -> Any:
     """`body` parsed, whatever its Content-Type says; raises ClientError where it is empty or not JSON.
 
-    curl's default type is a form's and some clients send none, so the type tells nothing.
+    curl's default type is a form's and some clients send none, so the type tells nothing. NaN, which
+    JSON does not have, is read as null: Python's json writes it, and so does MLflow's own client.
     """
     if not body:
         raise ClientError("The body is empty: send JSON, as in `example`.", expected="JSON")
     try:
-        return orjson.loads(body)
+        try:
+            return orjson.loads(body)
+        except orjson.JSONDecodeError as error:
+            if error.doc[error.pos : error.pos + 3] != "NaN":
+                raise
+            return orjson.loads(UP_TO_NAN.sub(_null_for_nan, bytes(body)))
     except orjson.JSONDecodeError as error:
         where = f"{error.msg}, at line {error.lineno} column {error.colno}"
-        # What Python's json writes for a missing value, and JSON does not have.
-        instead = "write null instead of NaN" if error.doc[error.pos : error.pos + 3] == "NaN" else "send JSON"
-        message = f"The body is not JSON ({where}): {instead}, as in `example`."
+        message = f"The body is not JSON ({where}): send JSON, as in `example`."
         received = bytes(body[:80]).decode(errors="replace")
         raise ClientError(message, received=received, expected="JSON") from None
 
@@ -84,6 +92,10 @@ def compress(body: bytes, environ: Environ) -> tuple[bytes, str]:
         return body, "identity"
     packer = zlib.compressobj(level=1, wbits=WINDOWS[encoding])
     return packer.compress(body) + packer.flush(), encoding
+
+
+def _null_for_nan(found: re.Match[bytes]) -> bytes:
+    return found[1] + b"null" if found[2] else found[1]
 
 
 def _decompress(body: bytes, encoding: str, limit: int) -> bytes:

@@ -45,9 +45,11 @@ class InputReader:
         self.objects = self.nullable and self.dtype.kind != "f"  # None where a value is missing, not NaN
         self._booleans = [place for place, feature in enumerate(schema.features) if feature.boolean]
         self.types = JSON_TYPES[schema.datatype] | ({bool} if self._booleans else set())
+        self._types_or_null = self.types | ({type(None)} if self.nullable else set())
         self.quick_types = JSON_TYPES[schema.datatype] if self.dtype.kind == "f" else frozenset({int})
         few = not self.varies and math.prod(schema.shape) <= FEW and len(schema.shape) < 2 and not self.objects
         self._few = self._each_bounds() if few else None
+        self._few_nullable = [field.nullable for field in fields] * (1 if schema.features else FEW)
         self._is_text = schema.datatype == "BYTES" and not schema.shape
 
     def to_array(self, rows: list[Any], by_feature: bool = False) -> Array:
@@ -136,12 +138,11 @@ class InputReader:
 
     def _read_few_mixed(self, elements: list[Any]) -> Array | None:
         """As `_read_few`, where null or a boolean is among the elements."""
-        if not self.types.issuperset(set(map(type, elements)) - {type(None)}):
+        if not self._types_or_null.issuperset(map(type, elements)):
             return None
-        nullable = np.broadcast_to(self._nullable, (len(elements),)).tolist() if None in elements else ()
         for place, (element, (low, high)) in enumerate(zip(elements, self._few or (), strict=True)):
             if element is None:
-                if not nullable[place]:
+                if not self._few_nullable[place]:
                     return None
             elif not low <= element <= high or (type(element) is bool and place not in self._booleans):
                 return None
@@ -185,7 +186,7 @@ class InputReader:
         In an array of floats, null becomes NaN where anything is nullable; `_within` says where.
         """
         types = set(map(type, elements))
-        if not types <= self.types and not (self.nullable and types <= self.types | {type(None)}):
+        if not types <= self._types_or_null:
             return None
         kind = self.dtype.kind
         if kind == "b" and types != {bool} and not all(element in (0, 1) for element in elements):

@@ -1,5 +1,6 @@
 """How errors and pages word values: what belongs in a field, and what was received instead."""
 
+import json
 import math
 from typing import Any
 
@@ -30,9 +31,11 @@ def expected(schema: Input, index: tuple[int, ...] = ()) -> str:
     """What belongs in the element at `index` of a row, such as "an integer from 0 to 4 or null"."""
     field: Input | Feature = schema.features[index[0]] if schema.features else schema
     text = _element(schema, field)
-    if field.nullable:
-        text += ", or null" if "," in text else " or null"
-    return text
+    if not field.nullable:
+        return text
+    if text == NOUNS["b"]:
+        return "true, false or null"
+    return text + (", or null" if "," in text else " or null")
 
 
 def expected_row(schema: Input) -> str:
@@ -88,13 +91,21 @@ def shorten(example: Any) -> tuple[Any, bool]:
     What is longer than EXAMPLE_BYTES has its lists, texts and objects cut to a few items and "...", so
     that it still looks as what belongs there.
     """
-    if len(orjson.dumps(example)) <= EXAMPLE_BYTES:
+    if len(as_json(example)) <= EXAMPLE_BYTES:
         return example, False
     for most in (32, 8, 3, 1):
         short = _cut(example, most)
-        if len(orjson.dumps(short)) <= EXAMPLE_BYTES:
+        if len(as_json(short)) <= EXAMPLE_BYTES:
             return short, True
     return brief(example), True
+
+
+def as_json(value: Any) -> bytes:
+    """`value` as JSON, also where a bundle's own file has integers or text that orjson does not write."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()
 
 
 def _cut(value: Any, most: int) -> Any:
@@ -114,7 +125,7 @@ def told(received: Any) -> str:
         return f"a list of {len(received)}" if received else "an empty list"
     if isinstance(received, dict):
         return "an object"
-    return str(received) if isinstance(received, float) else orjson.dumps(brief(received)).decode()
+    return str(received) if isinstance(received, float) else as_json(brief(received)).decode()
 
 
 def listed(names: list[str]) -> str:

@@ -74,7 +74,7 @@ def test_cells_are_typed_by_the_schema(bundles: Bundles) -> None:
         ("index\n1\n9\n", "index", "index in row 1 must be an integer from 0 to 4, not 9."),
         ("index\nx\n", "index", 'not "x".'),
         ("index\n1_0\n", "index", 'not "1_0".'),
-        ("index\nnan\n", "index", "not nan."),
+        ("index\nnan\n", "index", "not nan: this model takes no missing value here."),
         ("index\n" + "9" * 400 + "\n", "index", "an integer from 0 to 4"),
         ("index\n" + "9" * 5000 + "\n", "index", "an integer from 0 to 4"),
         ("index\n1,2\n", None, "Row 0 must have 1 values, as the header line has."),

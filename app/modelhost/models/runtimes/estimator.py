@@ -119,9 +119,10 @@ def _part(name: str, made: Any) -> Any:
 
 def _labels_the_most_probable(estimator: Any) -> bool:
     """Whether `predict` is scikit-learn's for forests of one output; told by its name: an import costs memory."""
-    predict = type(estimator).predict
-    one = getattr(estimator, "n_outputs_", 0) == 1
-    return one and predict.__qualname__ == "ForestClassifier.predict" and predict.__module__.startswith("sklearn.")
+    predict = getattr(type(estimator), "predict", None)
+    if predict is None or getattr(estimator, "n_outputs_", 0) != 1:
+        return False
+    return bool(predict.__qualname__ == "ForestClassifier.predict" and predict.__module__.startswith("sklearn."))
 
 
 def _series(pandas: Any, array: Array, column: Column | None) -> Any:

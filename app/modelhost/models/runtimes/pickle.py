@@ -1,6 +1,7 @@
 """Pickles (joblib's too): only where model.yaml says allow_pickle, and only the bytes it pins.
 
-A pickle runs whatever its maker put in. `bundle/validation.py` refuses one without allow_pickle.
+A pickle runs whatever its maker put in. `bundle/validation.py` refuses one without allow_pickle. Its
+classes may be in modules of the bundle (see modules.py).
 """
 
 import hashlib
@@ -10,6 +11,7 @@ import joblib
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes.estimator import EstimatorRuntime
+from modelhost.models.runtimes.modules import BundleModules
 
 
 class PickleRuntime(EstimatorRuntime):
@@ -21,8 +23,10 @@ class PickleRuntime(EstimatorRuntime):
         source = (bundle.directory / entry).read_bytes()
         if not bundle.manifest.allow_pickle or hashlib.sha256(source).hexdigest() != bundle.manifest.files[entry]:
             raise bundle.refuse("allow_pickle", f"does not hold for {entry}: it is not the file of that digest")
+        self._modules = BundleModules(bundle.directory, f"{bundle.name}_{bundle.version}")
         try:
-            estimator = joblib.load(io.BytesIO(source))
+            with self._modules.unpickling():
+                estimator = joblib.load(io.BytesIO(source))
         except Exception as error:
             problem = f"{entry} cannot be unpickled: {type(error).__name__}: {error}"
             raise bundle.refuse("entry", problem) from error

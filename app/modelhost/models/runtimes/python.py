@@ -7,44 +7,80 @@ The bundle's entry file defines `class Model` with these verbs:
     def stream(self, inputs: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]   (may be left out)
 
 `load` reads what it needs from the bundle's directory, once in each worker. `predict` gets each
-input with the rows as first dimension, checked against the schema, and returns the outputs alike;
-several threads may call it at once. `stream` gets the same and yields outputs alike, each as soon
-as it has it: each is an event to the client.
+input with the rows as first dimension, checked against the schema, and returns the outputs alike
+(returned.py tells what else than arrays it may return); several threads may call it at once.
+`stream` gets the same and yields outputs alike, each as soon as it has it: each is an event to the
+client. Modules in the bundle's directory can be imported (see modules.py). With `rows = "one"` as an
+attribute of the class, each call has one row, whose outputs may be of any size.
 """
 
-import traceback
-from collections.abc import Callable, Iterator
-from types import ModuleType
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes.modules import BundleModules, reason_of
+from modelhost.models.runtimes.returned import as_arrays
 from modelhost.payload.datatypes import Arrays
 
 Stream = Callable[[Arrays], Iterator[Arrays]]
+
+
+class LoadError(Exception):
+    """A class that cannot be loaded; its text says why, and where in its files."""
 
 
 class PythonRuntime:
     """An instance of the class Model in the bundle's entry file."""
 
     def __init__(self, bundle: Bundle) -> None:
-        path = bundle.directory / bundle.manifest.entry
-        module = ModuleType(f"modelhost_bundle_{bundle.name}_{bundle.version}")
-        module.__file__ = str(path)
         try:
-            # Compiled here rather than imported: no __pycache__ in a bundle that must not change.
-            exec(compile(path.read_text(encoding="utf-8"), path, "exec"), module.__dict__)
-            if not hasattr(module, "Model"):
-                raise bundle.refuse("entry", f"{path.name} defines no class Model: write one")
-            self._model: Any = module.Model()
-            if hasattr(self._model, "load"):
-                self._model.load(bundle.directory)
-            self.stream: Stream | None = getattr(self._model, "stream", None)
-        except (Exception, SystemExit) as error:
-            line = traceback.extract_tb(error.__traceback__)[-1].lineno
-            problem = f"{path.name} cannot be loaded: {type(error).__name__}: {error} (line {line})"
-            raise bundle.refuse("entry", problem) from error
+            self._modules, self._model = load_class(
+                bundle.directory, bundle.manifest.entry, f"{bundle.name}_{bundle.version}"
+            )
+        except LoadError as error:
+            raise bundle.refuse("entry", str(error)) from error
+        self._datatypes = {
+            output.tensor or output.name: "INT64" if output.labels else output.datatype
+            for output in bundle.manifest.outputs
+        }
+        if hasattr(self._model, "stream"):
+            self.stream: Stream = partial(_chunks, self._model, self._datatypes)
 
     def predict(self, inputs: Arrays) -> Arrays:
-        """See Runtime."""
-        outputs: Arrays = self._model.predict(inputs)
-        return outputs
+        """See Runtime; raises ModelError for what cannot be an output."""
+        return as_arrays(self._model.predict(inputs), self._datatypes)
+
+
+def _chunks(model: Any, datatypes: Mapping[str, str], inputs: Arrays) -> Iterator[Arrays]:
+    chunks = iter(model.stream(inputs))
+    try:
+        for chunk in chunks:
+            yield as_arrays(chunk, datatypes)
+    finally:
+        if hasattr(chunks, "close"):
+            chunks.close()
+
+
+def load_class(directory: Path, entry: str, label: str) -> tuple[BundleModules, Any]:
+    """The modules of a bundle's directory, and an instance of the class Model in its file `entry`, loaded.
+
+    The modules stay importable as long as the first is kept. Raises LoadError.
+    """
+    modules = BundleModules(directory, label)
+    try:
+        module = modules.run(entry)
+        if not hasattr(module, "Model"):
+            raise LoadError(f"{entry} defines no class Model: write one")
+        model = module.Model()
+        if hasattr(model, "load"):
+            model.load(directory)
+    except LoadError:
+        modules.forget()
+        raise
+    except (Exception, SystemExit) as error:
+        modules.forget()
+        place = modules.place_of(error)
+        raise LoadError(f"{entry} cannot be loaded: {reason_of(error)}{place}") from error
+    return modules, model

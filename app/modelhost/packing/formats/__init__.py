@@ -4,7 +4,10 @@ import importlib
 from pathlib import Path
 from types import ModuleType
 
+from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
+from modelhost.packing.formats import foreign
+from modelhost.packing.formats.folders import refusal
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 
@@ -16,20 +19,40 @@ FORMATS = {
     ".json": "xgboost", ".ubj": "xgboost",
     ".cbm": "catboost",
     ".py": "python",
+    ".pt2": "torch", ".pt": "torch",
 }  # fmt: skip
+TENSORS = {"onnx", "torch"}  # whose models may take rows of several sizes, or none
 # Each with an extra of its own, called as its package is; and how people write it.
 BOOSTED = {"catboost": "CatBoost", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
-    """The model in `path` with the sample as it takes it; raises PackError."""
+    """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError."""
+    if path.is_dir() and (path / "MLmodel").is_file():
+        opened: Source = load_format("mlflow").inspect(path, sample, allow_pickle)
+        return opened
+    error = foreign.instead(path)
+    if path.is_dir():
+        raise refusal(path, error)
+    if error is not None:
+        raise error
     if not path.is_file():
         raise PackError(f"{path} is not a file: name the model's file")
     if path.suffix not in FORMATS:
         raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(FORMATS)}")
+    if FORMATS[path.suffix] not in TENSORS:
+        _check_rows(sample)
     module = load_format(FORMATS[path.suffix])
     source: Source = module.inspect(path, sample, allow_pickle)
     return source
+
+
+def _check_rows(sample: Sample) -> None:
+    """Raise PackError where a sample is none of rows of one size, which other formats than tensors' take."""
+    if sample.whole:
+        raise PackError("the sample must hold arrays with as many rows each, rows first")
+    if varying := next((name for name, array in sample.columns.items() if ragged.is_ragged(array)), None):
+        raise PackError(f"the sample's column {varying} holds lists of several lengths: this model takes one length")
 
 
 def load_format(name: str) -> ModuleType:

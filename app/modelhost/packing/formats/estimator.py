@@ -38,6 +38,11 @@ UNNAMED = "X does not have valid feature names"  # scikit-learn's warning about 
 def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     """The estimator in `path`, whatever its library."""
     loaded, notes = _load(path)
+    return inspect_loaded(loaded, path, sample, allow_pickle, notes)
+
+
+def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, notes: list[str]) -> Source:
+    """As `inspect`, of an estimator that was read from `path` already."""
     package = type(loaded).__module__.partition(".")[0]
     if package in BOOSTED and not hasattr(loaded, "get_params"):
         source: Source = load_format(package).inspect_booster(loaded, sample)
@@ -45,11 +50,8 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     estimator = single_thread.of(getattr(loaded, "best_estimator_", loaded))
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
-    notes = (
-        []
-        if estimator is loaded
-        else [f"the best estimator of a {type(loaded).__name__}, which is what it predicts by"]
-    )
+    if estimator is not loaded:
+        notes.append(f"the best estimator of a {type(loaded).__name__}, which is what it predicts by")
     return _inspect(estimator, sample, allow_pickle, path, notes)
 
 
@@ -73,7 +75,7 @@ def _load(path: Path) -> tuple[Any, list[str]]:
 def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, notes: list[str]) -> Source:
     names, count = _names(estimator), _count(estimator)
     chosen = choose(sample, names, count, notes)
-    fitted = fitted_columns(estimator, list(chosen.columns))
+    fitted = fitted_columns(estimator, chosen)
     wanted: list[str] = []
 
     def asked(table: Any) -> Arrays:
@@ -133,12 +135,14 @@ def _outputs(estimator: Any, table: Any) -> list[str]:
     """What the estimator offers for new rows: each output is asked for once, and left out if it raises."""
     if not hasattr(estimator, "predict"):
         return ["transformed"]
-    if is_classifier(estimator) or len(_attribute(estimator, "classes_", ())):
-        first, others = "label", (["probabilities"] if hasattr(estimator, "predict_proba") else ["scores"])
+    classifies = is_classifier(estimator) or len(_attribute(estimator, "classes_", ())) > 0
+    found = ["label" if classifies else "prediction"]
+    if hasattr(estimator, "predict_proba"):
+        others = ["probabilities"]
+    elif classifies or is_outlier_detector(estimator):
+        others = ["scores"]
     else:
-        first = "prediction"
-        others = ["scores"] if is_outlier_detector(estimator) else ["distances"] if is_clusterer(estimator) else []
-    found = [first]
+        others = ["distances"] if is_clusterer(estimator) else []
     for name in others:
         several = _several(estimator, table) if name == "probabilities" else 0
         for part in [f"{name}_{place}" for place in range(several)] or [name]:

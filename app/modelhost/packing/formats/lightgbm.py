@@ -13,6 +13,7 @@ from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
+from modelhost.packing.trial import refuse_what_crashes
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
@@ -20,9 +21,12 @@ OPSET = 15  # the newest that onnxmltools writes for both libraries
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     """The booster in a model file."""
+    with path.open("rb") as file:
+        if file.read(4) == b"tree":  # else LightGBM itself refuses it
+            refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
     try:
         booster = lightgbm.Booster(model_file=path)
-    except lightgbm.basic.LightGBMError as error:
+    except (lightgbm.basic.LightGBMError, ValueError) as error:  # ValueError: the JSON at its end is cut
         raise PackError(f"{path} is no LightGBM model: {error}") from error
     return _inspect(booster, sample, ())
 

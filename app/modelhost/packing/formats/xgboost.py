@@ -20,6 +20,8 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     """The booster in a model file."""
     try:
         booster = xgboost.Booster(model_file=path)
+    except UnicodeDecodeError as error:  # of XGBoost's own message, which quotes the file
+        raise PackError(f"{path} is no XGBoost model: it is neither JSON nor UBJSON") from error
     except xgboost.core.XGBoostError as error:
         raise PackError(f"{path} is no XGBoost model: {str(error).strip().splitlines()[0]}") from error
     return _inspect(booster, sample, ())
