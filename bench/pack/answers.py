@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, plain
+from .case import BATCH, Case, plain
 
 TOLERANCE = 1e-4
 # Which of the user's calls an output stands for. Any other name must answer like one of the calls.
@@ -29,7 +29,11 @@ class Expected:
 
 
 def ask_user(case: Case) -> Expected:
-    """The answers to the fresh rows; those for which the model raises are found by halving."""
+    """The answers to the fresh rows; those for which the model raises are found by halving.
+
+    The rows are asked in the batches in which the server gets them: some models' answers depend on the rows sent
+    together, such as MiniBatchNMF's, which stops when all of them have converged.
+    """
     raises = np.zeros(len(case.rows), bool)
     kept: dict[str, list[Any]] = {}
 
@@ -48,7 +52,8 @@ def ask_user(case: Case) -> Expected:
         for name, answer in answers.items():
             kept.setdefault(name, []).append(answer)
 
-    ask(0, len(case.rows))
+    for first in range(0, len(case.rows), BATCH):
+        ask(first, min(first + BATCH, len(case.rows)))
     if raises.mean() > 0.5:
         for call in case.calls.values():
             call(case.takes(case.rows))  # one of them says why
