@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy plan rollback status history logs
-.PHONY: test test-app test-roles test-pack test-bench lint docs lock models chaos bench bench-deploy
+.PHONY: test test-app test-roles test-pack test-bench lint docs lock models chaos bench bench-deploy bench-pack
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -69,6 +69,10 @@ PEERS := $(patsubst bench/peers/%/requirements.lock,%,$(wildcard bench/peers/*/r
 bench: .venv $(patsubst %,.cache/bench/%/complete,tools modelhost $(PEERS)) ## serve the same models with the peers and with ours, and write docs/benchmarks.md
 	@$(BIN)/python bench/programs.py
 	@$(BIN)/python bench/run.py $(ARGS)
+
+# Hours on one core; each result is kept in .cache/bench-pack until the code changes. ARGS="--set pipelines --limit 40".
+bench-pack: .cache/libraries ## train, pack, serve and ask models of every kind, and write the figures into docs/pack.md
+	@PYTHONPATH=app:bench .cache/libraries/bin/python -m pack.run $(ARGS)
 
 chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
 	@$(BIN)/python tests/chaos $(ARGS)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .case import Case, plain
+from .case import BATCH, Case, plain
 
 TOLERANCE = 1e-4
 # Which of the user's calls an output stands for. Any other name must answer like one of the calls.
@@ -29,7 +29,11 @@ class Expected:
 
 
 def ask_user(case: Case) -> Expected:
-    """The answers to the fresh rows; those for which the model raises are found by halving."""
+    """The answers to the fresh rows; those for which the model raises are found by halving.
+
+    The rows are asked in the batches in which the server gets them: some models' answers depend on the rows sent
+    together, such as MiniBatchNMF's, which stops when all of them have converged.
+    """
     raises = np.zeros(len(case.rows), bool)
     kept: dict[str, list[Any]] = {}
 
@@ -48,7 +52,8 @@ def ask_user(case: Case) -> Expected:
         for name, answer in answers.items():
             kept.setdefault(name, []).append(answer)
 
-    ask(0, len(case.rows))
+    for first in range(0, len(case.rows), BATCH):
+        ask(first, min(first + BATCH, len(case.rows)))
     if raises.mean() > 0.5:
         for call in case.calls.values():
             call(case.takes(case.rows))  # one of them says why
@@ -75,6 +80,7 @@ class Verdict:
     wrong: int = 0
     refused: int = 0  # 4xx for a row that the model takes
     failed: int = 0  # 5xx
+    lacks: list[str] = field(default_factory=list)  # calls of the user that no output answers
     examples: list[dict[str, Any]] = field(default_factory=list)
     said: str = ""
 
@@ -119,8 +125,7 @@ def judge(post: Post, rows: list[dict[str, Any]], expected: Expected, batch: int
         if kind == "wrong" and expected.raises[place]:
             _tell(verdict, row=rows[place], got=predictions[place], expected="the model raises")
         elif kind == "wrong":
-            got = {name: value for name, value in (predictions[place] or {}).items()}
-            _tell(verdict, row=rows[place], got=got, expected=_shown(expected, place))
+            _tell(verdict, row=rows[place], got=predictions[place], expected=_shown(expected, place))
     return verdict
 
 
@@ -140,10 +145,7 @@ def _equal_rows(predictions: list[dict[str, Any] | None], expected: Expected, ve
         match, same = _best(name, values, candidates, covered)
         covered.add(match)
         equal &= same
-    for name in expected.needed:
-        if not _is_covered(name, candidates, covered):
-            verdict.said = verdict.said or f"no output answers as {name} does"
-            equal[:] = False
+    verdict.lacks = [name for name in expected.needed if not _is_covered(name, candidates, covered)]
     found = np.array(["wrong"] * len(predictions), dtype=object)
     found[places[equal]] = "equal"
     return found.tolist()

@@ -36,7 +36,8 @@ XGBOOST = {
     "reg:pseudohubererror": "number", "reg:absoluteerror": "number", "reg:quantileerror": "number",
     "reg:gamma": "positive", "reg:tweedie": "positive", "count:poisson": "count", "survival:cox": "positive",
     "survival:aft": "bounds", "binary:logistic": "two", "binary:logitraw": "two", "binary:hinge": "two",
-    "multi:softmax": "three", "multi:softprob": "three", "rank:pairwise": "grade", "rank:ndcg": "grade", "rank:map": "two",
+    "multi:softmax": "three", "multi:softprob": "three", "rank:pairwise": "grade", "rank:ndcg": "grade",
+    "rank:map": "two",
 }  # fmt: skip
 XGBOOST_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "dart": ("two", {"booster": "dart"}),
@@ -58,8 +59,8 @@ XGBOOST_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
 LIGHTGBM = {
     "regression": "number", "regression_l1": "number", "huber": "number", "fair": "number", "poisson": "count",
     "quantile": "number", "mape": "positive", "gamma": "positive", "tweedie": "positive", "binary": "two texts",
-    "multiclass": "three texts", "multiclassova": "three texts", "cross_entropy": "share", "cross_entropy_lambda": "share",
-    "lambdarank": "grade", "rank_xendcg": "grade",
+    "multiclass": "three texts", "multiclassova": "three texts", "cross_entropy": "share",
+    "cross_entropy_lambda": "share", "lambdarank": "grade", "rank_xendcg": "grade",
 }  # fmt: skip
 LIGHTGBM_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "dart": ("two texts", {"boosting_type": "dart"}),
@@ -93,9 +94,9 @@ CATBOOST_WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "probability-border": ("two texts", {"border": True}),
     "text": ("two texts", {"text": True}),
 }
-RANKING = {"rank:pairwise", "rank:ndcg", "rank:map", "lambdarank", "rank_xendcg", "YetiRank", "YetiRankPairwise", "PairLogit",
-           "PairLogitPairwise", "StochasticFilter", "StochasticRank:metric=DCG", "QueryRMSE", "QuerySoftMax",
-           "QueryCrossEntropy", "GroupQuantile:alpha=0.7", "LambdaMart"}  # fmt: skip
+RANKING = {"rank:pairwise", "rank:ndcg", "rank:map", "lambdarank", "rank_xendcg", "YetiRank", "YetiRankPairwise",
+           "PairLogit", "PairLogitPairwise", "StochasticFilter", "StochasticRank:metric=DCG", "QueryRMSE",
+           "QuerySoftMax", "QueryCrossEntropy", "GroupQuantile:alpha=0.7", "LambdaMart"}  # fmt: skip
 LIBRARIES = {
     "xgboost": (XGBOOST, XGBOOST_WAYS),
     "lightgbm": (LIGHTGBM, LIGHTGBM_WAYS),

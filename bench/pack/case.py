@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 SAMPLE, FRESH = 300, 2000
+BATCH = 250  # rows in a request, and in a call of the user's
 # The calls that a user makes; the first two of those that a model has must be among a bundle's outputs.
 METHODS = ("predict", "predict_proba", "transform", "decision_function", "score_samples")
 

@@ -34,7 +34,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "DictionaryLearning": lambda: {"n_components": 3, "max_iter": 5},
     "ElasticNetCV": lambda: {"cv": 2},
     "FeatureAgglomeration": lambda: {"n_clusters": 2},
-    "FeatureUnion": lambda: {"transformer_list": [("a", preprocessing.StandardScaler()), ("b", preprocessing.MinMaxScaler())]},
+    "FeatureUnion": lambda: {"transformer_list": [(name, CLASSES[name]()) for name in ("MaxAbsScaler", "Binarizer")]},
     "FixedThresholdClassifier": lambda: {"estimator": LOGISTIC(), "threshold": 0.3},
     "FunctionTransformer": lambda: {"func": np.log1p},
     "GaussianRandomProjection": lambda: {"n_components": 3},
@@ -67,7 +67,7 @@ ARGUMENTS: dict[str, Callable[[], dict[str, Any]]] = {
     "RadiusNeighborsClassifier": lambda: {"radius": 5.0, "outlier_label": 0},
     "RadiusNeighborsRegressor": lambda: {"radius": 30.0},
     "RadiusNeighborsTransformer": lambda: {"radius": 3.0},
-    "RandomizedSearchCV": lambda: {"estimator": LOGISTIC(), "param_distributions": {"C": [0.1, 1.0]}, "n_iter": 2, "cv": 2},
+    "RandomizedSearchCV": lambda: {"estimator": LOGISTIC(), "param_distributions": {"C": [0.1, 1.0]}, "n_iter": 2},
     "RandomTreesEmbedding": lambda: {"n_estimators": 5, "max_depth": 3},
     "RegressorChain": lambda: {"estimator": linear_model.Ridge()},
     "RFE": lambda: {"estimator": LOGISTIC(), "n_features_to_select": 2},
@@ -158,7 +158,8 @@ def _behind(rng: Any, kind: str, model: Any) -> Case:
     table = Table(
         (
             Column("size", "rounded", missing=0.1), Column("count", "integers"), Column("city", "cities", dtype="str"),
-            Column("plan type", "plans", missing=0.1, dtype="object"), Column("has car", "flag"), Column("comment", "text"),
+            Column("plan type", "plans", missing=0.1, dtype="object"), Column("has car", "flag"),
+            Column("comment", "text"),
         ),
         (1.0, -1.0, 0.7, 0.2, 0.5, 0.2),
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import catboost
@@ -22,7 +23,7 @@ from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
 from .case import FRESH, SAMPLE, Case
-from .tables import Column, Table, draw_table
+from .tables import WORDS, Column, Table, draw_table
 
 DEFAULT = 200
 ATTEMPTS = 20
@@ -127,12 +128,11 @@ def _direct(rng: Any, target: str) -> Case:
     library = str(rng.choice(["histogram", "xgboost", "lightgbm", "catboost"]))
     table = draw_table(rng, clean=True)
     dtype = "str" if library == "catboost" else "category"
-    columns = [
-        Column(c.name, c.kind, c.scale, 0.0 if c.kind == "flag" or (library == "catboost" and not c.is_number) else c.missing,
-               dtype if c in table.of("words") else c.dtype)
-        for c in table.columns
-    ]  # fmt: skip
-    table = Table(tuple(columns), table.weights)
+    words = table.of("words")
+    whole = table.of("flag") + (words if library == "catboost" else [])  # in which the library takes no gaps
+    columns = (replace(c, missing=0.0 if c in whole else c.missing) for c in table.columns)
+    columns = tuple(replace(c, dtype=dtype) if c.kind in WORDS else c for c in columns)
+    table = Table(columns, table.weights)
     model = (REGRESSORS if target == "number" else CLASSIFIERS)[library]()
     options = {
         "histogram": {"categorical_features": "from_dtype"},
@@ -270,7 +270,8 @@ def _prepared(rng: Any, table: Table, target: str, kind: str, gaps: bool) -> Any
     """The ColumnTransformer: by names or by selectors."""
     numbers, words, flags, texts = (table.of(part) for part in ("number", "words", "flag", "text"))
     dense = 0.0 if kind in ("bayes", "histogram", "catboost") or rng.random() < 0.5 else 0.3
-    steps = make_pipeline(*_number_steps(rng, numbers, kind, gaps), "passthrough")
+    found = _number_steps(rng, numbers, kind, gaps)
+    steps = make_pipeline(*found) if found else "passthrough"
     if not texts and rng.random() < 0.3:  # by the columns' types
         return make_column_transformer(
             (steps, make_column_selector(dtype_include="number")),
@@ -295,7 +296,8 @@ def _prepared(rng: Any, table: Table, target: str, kind: str, gaps: bool) -> Any
         parts.append(("flags", _flag_steps(rng, flags), [c.name for c in flags]))
     parts += [("text", _vectorizer(rng), c.name) for c in texts]
     remainder = "drop" if rng.random() < 0.7 else preprocessing.MinMaxScaler()
-    return ColumnTransformer(parts, remainder=remainder, sparse_threshold=dense)
+    prepared = ColumnTransformer(parts, remainder=remainder, sparse_threshold=dense)
+    return prepared.set_output(transform="pandas") if dense == 0 and rng.random() < 0.2 else prepared
 
 
 def _number_steps(rng: Any, columns: list[Column], kind: str, gaps: bool) -> list[Any]:
@@ -342,7 +344,8 @@ def _encoder(rng: Any, columns: list[Column], target: str) -> Any:
         "error": lambda: OneHotEncoder(),
         "dropped": lambda: OneHotEncoder(drop=str(rng.choice(["first", "if_binary"])), handle_unknown="ignore"),
         "infrequent": lambda: OneHotEncoder(handle_unknown="infrequent_if_exist", min_frequency=0.1),
-        "ordinal": lambda: preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2),
+        "ordinal": lambda: preprocessing.OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1,
+            encoded_missing_value=-2),
         "target": lambda: OneHotEncoder(handle_unknown="ignore") if several else preprocessing.TargetEncoder(cv=3),
     }  # fmt: skip
     encoder = encoders[str(rng.choice(list(encoders)))]()
@@ -366,9 +369,11 @@ def _flag_steps(rng: Any, columns: list[Column]) -> Any:
 
 def _vectorizer(rng: Any) -> Any:
     kinds = [
-        lambda: TfidfVectorizer(max_features=40), lambda: TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True),
+        lambda: TfidfVectorizer(max_features=40),
+        lambda: TfidfVectorizer(ngram_range=(1, 2), min_df=3, sublinear_tf=True),
         lambda: TfidfVectorizer(analyzer="char_wb", ngram_range=(2, 3), max_features=60),
-        lambda: CountVectorizer(max_features=40, stop_words="english"), lambda: CountVectorizer(binary=True, lowercase=False),
+        lambda: CountVectorizer(max_features=40, stop_words="english"),
+        lambda: CountVectorizer(binary=True, lowercase=False),
         lambda: HashingVectorizer(n_features=64), lambda: TfidfVectorizer(strip_accents="unicode", max_df=0.9),
     ]  # fmt: skip
     return kinds[rng.integers(len(kinds))]()
@@ -394,12 +399,15 @@ def _halves(rng: Any, columns: list[Column]) -> list[list[Column]]:
 
 
 def _shown(model: Any) -> str:
+    if isinstance(model, catboost.CatBoost):
+        return f"{type(model).__name__}({model.get_params()})"
     return re.sub(r"\w+=None,? ?", "", " ".join(model.__repr__(N_CHAR_MAX=1500).split()))
 
 
 def _told(table: Table) -> str:
     def shown(c: Column) -> str:
         scale = f" x{c.scale:g}" if c.is_number and c.scale != 1 else ""
-        return f"{c.name!r} {c.kind}{scale}{f' {c.dtype}' if c.dtype else ''}{f' {c.missing:.0%} missing' if c.missing else ''}"
+        dtype, missing = f" {c.dtype}" if c.dtype else "", f" {c.missing:.0%} missing" if c.missing else ""
+        return f"{c.name!r} {c.kind}{scale}{dtype}{missing}"
 
     return ", ".join(map(shown, table.columns))

@@ -2,7 +2,7 @@
 
 import json
 import statistics
-from collections.abc import Callable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,13 @@ TITLES = {
     "boosters": "XGBoost, LightGBM, CatBoost: every objective and booster type",
 }
 AIMS = {"pipelines": 98, "estimators": 95, "onnx": 100, "boosters": 95}
-HEAD = ["set", "cases", "packed", "all rows equal, of the packed", "as ONNX", "a row native, as ONNX", "wrong"]
+REFUSING = {"onnx"}  # a file that no server can take may be refused, in a sentence
+HEAD = ["set", "cases", "packed", "all rows equal, of the packed", "as ONNX", "a row of these: native, ONNX",
+        "a row of the others", "wrong"]  # fmt: skip
 # What may come of a case, from good to bad.
 KINDS = {
     "equal": "answered as the model does in every row",
+    "incomplete": "packed, but no output answers as `predict` or `predict_proba` does",
     "unanswered": "packed, but rows are refused that the model takes",
     "WRONG": "packed, and answered otherwise than the model does",
     "unserved": "packed, but the server did not start or did not answer",
@@ -30,6 +33,9 @@ KINDS = {
 }
 
 
+PACKED = {"equal", "incomplete", "unanswered", "WRONG", "unserved"}
+
+
 def kind_of(result: Result) -> str:
     """One of KINDS."""
     if result["status"] != "packed":
@@ -37,6 +43,8 @@ def kind_of(result: Result) -> str:
     answers = result["answers"]
     if answers["wrong"]:
         return "WRONG"
+    if answers.get("lacks"):
+        return "incomplete"
     return "unanswered" if answers["refused"] or answers["failed"] else "equal"
 
 
@@ -73,16 +81,21 @@ def row(name: str, results: list[Result]) -> list[str]:
     """A set as a row of the table."""
     kinds = [kind_of(result) for result in results]
     counted = [result for result, kind in zip(results, kinds, strict=True) if kind not in ("apart", "untrained")]
-    packed = [result for result in counted if kind_of(result) in ("equal", "unanswered", "WRONG", "unserved")]
+    packed = [result for result in counted if kind_of(result) in PACKED]
     converted = [result for result in packed if (result.get("conversion") or {}).get("converted")]
     times = [_median(result["conversion"][key] for result in converted) for key in ("native_us", "onnx_us")]
+    others = [
+        result["costs"]["latency_p50_ms"] * 1e3 for result in packed if result not in converted and result.get("costs")
+    ]
+    good = len(packed) + (kinds.count("refused") if name in REFUSING else 0)
     return [
         TITLES[name],
         str(len(counted)),
-        f"{_percent(len(packed), len(counted))} (aim {AIMS[name]} %)",
+        f"{_percent(good, len(counted))}{' or refused in a sentence' if name in REFUSING else ''} (aim {AIMS[name]} %)",
         _percent(kinds.count("equal"), len(packed)),
-        _percent(len(converted), len(packed)),
+        "-" if name in REFUSING else _percent(len(converted), len(packed)),
         f"{times[0]:,.0f} us, {times[1]:,.0f} us" if converted else "-",
+        f"{_median(others):,.0f} us" if others else "-",
         str(kinds.count("WRONG")),
     ]
 
@@ -93,7 +106,7 @@ def terminal(found: Results, code: str, verbose: bool) -> str:
     old = sum(result["code"] != code for results in found.values() for result in results)
     if old:
         parts.append(f"{old} of these results are of other code than today's.")
-    shown = KINDS if verbose else ("WRONG", "crashed", "unserved", "untrained")
+    shown = KINDS if verbose else ("WRONG", "incomplete", "crashed", "unserved", "untrained")
     for kind in shown:
         cases = [result for results in found.values() for result in results if kind_of(result) == kind]
         if cases and kind != "equal":
@@ -118,35 +131,31 @@ def write(docs: Path, found: Results) -> None:
 
 
 def refusals(found: Results) -> str:
-    """A page of every case that is not answered rightly in every row, with its sentence."""
+    """A page of every case that is not answered rightly in every row, by its sentence."""
     parts = ["# What does not pack", "<!-- Written by `make bench-pack`. -->",
              'Run one alone: `make bench-pack ARGS="--only pipelines:17 --verbose"`.']  # fmt: skip
     for name, results in found.items():
         for kind in KINDS:
-            cases = [result for result in results if kind_of(result) == kind]
-            if not cases or kind == "equal":
-                continue
-            lines = [f"- `{result['case']}`{_of(result)}: {_clean(result.get('sentence') or kind)}" for result in cases]
-            parts += [f"## {TITLES[name]}: {KINDS[kind]} ({len(cases)})", "\n".join(lines)]
+            cases: dict[str, list[str]] = {}
+            for result in results:
+                if kind_of(result) == kind != "equal":
+                    cases.setdefault(_clean(result.get("sentence") or kind), []).append(f"`{result['case']}`")
+            if cases:
+                parts.append(f"## {TITLES[name]}: {KINDS[kind]} ({sum(map(len, cases.values()))})")
+                parts.append("\n".join(f"- {sentence}: {', '.join(names)}" for sentence, names in cases.items()))
     return "\n\n".join(parts) + "\n"
 
 
-def _of(result: Result) -> str:
-    """The end of the description: which model it is."""
-    description = result.get("description") or ""
-    return f" ({_clean(description[:100])})" if description and result["set"] != "estimators" else ""
-
-
 def _clean(text: str) -> str:
-    """One line of Markdown; `<` begins no tag."""
-    return " ".join(text.replace("<", "&lt;").replace("|", "\\|").split())
+    """One line of Markdown, in which `<` begins no tag; without a library's own stack trace, which has paths."""
+    return " ".join(text.partition("Stack trace:")[0].replace("<", "&lt;").replace("|", "\\|").split())
 
 
 def _percent(part: int, whole: int) -> str:
     return f"{100 * part / whole:.1f} %".replace(".0 %", " %") if whole else "-"
 
 
-def _median(values: Any) -> float:
+def _median(values: Iterable[float]) -> float:
     found = list(values)
     return statistics.median(found) if found else 0.0
 
@@ -158,5 +167,5 @@ def _markdown(rows: list[list[str]]) -> str:
 
 def _aligned(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    cells: Callable[[list[str]], str] = lambda row: "  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True))
-    return "\n".join(cells(row).rstrip() for row in rows)
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -13,7 +13,6 @@ benchmark changes.
 import argparse
 import hashlib
 import importlib
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -37,7 +36,7 @@ CACHE = PROJECT / ".cache" / "bench-pack"
 SETS = {
     "pipelines": "pack.pipelines",
     "estimators": "pack.estimators",
-    "onnx": "pack.onnx_cases",
+    "onnx": "pack.onnx_set",
     "boosters": "pack.boosters",
 }
 SECONDS = {"train": 180, "pack": 300, "serve": 240, "alone": 300}
@@ -56,8 +55,8 @@ def main() -> int:
     # As the server has it; and a process that has threads cannot be forked.
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1",
                    "PYTHONPATH": os.pathsep.join([str(PROJECT / "app"), str(PROJECT / "bench")])}  # fmt: skip
-    processes.set_forkserver_preload(LOADED)
     chosen = chosen_cases(wanted)
+    processes.set_forkserver_preload([*LOADED, *(SETS[name] for name in chosen)])
     code = fingerprint()
     if not wanted.page:
         run_all(chosen, wanted, code)
@@ -96,11 +95,12 @@ def chosen_cases(wanted: argparse.Namespace) -> dict[str, list[str]]:
 
 
 def loaded(name: str) -> ModuleType | None:
-    """The module of a set, where it is there."""
-    if importlib.util.find_spec(SETS[name]) is None:
-        print(f"{SETS[name]} is not there: the set {name} is left out")
+    """The module of a set, where all of it is there."""
+    try:
+        return importlib.import_module(SETS[name])
+    except ImportError as error:
+        print(f"The set {name} is left out: {error}")
         return None
-    return importlib.import_module(SETS[name])
 
 
 def run_all(chosen: dict[str, list[str]], wanted: argparse.Namespace, code: str) -> None:
@@ -172,7 +172,12 @@ def steps(module: str, case: str, directory: Path) -> Result:
     served = stage("serve", directory)
     if "equal" not in served:
         return result | {"status": "unserved", "sentence": sentence(served)}
-    return result | {"status": "packed", "answers": served, "sentence": served["said"]}
+    return result | {"status": "packed", "answers": served, "sentence": served["said"] or lacking(served)}
+
+
+def lacking(served: Result) -> str:
+    """What no output answers."""
+    return f"no output answers as {' or '.join(served['lacks'])} does" if served["lacks"] else ""
 
 
 def stage(name: str, directory: Path, *arguments: Any) -> Result:

@@ -13,9 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from .answers import ask_user, judge
-from .case import ApartError, records
+from .case import BATCH, ApartError, records
 
-BATCH = 250
 NAME = "case"
 
 
