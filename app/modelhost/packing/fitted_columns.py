@@ -18,6 +18,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
+from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.payload.datatypes import Array
 
@@ -33,6 +34,7 @@ class Fitted:
     strict: bool = False
     text: bool = False
     dtype: str = ""
+    cut: tuple[str, ...] = ()  # the values, read otherwise, of a file that may have lost letters
 
     @property
     def kind(self) -> type | None:
@@ -68,14 +70,22 @@ def add_categories(inputs: list[dict[str, Any]], fitted: dict[str, Fitted]) -> N
 
 
 def _completed(known: Fitted, array: Array) -> Fitted:
-    """`known` with texts as the sample has them: XGBoost 3.2 cuts off as many bytes as letters have more than one."""
-    if known.kind is not str or known.dtype != "category" or array.dtype.kind != "O":
+    """`known` with the texts that the sample has, where XGBoost's file does not hold them whole.
+
+    XGBoost 3.2 counts letters where it means bytes, and so cuts off the last of them where letters have several.
+    Raises PackError where the sample does not say what was cut off: it would be another category without a word.
+    """
+    if not known.cut:
         return known
-    others = {value for value in array if isinstance(value, str)} - set(known.values)
-    longer = {value: [other for other in others if other.startswith(value)] for value in known.values}
-    return replace(
-        known, values=tuple(longer[value][0] if len(longer[value]) == 1 else value for value in known.values)
-    )
+    there = {value for value in array if isinstance(value, str)}
+    values = max((known.values, known.cut), key=lambda values: len(there.intersection(values)))
+    whole = []
+    for value in values:
+        longer = [other for other in sorted(there - set(values)) if other.startswith(value) and other not in whole]
+        whole.append(value if value in there or not longer else longer[0])
+    if lost := there - set(whole):
+        raise PackError(f"XGBoost's model does not hold the category {min(lost)} whole: train with one without accents")
+    return replace(known, values=tuple(whole), cut=())
 
 
 def _fits(datatype: str, known: Fitted) -> bool:
@@ -213,13 +223,17 @@ def _of_xgboost(booster: Any, count: int) -> list[Fitted | None]:
     encoded = booster_of["model"].get("cats", {}).get("enc", [])
     for place, (kind, values) in enumerate(zip(types, encoded, strict=False)):
         if kind == "c" and place < count:
-            known[place] = Fitted(_xgboost_values(values), strict=True, dtype="category")
+            known[place] = _of_categories(values)
     return known
 
 
-def _xgboost_values(encoded: dict[str, Any]) -> tuple[Any, ...]:
-    """The categories of a column: numbers, or the bytes of all texts (as signed integers) and where each begins."""
+def _of_categories(encoded: dict[str, Any]) -> Fitted:
+    """XGBoost's categories of a column: numbers, or the bytes of all texts (signed) and where each begins."""
     if "offsets" not in encoded:
-        return _plain(encoded["values"])
+        return Fitted(_plain(encoded["values"]), strict=True, dtype="category")
     text = bytes(value & 0xFF for value in encoded["values"])
-    return tuple(text[start:end].decode(errors="ignore") for start, end in pairwise(encoded["offsets"]))
+    places = list(pairwise(encoded["offsets"]))
+    values = tuple(text[start:end].decode(errors="ignore") for start, end in places)
+    letters = text.decode(errors="ignore")
+    cut = () if text.isascii() else tuple(letters[start:end] for start, end in places)
+    return Fitted(values, strict=True, dtype="category", cut=cut)

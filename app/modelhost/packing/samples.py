@@ -6,6 +6,7 @@ A missing value is NaN in a column of numbers, and None in one of text or boolea
 import csv
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -99,7 +100,7 @@ def read_sample(path: Path) -> Sample:
     """The rows of `path`; raises PackError."""
     try:
         sample = _read_arrays(path) if path.suffix in (".npy", ".npz") else _read_table(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise PackError(f"{path} cannot be read as {path.suffix}: {error}") from error
     if not sample.columns or not sample.rows:
         raise PackError(f"{path} holds no rows: give at least a handful")
@@ -235,8 +236,14 @@ def _of_one_kind(name: str, array: Array) -> Array:
 
 
 def _read_arrays(path: Path) -> Sample:
-    loaded = np.load(path, allow_pickle=False)
-    columns = {"x": loaded} if path.suffix == ".npy" else dict(loaded)
+    columns: Arrays = {}
+    if path.suffix == ".npy":
+        columns["x"] = np.load(path, allow_pickle=False)
+    else:
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file, allow_pickle=False) as archive:
+            columns |= archive
+    if not columns or not all(isinstance(array, np.ndarray) for array in columns.values()):
+        raise PackError(f"{path} must hold arrays, as numpy.save and numpy.savez write them")
     lengths = {len(array) if array.ndim else -1 for array in columns.values()}
     text = {name: array.astype(object) if array.dtype.kind == "U" else array for name, array in columns.items()}
     return Sample(text, named=path.suffix == ".npz", whole=len(lengths) > 1 or -1 in lengths)

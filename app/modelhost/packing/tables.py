@@ -18,6 +18,7 @@ from modelhost.packing.samples import Sample, missing, objects
 from modelhost.payload.datatypes import Array, Arrays
 
 Answers = Callable[[Any], Arrays]  # what the estimator answers to a table
+Asked = Callable[["Table", Arrays], Arrays]  # what a model answers to rows like those of a table's batch
 FEW = 3  # rows of the sample by which a question to the estimator is asked
 
 
@@ -60,7 +61,8 @@ def find_table(sample: Sample, named: bool, fitted: dict[str, Fitted], answers: 
         except Exception as error:  # whatever a step raises on what it was not made for
             reasons.append(error)
             continue
-        return _simplest(_with_missing(table, answers), fitted, answers)
+        taken = with_missing(table, lambda known, rows: answers(known.of(rows)))
+        return _simplest(taken, fitted, answers)
     if not reasons:
         raise PackError("the sample holds lists, and the model takes numbers or text in columns")
     reason = reasons[0]
@@ -129,8 +131,14 @@ def _described(array: Array, known: Fitted | None) -> dict[str, Any]:
     return found | ({"dtype": known.dtype} if known and known.dtype else {})
 
 
-def _with_missing(table: Table, answers: Answers) -> Table:
-    """Which columns may be missing, and the sample's rows that the estimator takes then.
+def numbers(sample: Sample, datatype: str, predict: Callable[[Arrays], Arrays]) -> tuple[list[dict[str, Any]], Arrays]:
+    """The sample as one array of FP64 or FP32, and which of its columns `predict` takes without a value."""
+    table = with_missing(Table("matrix", *matrix_input(sample, datatype)), lambda _, rows: predict(rows))
+    return table.inputs, table.batch
+
+
+def with_missing(table: Table, asked: Asked) -> Table:
+    """Which columns may be missing, and the sample's rows that the model takes then.
 
     A column may be where the estimator answers rows without it. Where the sample's rows lack it, it may also be left
     out of a request.
@@ -140,7 +148,7 @@ def _with_missing(table: Table, answers: Answers) -> Table:
     base = table.take(np.flatnonzero(complete if complete.any() else np.ones(len(complete), bool))[:FEW])
     lacking: dict[str, bool] = {}
     for name, gap in gaps.items():
-        if _takes_missing(base, name, answers):
+        if _takes_missing(base, name, asked):
             lacking[name] = bool(gap.any())
     refused = [name for name, gap in gaps.items() if gap.any() and name not in lacking]
     kept = ~np.logical_or.reduce([gaps[name] for name in refused]) if refused else np.ones(len(complete), bool)
@@ -149,12 +157,12 @@ def _with_missing(table: Table, answers: Answers) -> Table:
     return _nullable(table.take(kept), lacking)
 
 
-def _takes_missing(base: Table, name: str, answers: Answers) -> bool:
+def _takes_missing(base: Table, name: str, asked: Asked) -> bool:
     """Whether the estimator gives numbers and labels for rows that lack the column `name`."""
     widened = _nullable(base, {name: False})
     try:
-        before = answers(base.of(base.batch))
-        found = answers(widened.of(_without(widened, name)))
+        before = asked(base, base.batch)
+        found = asked(widened, _without(widened, name))
     except Exception:  # the estimator's own way to say no
         return False
     return all(
@@ -253,4 +261,5 @@ def _first(batch: Arrays) -> Arrays:
 
 
 def _short(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    """Its first line: below it, libraries write where they were built."""
+    return (str(error).strip().splitlines() or [""])[0][:300]

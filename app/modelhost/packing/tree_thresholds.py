@@ -46,8 +46,8 @@ def make_exact(made: Any, estimator: Any) -> None:
 
 
 def _thresholds(estimator: Any) -> Thresholds:
-    if hasattr(estimator, "booster_"):
-        return _of_lightgbm(estimator.booster_)
+    if hasattr(estimator, "booster_") or hasattr(estimator, "dump_model"):
+        return _of_lightgbm(getattr(estimator, "booster_", estimator))
     if hasattr(estimator, "_predictors"):
         return _of_hist_gradient_boosting(estimator)
     return {}

@@ -16,6 +16,7 @@ VERBS = {
     "scores": "decision_function",
     "distances": "transform",
     "transformed": "transform",
+    "densities": "score_samples",
 }
 
 

@@ -38,5 +38,8 @@ def booster_answers(booster: Any, objective: str, features: Any) -> Arrays:
     """What the trees up to the best iteration say of (rows, features)."""
     best = booster.attr("best_iteration")
     trees = (0, int(best) + 1) if best else (0, 0)
-    raw = booster.inplace_predict(features, iteration_range=trees, validate_features=False)
+    try:
+        raw = booster.inplace_predict(features, iteration_range=trees, validate_features=False)
+    except xgboost.core.XGBoostError:  # a linear model, which the quick way does not know
+        raw = booster.predict(xgboost.DMatrix(features, nthread=1), validate_features=False)
     return answers(np.asarray(raw), objective)

@@ -14,6 +14,7 @@ from modelhost.packing.columns import choose, column_inputs, matrix_input
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
+from modelhost.packing.tables import Table, with_missing
 from modelhost.payload.datatypes import Arrays
 
 
@@ -31,7 +32,9 @@ def inspect_booster(model: Any, sample: Sample) -> Source:
 
 
 def own_files(estimator: Any) -> list[Native]:
-    """A CatBoost estimator's own binary file."""
+    """A CatBoost estimator's own binary file; none with text, of which a model out of a pickle writes a broken one."""
+    if estimator.get_text_feature_indices():
+        return []
 
     def save(directory: Path) -> Saved:
         estimator.save_model(str(directory / "model.cbm"))
@@ -69,10 +72,13 @@ def _inspect(model: Any, sample: Sample) -> Source:
         raise PackError("the model takes embeddings as features: pack it as a Python class (see docs/pack.md)")
     texts = model.get_cat_feature_indices() + model.get_text_feature_indices()
     # With categories or text, each feature is an input of its own; else all are numbers, in CatBoost's own float32.
-    inputs, batch = column_inputs(chosen) if texts else matrix_input(chosen, "FP32")
+    table = Table("frame", *column_inputs(chosen)) if texts else Table("matrix", *matrix_input(chosen, "FP32"))
 
     def predict(rows: Arrays) -> Arrays:
         return model_answers(model, rows)
+
+    table = with_missing(table, lambda _, rows: predict(rows))
+    inputs, batch = table.inputs, table.batch
 
     def save(directory: Path) -> Saved:
         model.save_model(str(directory / "model.cbm"))
@@ -84,5 +90,6 @@ def _inspect(model: Any, sample: Sample) -> Source:
         inputs, batch, predict, save, exporter(model),
         datatypes=[{schema["name"]: schema["datatype"] for schema in inputs}],
         classes=tuple(model.classes_),
-        notes=notes,
+        notes=[*sample.notes, *notes],
+        probed=True,
     )  # fmt: skip

@@ -31,7 +31,7 @@ from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import Table, find_table
 from modelhost.payload.datatypes import Arrays
 
-VERBS = ("predict", "transform")
+VERBS = ("predict", "transform", "score_samples")
 UNNAMED = "X does not have valid feature names"  # scikit-learn's warning about an array
 
 
@@ -134,7 +134,7 @@ def _attribute(estimator: Any, name: str, otherwise: Any) -> Any:
 def _outputs(estimator: Any, table: Any) -> list[str]:
     """What the estimator offers for new rows: each output is asked for once, and left out if it raises."""
     if not hasattr(estimator, "predict"):
-        return ["transformed"]
+        return ["transformed" if hasattr(estimator, "transform") else "densities"]
     classifies = is_classifier(estimator) or len(_attribute(estimator, "classes_", ())) > 0
     found = ["label" if classifies else "prediction"]
     if hasattr(estimator, "predict_proba"):

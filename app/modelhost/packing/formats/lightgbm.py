@@ -9,10 +9,12 @@ import numpy as np
 
 from modelhost.models.runtimes.boosted import answers
 from modelhost.models.runtimes.lightgbm import objective_of
-from modelhost.packing.columns import choose, matrix_input
+from modelhost.packing.columns import choose
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
+from modelhost.packing.tables import numbers
+from modelhost.packing.tree_thresholds import make_exact
 from modelhost.packing.trial import refuse_what_crashes
 from modelhost.payload.datatypes import Arrays
 
@@ -64,7 +66,6 @@ def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
     notes: list[str] = []
     names = booster.feature_name()
     known = [] if names[0] == "Column_0" else names
-    inputs, batch = matrix_input(choose(sample, known, booster.num_feature(), notes), "FP64")
     with tempfile.TemporaryDirectory() as scratch:
         booster.save_model(Path(scratch, "model.txt"))
         objective = objective_of(Path(scratch, "model.txt"))
@@ -73,22 +74,31 @@ def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
         (features,) = rows.values()
         return answers(np.asarray(booster.predict(features, num_threads=1)), objective)
 
+    inputs, batch = numbers(choose(sample, known, booster.num_feature(), notes), "FP64", predict)
+
     def save(directory: Path) -> Saved:
         booster.save_model(directory / "model.txt")
         return Saved("lightgbm", "model.txt")
 
     def convert(datatypes: dict[str, str]) -> Any:
         from onnxmltools import convert_lightgbm
-        from onnxmltools.convert.common.data_types import FloatTensorType
+        from onnxmltools.convert.common.data_types import DoubleTensorType, FloatTensorType
 
-        (name,) = datatypes
-        initial = [(name, FloatTensorType([None, booster.num_feature()]))]
-        return convert_lightgbm(booster, initial_types=initial, zipmap=False, target_opset=OPSET)
+        ((name, datatype),) = datatypes.items()
+        tensor = DoubleTensorType if datatype == "FP64" else FloatTensorType
+        initial = [(name, tensor([None, booster.num_feature()]))]
+        made = convert_lightgbm(booster, initial_types=initial, zipmap=False, target_opset=OPSET)
+        if datatype == "FP64":
+            make_exact(made, booster)
+        return made
 
-    datatypes = [{inputs[0]["name"]: "FP32"}]
+    datatypes = [{inputs[0]["name"]: datatype} for datatype in ("FP32", "FP64")]
     library = f"LightGBM {lightgbm.__version__}"
     kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
-    return Source(library, kind, inputs, batch, predict, save, convert, datatypes, classes, labels(classes), notes)
+    return Source(
+        library, kind, inputs, batch, predict, save, convert, datatypes, classes, labels(classes),
+        [*sample.notes, *notes], probed=True,
+    )  # fmt: skip
 
 
 def labels(classes: tuple[Any, ...]) -> tuple[str, ...]:

@@ -7,10 +7,11 @@ from typing import Any
 import xgboost
 
 from modelhost.models.runtimes.xgboost import booster_answers, objective_of
-from modelhost.packing.columns import choose, matrix_input
+from modelhost.packing.columns import choose
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
+from modelhost.packing.tables import numbers
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
@@ -52,12 +53,13 @@ def own_files(estimator: Any) -> list[Native]:
 def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
     notes: list[str] = []
     chosen = choose(sample, booster.feature_names or [], booster.num_features(), notes)
-    inputs, batch = matrix_input(chosen, "FP32")  # XGBoost's own
     objective = objective_of(booster)
 
     def predict(rows: Arrays) -> Arrays:
         (features,) = rows.values()
         return booster_answers(booster, objective, features)
+
+    inputs, batch = numbers(chosen, "FP32", predict)  # XGBoost's own
 
     def save(directory: Path) -> Saved:
         booster.save_model(directory / "model.ubj")
@@ -76,4 +78,7 @@ def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
     datatypes = [{inputs[0]["name"]: "FP32"}]
     kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective})"
     library = f"XGBoost {xgboost.__version__}"
-    return Source(library, kind, inputs, batch, predict, save, convert, datatypes, classes, (), notes)
+    return Source(
+        library, kind, inputs, batch, predict, save, convert, datatypes, classes, (), [*sample.notes, *notes],
+        probed=True,
+    )  # fmt: skip
