@@ -125,8 +125,6 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --constraints app/locks/server.lock requirements.in app/pyproject.toml --output-file requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 models/requirements.in --output-file models/requirements.lock
-	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --constraints requirements.lock tests/requirements.in app/pyproject.toml \
 	  --output-file tests/requirements.lock
 	@for extra in $(EXTRAS); do \
@@ -144,7 +142,5 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	    --output-file bench/peers/$$peer/requirements.lock || exit 1; \
 	done
 
-models: ## train the example models anew and write their bundles
-	@$(PYTHON) -m venv .cache/train && .cache/train/bin/pip install --quiet --disable-pip-version-check \
-	  --require-hashes --requirement models/requirements.lock
-	@.cache/train/bin/python models/train.py
+models: .cache/libraries ## train the example models anew and write their bundles
+	@.cache/libraries/bin/python models/train.py

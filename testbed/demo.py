@@ -33,7 +33,7 @@ def main() -> int:
         with stage(f"ansible-playbook site.yml -i inventory/{NAME}"):
             command(PROJECT / ".venv/bin/ansible-playbook", "site.yml", "-i", f"inventory/{NAME}")
         with stage("predictions"):
-            right = all(post(model) for model in ("colours", "iris", "digits"))
+            right = all(post(model) for model in ("colours", "iris", "digits", "churn"))
     except subprocess.CalledProcessError as error:
         print(f"\ndemo: `{' '.join(map(str, error.cmd))}` failed; its output is above.", file=sys.stderr)
         return 1

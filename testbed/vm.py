@@ -38,6 +38,7 @@ model_server_models:
   - models/colours/1
   - models/iris/1
   - models/digits/1
+  - models/churn/1
 model_server_memory_limit_mb: 512
 {build}"""
 

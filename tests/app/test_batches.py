@@ -24,7 +24,7 @@ def columns(records: list[dict[str, Any]]) -> dict[str, list[Any]]:
     return {name: [record[name] for record in records] for name in records[0]}
 
 
-@pytest.mark.parametrize("name", ["colours", "digits", "iris"])
+@pytest.mark.parametrize("name", ["churn", "colours", "digits", "iris"])
 @pytest.mark.parametrize("rows", [1, 2, 64])
 def test_every_form_of_a_batch_answers_as_its_rows_do_alone(client: FlaskClient, name: str, rows: int) -> None:
     url = f"/models/{name}/predict"

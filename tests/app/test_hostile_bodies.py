@@ -16,7 +16,7 @@ from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
 from speak import Spoken, every_way
 
-URLS = ["/", "/models/iris/predict", "/models/digits/predict"]
+URLS = ["/", "/models/iris/predict", "/models/digits/predict", "/models/churn/predict"]
 NAMES = ["index", "measurements", "petal_width", "image", "petal_widht", "", "\x00", "x" * 500]
 
 numbers = st.one_of(
@@ -64,7 +64,7 @@ def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> Non
 def good_requests(app: Flask) -> list[Spoken]:
     """Two rows to each model in every way of every protocol."""
     client, found = app.test_client(), []
-    for name in ("colours", "digits", "iris"):
+    for name in ("churn", "colours", "digits", "iris"):
         schema: Any = client.get(f"/models/{name}").json
         rows = [schema["example"]] * 2
         found += every_way(schema, rows).values()

@@ -285,7 +285,7 @@ def test_a_boolean_is_a_byte_of_0_or_1(bundles: Bundles) -> None:
 
 
 def test_the_repository_tells_what_is_loaded_and_changes_nothing(client: FlaskClient) -> None:
-    names = ["colours", "digits", "iris"]
+    names = ["churn", "colours", "digits", "iris"]
     listed = [{"name": name, "version": "1", "state": "READY", "reason": ""} for name in names]
     for body in (b"", b"{}", b'{"ready": true}'):
         assert client.post("/v2/repository/index", data=body).json == listed

@@ -31,7 +31,7 @@ def test_get_says_that_the_model_is_up_and_to_send_a_post_request(client: FlaskC
     assert "colours is up" in answer["message"]
     assert "POST request" in answer["message"]
     assert client.post("/", json=answer["example"]).status_code == 200
-    assert sorted(answer["models"]) == ["colours", "digits", "iris"]
+    assert sorted(answer["models"]) == ["churn", "colours", "digits", "iris"]
     for url in answer["models"].values():
         assert client.post(url, data="{}").status_code == 400
 
@@ -64,7 +64,7 @@ def test_probabilities_are_written_with_the_digits_of_a_float32(client: FlaskCli
 def test_each_model_shows_its_schema_and_an_example_that_works(client: FlaskClient) -> None:
     models = client.get("/models").json
     assert models
-    assert [model["name"] for model in models] == ["colours", "digits", "iris"]
+    assert [model["name"] for model in models] == ["churn", "colours", "digits", "iris"]
     for model in models:
         shown = client.get(f"/models/{model['name']}").json
         assert shown
@@ -175,10 +175,10 @@ def test_a_wrong_shape_is_placed(client: FlaskClient, image: list[object], field
     [
         ("GET", "/nope", 404, "GET /models lists"),
         ("GET", "/models//iris", 404, "GET /models lists"),
-        ("POST", "/models/nope/predict", 404, "colours, digits, iris"),
-        ("GET", "/models/nope", 404, "colours, digits, iris"),
-        ("GET", "/models/%ff%00", 404, "colours, digits, iris"),
-        ("GET", "/models/" + "x" * 3000, 404, "colours, digits, iris"),
+        ("POST", "/models/nope/predict", 404, "churn, colours, digits, iris"),
+        ("GET", "/models/nope", 404, "churn, colours, digits, iris"),
+        ("GET", "/models/%ff%00", 404, "churn, colours, digits, iris"),
+        ("GET", "/models/" + "x" * 3000, 404, "churn, colours, digits, iris"),
         ("POST", "/models/iris/versions/2/predict", 404, "use one of 1"),
         ("POST", "/models/iris/versions/01/predict", 404, "use one of 1"),
         ("GET", "/models/iris/predict", 405, "use POST"),
@@ -238,7 +238,7 @@ def test_health_touches_no_model_but_readiness_names_them(app: Flask) -> None:
     ready = client.get("/readyz")
     assert ready.status_code == 200
     assert ready.json
-    assert [m["name"] for m in ready.json["models"]] == ["colours", "digits", "iris"]
+    assert [m["name"] for m in ready.json["models"]] == ["churn", "colours", "digits", "iris"]
 
 
 def test_a_browser_gets_a_page_that_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
@@ -262,6 +262,6 @@ def test_the_page_applies_its_own_style_under_its_policy(client: FlaskClient) ->
 
 
 def test_golden_examples_are_in_the_form_a_client_sends(client: FlaskClient) -> None:
-    for name in ("colours", "digits", "iris"):
+    for name in ("churn", "colours", "digits", "iris"):
         for example in json.loads((MODELS / name / "1/golden.json").read_text()):
             assert client.post(f"/models/{name}/predict", json=example["inputs"]).status_code == 200

@@ -18,7 +18,7 @@ from modelhost.models.model import close
 Start = Callable[..., Server]
 
 
-@pytest.mark.parametrize("name", ["colours", "digits", "iris"])
+@pytest.mark.parametrize("name", ["churn", "colours", "digits", "iris"])
 def test_golden_examples_are_answered_over_the_socket(server: Server, name: str) -> None:
     for example in json.loads((MODELS / name / "1/golden.json").read_text()):
         answer = server.request("POST", f"/models/{name}/predict", json.dumps(example["inputs"]))

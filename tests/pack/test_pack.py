@@ -190,7 +190,7 @@ def test_catboosts_own_file_is_read_with_its_names_and_categories(invoke: Invoke
     invoke("pack", "model.cbm", "--name", "m", "--sample", "sample.csv").ok()
     said = manifest(Path("models/m/1"))
     datatypes = {schema["name"]: schema["datatype"] for schema in said["inputs"]}
-    assert datatypes == {"age": "INT64", "city": "BYTES", "rooms": "INT64", "income": "FP64"}
+    assert datatypes == {"age": "FP64", "city": "BYTES", "rooms": "INT64", "income": "FP64"}
     assert said["outputs"][0]["datatype"] == "BYTES"
     predicted = invoke("predict", "models/m/1", "--file", "sample.csv", "--json").ok().json
     assert_answers_alike(predicted, trained.answers)
@@ -339,7 +339,7 @@ def test_what_is_no_model_is_told_of(invoke: Invoke, tmp_path: Path) -> None:
     for file, said in (
         ("dict.joblib", "holds a dict, which can neither predict nor transform"),
         ("cut.onnx", "cut.onnx cannot be loaded"),
-        ("cut.txt", "cut.txt is no LightGBM model"),
+        ("cut.txt", "cut.txt is no whole LightGBM model"),
         ("cut.ubj", "cut.ubj is no XGBoost model"),
         ("cut.cbm", "cut.cbm is no CatBoost model"),
         ("model.model", "has a suffix that is not known: use one of .onnx"),

@@ -32,14 +32,14 @@ from trained import train
 SEED = 20250131
 ALONE, TOGETHER, CLIENTS = 2000, 8200, 16
 POOL, MOST_ROWS = 300, 64  # rows that are known of each model; in one request
-EXAMPLES = ("colours", "digits", "iris")
+EXAMPLES = ("churn", "colours", "digits", "iris")
 PACKED = {  # by the model's name: the trained model, and how it is packed
     "text": ("mixed", []),  # converted to ONNX: several inputs, one of them text
     "trees": ("forest", ["--no-convert"]),  # skops, and slow enough to share calls
     "light": ("lightgbm", ["--no-convert"]),
     "extreme": ("xgboost", ["--no-convert"]),
     "cats": ("catboost-mixed", []),
-    "pickled": ("waves", ["--allow-pickle"]),
+    "pickled": ("waves", ["--allow-pickle", "--with", str(Path(__file__).with_name("steps.py"))]),
 }
 ECHO = """
 import numpy as np

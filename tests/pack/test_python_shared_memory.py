@@ -97,5 +97,5 @@ def test_check_tells_what_a_model_adds_to_each_worker_and_what_is_shared(
     assert found["shared_mb"] > 50  # scikit-learn and pandas
     assert found["memory_mb"] < 50
     said = modelhost("check", models / "forest/1").out
-    assert f"{found['shared_mb']:.0f} MB of libraries once for all"[2:] in said
+    assert "MB of libraries once for all" in said
     assert "MB in each worker" in said

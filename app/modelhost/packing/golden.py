@@ -11,8 +11,11 @@ from modelhost.payload.datatypes import Array, Arrays
 EXAMPLES = 6
 
 
-def choose_rows(answers: Arrays, eligible: Array, most: int = EXAMPLES) -> list[int]:
-    """Up to `most` of the `eligible` rows (rows,) bool: each label once, then spread evenly."""
+def choose_rows(answers: Arrays, eligible: Array, gaps: Array, most: int = EXAMPLES) -> list[int]:
+    """Up to `most` of the `eligible` rows (rows,) bool: each label once, one of the `gaps`, then spread evenly.
+
+    The first has no missing value where there is such a row: it is the example that clients are shown.
+    """
     rows = np.flatnonzero(eligible)
     chosen: list[int] = []
     for array in answers.values():
@@ -21,7 +24,9 @@ def choose_rows(answers: Arrays, eligible: Array, most: int = EXAMPLES) -> list[
             chosen += [int(rows[place]) for place in sorted(first)]
             break
     spread = [int(rows[place]) for place in np.linspace(0, len(rows) - 1, most).astype(int)] if len(rows) else []
-    return list(dict.fromkeys(chosen[:most] + spread))[:most]
+    lacking = [int(row) for row in np.flatnonzero(eligible & gaps)[:1]]
+    rows_chosen = list(dict.fromkeys(chosen[: most - 1] + lacking + spread))[:most]
+    return sorted(rows_chosen, key=lambda row: bool(gaps[row]))
 
 
 def write_examples(

@@ -33,7 +33,7 @@ from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.libraries import until_loaded, with_libraries
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.sample_checks import refuse_unsendable
-from modelhost.packing.samples import Sample, read_sample
+from modelhost.packing.samples import Sample, missing, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Array, Arrays
@@ -219,7 +219,8 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
     sendable = candidate.agreeing & ~_infinite(source.batch)
     # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
-    rows = choose_rows(recorded, sendable & _finite(recorded)) or choose_rows(recorded, sendable)
+    gaps = _gaps(source.batch, len(sendable))
+    rows = choose_rows(recorded, sendable & _finite(recorded), gaps) or choose_rows(recorded, sendable, gaps)
     if not rows:
         raise PackError(
             "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
@@ -305,6 +306,12 @@ def _output(name: str, array: Any, source: Source, candidate: Candidate, labels:
 def _infinite(arrays: Arrays) -> Any:
     """(rows,) bool: the rows with an infinity. A NaN is another thing: it may be a missing value."""
     return ~_all_in_row(arrays, lambda numbers: ~np.isinf(numbers))
+
+
+def _gaps(batch: Arrays, rows: int) -> Any:
+    """(rows,) bool: the rows that lack a value."""
+    found = [missing(array) for array in batch.values() if not ragged.is_ragged(array)]
+    return np.logical_or.reduce([np.zeros(rows, bool), *found])
 
 
 def _finite(arrays: Arrays) -> Any:

@@ -53,7 +53,7 @@ def test_colours_answers_blue_through_nginx(address):
     assert post("/", b'{"index": 2}', address)[1]["prediction"] == {"colour": "blue"}
 
 
-@pytest.mark.parametrize("model", ["colours", "iris", "digits"])
+@pytest.mark.parametrize("model", ["colours", "iris", "digits", "churn"])
 def test_each_model_answers_its_golden_examples(model):
     for example in json.loads((BUNDLES / model / "1" / "golden.json").read_text()):
         status, answer = post(f"/models/{model}/predict", json.dumps(example["inputs"]).encode())

@@ -21,7 +21,7 @@ def test_every_model_answers(host):
     ask = "import urllib.request; print(urllib.request.urlopen('http://127.0.0.1/readyz').read().decode())"
     answer = json.loads(host.check_output(f'python3 -c "{ask}"'))
     assert answer["ready"] is True
-    assert {model["name"] for model in answer["models"]} == {"colours", "iris", "digits"}
+    assert {model["name"] for model in answer["models"]} == {"colours", "iris", "digits", "churn"}
 
 
 def test_no_half_installed_package_is_left(host):

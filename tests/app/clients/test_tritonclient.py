@@ -44,7 +44,7 @@ def test_tritonclient_finds_the_server_and_its_models_ready(client: triton.Infer
     assert client.is_model_ready("iris", "1")
     assert not client.is_model_ready("lily")
     assert client.get_server_metadata()["name"] == "modelhost"
-    assert [model["name"] for model in client.get_model_repository_index()] == ["colours", "digits", "iris"]
+    assert [model["name"] for model in client.get_model_repository_index()] == ["churn", "colours", "digits", "iris"]
     client.load_model("iris")
     with pytest.raises(InferenceServerException, match="deploy one without it"):
         client.unload_model("iris")
