@@ -95,7 +95,7 @@ def test_the_build_gets_each_lock_file_once_and_under_the_name_of_its_content(lo
 
 def test_the_dockerfile_copies_what_the_context_has_and_ignores_nothing_of_it() -> None:
     dockerfile = (APP / "Dockerfile").read_text()
-    assert "COPY locks/server.lock requirements/*.lock " in dockerfile
+    assert "COPY locks/server.lock requirement[s]/*.lock " in dockerfile
     assert {"!locks", "!modelhost", "!requirements"} <= set((APP / ".dockerignore").read_text().splitlines())
 
 
