@@ -321,3 +321,22 @@ def test_unpickling_leaves_the_modules_of_others_as_they_were(here: Path, monkey
     assert sys.modules["scaling"] is other
     assert pickle.loads(pickle.dumps(found)).x == 1, "later, by the name that no other bundle has"
     monkeypatch.delitem(sys.modules, "scaling")
+
+
+def test_a_folders_files_are_beside_the_class_where_it_looks_for_them_there(invoke: Invoke, tmp_path: Path) -> None:
+    """As on the trainer's machine, where the class lay in that folder or was given its path."""
+    (tmp_path / "data" / "more").mkdir(parents=True)
+    (tmp_path / "data" / "words.txt").write_text("a b")
+    (tmp_path / "data" / "more" / "last.txt").write_text("c")
+    (tmp_path / "m.py").write_text(
+        "import numpy as np\n"
+        "class Model:\n"
+        "    def load(self, directory):\n"
+        "        self.words = [(directory / p).read_text() for p in ('words.txt', 'more/last.txt')]\n"
+        "    def predict(self, inputs):\n"
+        "        return {'n': np.full(len(inputs['text']), len(self.words))}\n"
+    )
+    (tmp_path / "s.csv").write_text("text\na\nb\n")
+    invoke("pack", "m.py", "--name", "m", "--sample", "s.csv", "--with", "data").ok()
+    assert (tmp_path / "models/m/1/more/last.txt").read_text() == "c"
+    assert invoke("predict", "models/m/1", "--data", '{"text": "x"}', "--json").ok().json == [{"n": 2}]

@@ -65,6 +65,20 @@ def hinting(directory: Path, model: Path) -> Iterator[None]:
         raise
 
 
+def wanted_beside(error: PackError, directory: Path, extra: Iterable[Path]) -> Path | None:
+    """The folder of `extra` in which there is the file that the class missed beside itself; None for another error."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, FileNotFoundError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None or not cause.filename:
+        return None
+    missing = Path(os.fsdecode(cause.filename))
+    if not missing.is_relative_to(directory):
+        return None
+    relative = missing.relative_to(directory)
+    return next((path for path in extra if path.is_dir() and (path / relative).exists()), None)
+
+
 def imported_from_elsewhere(before: set[str], directory: Path) -> list[str]:
     """Notes on modules imported since sys.modules was `before`, whose files no other machine has."""
     installed = [*sysconfig.get_paths().values(), sys.prefix, sys.base_prefix, str(directory)]

@@ -26,7 +26,15 @@ from modelhost.packing.compare import same
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
-from modelhost.packing.extra_files import ENTRY, files_in, hinting, imported_from_elsewhere, lay_out, refuse_changes
+from modelhost.packing.extra_files import (
+    ENTRY,
+    files_in,
+    hinting,
+    imported_from_elsewhere,
+    lay_out,
+    refuse_changes,
+    wanted_beside,
+)
 from modelhost.packing.formats import open_source
 from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import choose_rows, write_examples
@@ -77,14 +85,28 @@ def pack(order: Order, say: Callable[[str], None]) -> dict[str, Any]:
     with _scratch(order.into) as scratch:
         directory = scratch / order.name / str(version)
         directory.mkdir(parents=True)
-        model = lay_out(
-            directory, order.model, [*order.extra, *(code_of(order.model) if is_folder(order.model) else [])]
-        )
-        with importable(directory), hinting(directory, order.model):
-            found = _pack(order, model, directory, say)
+        extra = [*order.extra, *(code_of(order.model) if is_folder(order.model) else [])]
+        try:
+            found = _pack_with(order, extra, directory, say)
+        except PackError as error:
+            folder = wanted_beside(error, directory, extra)
+            if folder is None:
+                raise
+            say(f"The class looks for what is in {folder} beside itself: laying it out there ...")
+            shutil.rmtree(directory)
+            directory.mkdir()
+            found = _pack_with(
+                order, [path for path in extra if path != folder] + sorted(folder.iterdir()), directory, say
+            )
         target.parent.mkdir(exist_ok=True)
         os.rename(directory, target)
     return {"bundle": str(target), "name": order.name, "version": version, **found}
+
+
+def _pack_with(order: Order, extra: list[Path], directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
+    model = lay_out(directory, order.model, extra)
+    with importable(directory), hinting(directory, order.model):
+        return _pack(order, model, directory, say)
 
 
 def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]) -> dict[str, Any]:
