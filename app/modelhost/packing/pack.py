@@ -199,8 +199,8 @@ def _reference(source: Source) -> Arrays:
     except PackError:
         raise
     except Exception as error:  # the trainer's own model: whatever it raises, it says why
-        reason = f"{type(error).__name__}: {error}"
-        raise PackError(f"the model cannot predict the sample: {reason}") from error
+        first = (str(error).strip().splitlines() or [""])[0]  # below it, libraries write where they were built
+        raise PackError(f"the model cannot predict the sample: {type(error).__name__}: {first}") from error
     if not answers:
         raise PackError("the model returned no output: return a dict with one at least")
     rows = len(next(iter(source.batch.values())))

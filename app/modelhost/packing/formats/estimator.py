@@ -48,6 +48,7 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
         source: Source = load_format(package).inspect_booster(loaded, sample)
         return source
     estimator = single_thread.of(getattr(loaded, "best_estimator_", loaded))
+    _refuse_unsafe(estimator, path)
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
     if estimator is not loaded:
@@ -70,6 +71,16 @@ def _load(path: Path) -> tuple[Any, list[str]]:
         raise PackError(f"{path} needs the module {error.name}, which is not here: {instead}") from error
     except (Exception, SystemExit) as error:
         raise PackError(f"{path} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
+
+
+def _refuse_unsafe(estimator: Any, path: Path) -> None:
+    """CatBoost 1.2 stores a model with text features wrongly once it was unpickled, and crashes on what it stored."""
+    texts = getattr(estimator, "get_text_feature_indices", list)
+    if type(estimator).__module__.startswith("catboost") and texts():
+        raise PackError(
+            f"{path} holds a CatBoost model with text features, which CatBoost cannot store again out of a pickle: "
+            "where it was trained, write model.save_model('model.cbm'), and pack that file"
+        )
 
 
 def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, notes: list[str]) -> Source:
