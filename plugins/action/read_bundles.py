@@ -61,6 +61,7 @@ class ActionModule(ActionBase):
             gates = {
                 "golden": bundle.manifest.golden,
                 "tolerance": bundle.manifest.tolerance,
+                "varies": bundle.manifest.varies,
                 "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
             }
             image: dict[str, Any] = {"extras": extras_of(bundle.manifest), "requirements": {}}

@@ -210,3 +210,20 @@ def test_a_class_of_one_row_a_call_may_answer_with_any_length(invoke: Invoke) ->
     manifest = yaml.safe_load(Path("models/m/1/model.yaml").read_text())
     assert (manifest["rows"], manifest["outputs"][0]["shape"]) == ("one", [-1])
     assert invoke("predict", "models/m/1", "--data", '{"n": 4}').ok().json == {"out": [0, 1, 2, 3]}
+
+
+def test_a_class_that_draws_at_random_packs_as_one_that_varies(invoke: Callable[..., Result], tmp_path: Path) -> None:
+    (tmp_path / "m.py").write_text(
+        "import numpy as np\n"
+        "class Model:\n"
+        "    def predict(self, inputs):\n"
+        "        return {'drawn': np.random.default_rng().normal(inputs['mean'])}\n"
+    )
+    (tmp_path / "s.csv").write_text("mean\n1.5\n2.5\n")
+    arguments = ("pack", "m.py", "--name", "m", "--sample", "s.csv")
+    assert "depends on the rows sent with it" in invoke(*arguments).err
+    assert "contradict each other" in invoke(*arguments, "--varies", "--pure").err
+    invoke(*arguments, "--varies").ok()
+    invoke("check", "models/m/1").ok()
+    drawn = [invoke("predict", "models/m/1", "--data", '{"mean": 3}', "--json").ok().json for _ in range(2)]
+    assert drawn[0] != drawn[1]

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelhost.models.model import close as close_of_the_app
 from releases import gates
-from releases.ask import ask
+from releases.ask import Answer, ask
 from releases.errors import GateError
 from releases.gates import golden
 from releases.golden import close, examples_of
@@ -144,3 +144,15 @@ def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answe
 def test_the_percentile_is_one_of_the_latencies():
     assert percentile([number / 100 for number in range(1, 101)]) == 0.95
     assert percentile([]) == 0.0
+
+
+def test_an_example_of_a_model_that_varies_asks_for_its_outputs_alone(tmp_path: Path) -> None:
+    (tmp_path / "golden.json").write_text('[{"inputs": {"mean": 1}, "outputs": {"drawn": 0.5}}]')
+    bundle = {"name": "draw", "version": 1, "folder": str(tmp_path), "golden": "golden.json", "tolerance": 0}
+    (fixed,) = examples_of((bundle,))
+    (varying,) = examples_of((bundle | {"varies": True},))
+    other = Answer(200, "r", b'{"prediction": {"drawn": 7.0}}', 0.1)
+    assert fixed.difference(other)
+    assert not varying.difference(other)
+    assert varying.difference(Answer(200, "r", b'{"prediction": {}}', 0.1))
+    assert varying.difference(Answer(500, "r", b"{}", 0.1))

@@ -31,6 +31,7 @@ WRITE = {
     "batching": "a mapping with max_rows, or leave it out",
     "max_rows": "the most rows in one call made of several requests, such as 64",
     "difference": "the most that other rows in a call change an answer by, such as 1.0e-7",
+    "varies": "true (equal inputs may give other outputs) or false",
     "pure": "true (equal inputs always give equal outputs) or false",
     "statistics": "the file that describes the sample, such as statistics.json",
     "origin": "texts by name, such as library: scikit-learn 1.7",

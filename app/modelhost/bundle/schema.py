@@ -114,6 +114,7 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     allow_pickle: bool = False  # a pickle runs whatever its maker put in
     objectives: Objectives = Objectives()
     batching: Batching | None = None  # None: each request is a call of its own
+    varies: bool = False  # equal inputs may give other outputs: examples say names, shapes and datatypes alone
     pure: bool | None = None  # equal inputs, equal outputs: may be cached. None: unless it is a Python class
     statistics: str = ""  # the file that describes the sample; the server does not read it
     origin: dict[str, str] = {}  # where the model came from, for people

@@ -30,6 +30,8 @@ def contradictions(manifest: Manifest) -> list[Violation]:
         found.append(("allow_pickle", manifest.allow_pickle, instead))
     if manifest.rows == "one" and manifest.batching:
         found.append(("batching", manifest.batching.max_rows, "nothing: with rows: one, requests cannot share a call"))
+    if manifest.varies and manifest.pure:
+        found.append(("pure", True, "false, or leave it out: with varies, equal inputs may give other outputs"))
     sent = [name for tensor in manifest.inputs for name in names_sent(tensor)]
     for field, names in (("inputs", sent), ("outputs", [o.name for o in manifest.outputs])):
         twice = next((name for name in names if names.count(name) > 1), None)

@@ -50,6 +50,9 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option(
     "--pure", is_flag=True, help="Promise of a Python class: equal inputs, equal outputs, so caches may answer."
 )
+@click.option(
+    "--varies", is_flag=True, help="It draws at random: golden examples check names, shapes and datatypes alone."
+)
 @reporting
 def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
     """Make a bundle of MODEL, a file of ONNX, scikit-learn (joblib, pickle, skops), LightGBM,

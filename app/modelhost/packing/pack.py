@@ -69,6 +69,7 @@ class Order:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    varies: bool = False
     measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
     requirements: Path | None = None  # a requirements.txt or pyproject.toml
 
@@ -123,11 +124,15 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     source = open_source(model, sample, order.allow_pickle)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = _reference(source)
+    if order.varies and order.pure:
+        raise PackError("--varies and --pure contradict each other: give one")
     if order.pure:
         _check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
-    difference = 0.0 if source.rows == "one" else difference_in_company(candidate.predict, candidate.batch)
+    difference = (
+        0.0 if source.rows == "one" or order.varies else difference_in_company(candidate.predict, candidate.batch)
+    )
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
         source.notes.append(
@@ -221,8 +226,8 @@ def _batching(
     order: Order, source: Source, candidate: Candidate, timings: batching.Timings, difference: float
 ) -> dict[str, Any]:
     """What model.yaml says of sharing calls: nothing where it does not pay, was not wanted, or cannot be."""
-    if source.rows == "one":
-        if order.batching:
+    if source.rows == "one" or order.varies:
+        if order.batching and source.rows == "one":
             raise PackError("--batching: the model takes one row a call, so requests cannot share one: leave it out")
         return {}
     if not (batching.pays(timings) if order.batching is None else order.batching):
@@ -298,6 +303,7 @@ def _manifest(
         **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if order.pure else {}),
+        **({"varies": True} if order.varies else {}),
         "files": {},
         "inputs": candidate.inputs,
         "outputs": outputs,
