@@ -1,6 +1,6 @@
-"""The cases inside the PyPI package `onnx`, as shipped: packed, and asked through three protocols in this process.
+"""The cases inside the PyPI package `onnx`, as shipped: packed, and asked through four protocols in this process.
 
-    .cache/cases/bin/python bench/pack/onnx_cases.py --limit 100 --jobs 1
+    .cache/libraries/bin/python bench/pack/onnx_cases.py --limit 100 --jobs 1
 
 Each case is a file with inputs and the outputs that the ONNX project expects. It is packed with its inputs as the
 sample, by the function that the command calls; what our server answers is held against ONNX Runtime on the same file.
@@ -232,10 +232,6 @@ def _equal(got: Any, wanted: Any, exact: bool) -> bool:
         values = values.reshape(expected.shape) if values.size == expected.size == 0 else values
         return values.shape == expected.shape and np.allclose(values, expected, rtol=1e-6, atol=1e-9, equal_nan=True)
     return bool(np.asarray(got).tolist() == wanted.tolist())
-
-
-def _plain(value: Any) -> Any:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _nested(array: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The three steps of a case, each in a process of its own: train, pack, serve. They meet in a directory."""
+"""The four steps of a case, each in a process of its own: train, pack, serve. They meet in a directory."""
 
 import json
 import os

@@ -1,6 +1,6 @@
 """Tables as people have them: numbers of every scale, categories, digits that are text, booleans, sentences, gaps."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -132,11 +132,6 @@ def draw_table(rng: Any, words: bool = True, flags: bool = True, text: bool = Fa
     order = rng.permutation(len(columns))
     weights = rng.normal(0, 1, len(columns))
     return Table(tuple(columns[place] for place in order), tuple(weights.tolist()))
-
-
-def without_gaps(table: Table) -> Table:
-    """The same with no value missing."""
-    return Table(tuple(replace(column, missing=0.0) for column in table.columns), table.weights)
 
 
 def _number(rng: Any, name: str) -> Column:

@@ -13,6 +13,7 @@ from modelhost.bundle.bundle import read_bundle
 from modelhost.models.model import Model
 from modelhost.packing.pack import Order, pack
 from modelhost.payload.batches import read_batch
+from sklearn.base import is_classifier
 
 Record = dict[str, Any]
 
@@ -61,6 +62,10 @@ def assert_as_estimator(asked: Asked, estimator: Any, rows: pd.DataFrame, taken:
     answered = asked.predict(rows)
     verbs = {"label": "predict", "prediction": "predict", "probabilities": "predict_proba",
              "scores": "decision_function", "distances": "transform", "transformed": "transform"}  # fmt: skip
+    assert len(answered) == len(rows)
+    predicted = "label" if is_classifier(estimator) else "prediction"
+    assert (predicted if hasattr(estimator, "predict") else "transformed") in answered[0]
+    assert ("probabilities" in answered[0]) == hasattr(estimator, "predict_proba")
     for name in answered[0]:
         own = getattr(estimator, verbs[name])(taken)
         own = np.asarray(own.toarray() if hasattr(own, "toarray") else own)

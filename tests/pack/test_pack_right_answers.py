@@ -1,5 +1,6 @@
 """Whatever form a bundle has, it answers as the estimator does when its user calls it."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def test_trees_behind_a_scaler_keep_every_label_of_the_grid(tmp_path: Path) -> N
     model.fit(rows, (rows.a * 7 + rows.b * 13).astype(int) % 5)
     asked = Asked(tmp_path, model, rows[:200])
     assert_as_estimator(asked, model, fresh)
-    assert asked.found["conversion"].get("rows_drawn", 1000) >= 1000
+    assert asked.found["conversion"]["rows_drawn"] >= 1000
 
 
 def test_a_conversion_that_differs_only_between_the_samples_rows_is_found(
@@ -215,6 +216,41 @@ def test_what_may_be_missing_is_found_by_asking_the_model(tmp_path: Path) -> Non
     }  # fmt: skip
     whole = {"age (years)": None, "net.income": 2000.5, "city": None, "label": True}
     assert asked.predict([{"net.income": 2000.5, "label": True}]) == asked.predict([whole])
+
+
+def test_ranges_and_statistics_leave_out_what_is_missing(tmp_path: Path) -> None:
+    rows = mixed(300)
+    asked = Asked(tmp_path, prepared(LogisticRegression()).fit(rows, target(rows)), rows, ranges=True)
+    assert asked.column("age (years)")["minimum"] >= 0
+    assert asked.column("age (years)")["maximum"] < 200
+    assert asked.column("city")["categories"] == ["Bern", "Genève", "Zürich"]
+    assert_as_estimator(asked, prepared(LogisticRegression()).fit(rows, target(rows)), rows)
+    said = json.loads((asked.directory / "statistics.json").read_text())["inputs"]
+    ages = rows["age (years)"].dropna()
+    assert said["age (years)"]["mean"] == pytest.approx(ages.mean())
+    assert said["age (years)"]["missing"] == 300 - len(ages)
+    assert said["city"]["missing"] == int(rows["city"].isna().sum())
+    assert "None" not in said["city"]["values"]
+
+
+def test_columns_of_booleans_have_no_range(tmp_path: Path) -> None:
+    rows = pd.get_dummies(pd.DataFrame({"n": np.arange(60.0), "kind": ["a", "b", "c"] * 20}))
+    model = LogisticRegression().fit(rows, rows.kind_a)
+    asked = Asked(tmp_path, model, rows, ranges=True)
+    assert asked.column("kind_a") == {"name": "kind_a", "boolean": True}
+    assert_as_estimator(asked, model, rows)
+
+
+@pytest.mark.parametrize("gaps", [True, False])
+def test_integers_that_an_encoder_knows_may_also_be_missing(tmp_path: Path, gaps: bool) -> None:
+    random = np.random.default_rng(12)
+    rows = pd.DataFrame({"rooms": random.choice([1, 2, 3, np.nan], 200), "city": random.choice(["x", "y"], 200)})
+    model = make_pipeline(make_column_transformer((OneHotEncoder(), ["rooms", "city"])), LogisticRegression())
+    model.fit(rows, rows.city == "x")
+    asked = Asked(tmp_path, model, rows if gaps else rows.dropna().astype({"rooms": int}))
+    rooms = asked.column("rooms")
+    assert (rooms["datatype"], rooms["categories"], rooms["nullable"]) == ("INT64", [1, 2, 3], True)
+    assert_as_estimator(asked, model, rows)
 
 
 def test_outputs_are_all_that_the_estimator_offers(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import lightgbm
 import numpy as np
 import pandas as pd
 import pytest
-from commands import Result, environment, run
+from commands import MODELS, Result, environment, run
 from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.named_modules import named_modules
 from sklearn.compose import ColumnTransformer
@@ -94,7 +94,9 @@ def test_check_tells_what_a_model_adds_to_each_worker_and_what_is_shared(
     models: Path, modelhost: Callable[..., Result]
 ) -> None:
     (found,) = modelhost("check", models / "forest/1", "--json").json["bundles"]
-    assert found["shared_mb"] > 50  # scikit-learn and pandas
+    assert 50 < found["shared_mb"] < 200  # scikit-learn and pandas, and not the whole process
+    (light,) = modelhost("check", MODELS / "colours/1", "--json").json["bundles"]
+    assert light["shared_mb"] < 5  # a class that needs nothing
     assert found["memory_mb"] < 50
     said = modelhost("check", models / "forest/1").out
     assert "MB of libraries once for all" in said

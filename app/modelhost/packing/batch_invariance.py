@@ -6,7 +6,7 @@ import numpy as np
 
 from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays, cycled
 
 ROWS = 16  # that are asked alone
 MOST = 0.01  # a model that differs by more is not one that answers rows
@@ -23,7 +23,7 @@ def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, ro
     if len(groups) > 1:  # rows of other sizes are in no company
         return max(difference_in_company(predict, group, rows) for _, group in groups)
     ((_, batch),) = groups
-    company = {name: array[np.arange(rows) % len(array)] for name, array in batch.items()}
+    company = cycled(batch, rows)
     places = np.unique(np.linspace(0, rows - 1, ROWS).astype(int))
     together = predict(company)
     alone = [predict({name: array[place : place + 1] for name, array in company.items()}) for place in places]

@@ -5,7 +5,6 @@ with the model on the sample, and on rows drawn where they may differ (probes.py
 """
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from modelhost.packing.probes import draw_rows
 from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
+from modelhost.payload.messages import first_line
 
 CALLS, SECONDS = 200, 0.15  # to time one row
 
@@ -96,12 +96,15 @@ def choose_candidate(
 def draw_probes(source: Source) -> list[Probes]:
     """Rows beyond the sample that the model answers."""
     found = []
-    # A model that refuses values on the way to an edge has been asked all others before.
-    with suppress(Exception):
+    try:
         for drawn in draw_rows(source.inputs, source.batch, source.unknown, source.predict):
             taken, given = _answered(source.predict, drawn.rows) if drawn.rows else ({}, {})
             if taken:
                 found.append(Probes(taken, given, drawn.edges))
+    except Exception as error:  # of a model that refuses values on the way to an edge; it was asked all others before
+        source.notes.append(
+            f"not all rows beyond the sample were compared: {type(error).__name__}: {first_line(error)}"
+        )
     return found
 
 
@@ -237,7 +240,7 @@ def _told(
     }
     times = before / after
     speed = f"{times:,.0f} times as fast for one row" if times >= 10 else f"{times:.1f} times as fast for one row"
-    drawn = f"; {found['rows_drawn']:,} rows between and around them compared as well" if probes else ""
+    drawn = f"; {found['rows_drawn']:,} rows between and around them compared as well" if source.probed else ""
     compared = f"{sample.describe()}{drawn}; {speed} ({before * 1e6:.0f} to {after * 1e6:.0f} us)"
     return found | {"said": f"converted to ONNX: {compared}"}
 
@@ -253,7 +256,7 @@ def _shown(datatypes: dict[str, str]) -> str:
 
 def _reason(form: str, error: Exception) -> str:
     error = error.__cause__ if isinstance(error.__cause__, Exception) else error  # a converter's own words are long
-    first = (str(error).strip().splitlines() or [""])[0][:200]
+    first = first_line(error, 200)
     return f"{form}: {first if type(error) is ValueError else f'{type(error).__name__}: {first}'}"
 
 

@@ -66,17 +66,16 @@ def seconds_per_call(
 
 
 def _costs(directory: Path) -> dict[str, Any]:
-    import numpy as np
     import orjson
 
     from modelhost.models.memory import private_mb
     from modelhost.models.model import Model
     from modelhost.models.runtimes import import_for, runtime_class
-    from modelhost.payload.datatypes import grouped, stack
+    from modelhost.payload.datatypes import cycled, grouped, stack
     from modelhost.payload.records import read_record
 
     bundle = read_bundle(directory)
-    alone = private_mb()
+    bare = private_mb()
     import_for(directory, bundle.manifest)  # before the fork: once for all workers, and all its models
     runtime_class(bundle)
     before, start = private_mb(), time.perf_counter()
@@ -92,18 +91,18 @@ def _costs(directory: Path) -> dict[str, Any]:
 
     took = seconds_per_call(answer)
     read = [read_record(model.inputs, example.inputs) for example in bundle.examples]
-    alone = bundle.manifest.rows == "one"  # answers of two rows need not be of one size
-    examples = read[0] if alone else stack([read[place] for place in max(grouped(read), key=len)])
+    one_row = bundle.manifest.rows == "one"  # answers of two rows need not be of one size
+    examples = read[0] if one_row else stack([read[place] for place in max(grouped(read), key=len)])
 
     def call_ms(rows: int) -> float:
-        batch = {name: array[np.arange(rows) % len(array)] for name, array in examples.items()}
+        batch = cycled(examples, rows)
         took = seconds_per_call(lambda: model.predict(batch), SHARED_CALLS, SHARED_SECONDS, least=5)
         return took[len(took) // 2] * 1e3
 
     return {
         "load_ms": load_ms,
         "memory_mb": max(0.0, private_mb() - before),
-        "shared_mb": max(0.0, before - alone),
+        "shared_mb": max(0.0, before - bare),
         "latency_p50_ms": took[len(took) // 2] * 1e3,
         "latency_p99_ms": took[int(len(took) * 0.99)] * 1e3,
         "call_ms": time_calls(call_ms),

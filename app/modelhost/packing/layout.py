@@ -15,7 +15,7 @@ from modelhost.packing import ragged
 from modelhost.packing.batch_invariance import difference_in_company
 from modelhost.packing.compare import same
 from modelhost.packing.errors import PackError
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays, cycled
 
 Dims = tuple[int | str | None, ...]
 Run = Callable[[Arrays], Arrays]  # the file itself: tensors by name, in and out; it raises PackError
@@ -193,8 +193,8 @@ def _columns(tensors: list[Tensor], batch: Arrays) -> frozenset[str]:
 def _tried(run: Run, layout: Layout, batch: Arrays, declared: dict[str, Dims], tensors: list[Tensor]) -> Layout:
     """`layout` with the axes of the outputs; raises PackError where the file does not answer in it."""
     _, rows = ragged.by_size(batch)[0]
-    few = {number: run(layout.feeds(_first(rows, number))) for number in ((1,) if layout.one else (1, 2, 3))}
-    if not all(map(same, few[1].values(), run(layout.feeds(_first(rows, 1))).values())):
+    few = {number: run(layout.feeds(cycled(rows, number))) for number in ((1,) if layout.one else (1, 2, 3))}
+    if not all(map(same, few[1].values(), run(layout.feeds(cycled(rows, 1))).values())):
         raise RandomError(
             "asked twice, the model gave two answers to the same row: it draws at random, so export it in evaluation "
             "mode, without random operators"
@@ -228,11 +228,6 @@ def _axis_of_rows(name: str, arrays: dict[int, Array], declared: dict[str, Dims]
         raise PackError(f"output {name} has the shape {list(shapes[2])} for 2 rows: its rows must come first")
     dims = declared.get(name, ())
     return next((axis for axis in axes if axis < len(dims) and dims[axis] in names), axes[0])
-
-
-def _first(rows: Arrays, number: int) -> Arrays:
-    """`number` rows, again from the first where there are not as many."""
-    return {name: array[np.arange(number) % len(array)] for name, array in rows.items()}
 
 
 def _unfit(tensors: list[Tensor], batch: Arrays) -> PackError:

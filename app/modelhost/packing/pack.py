@@ -1,6 +1,5 @@
 """From a model file and a sample to a bundle, step by step."""
 
-import hashlib
 import math
 import os
 import shutil
@@ -16,7 +15,7 @@ import numpy as np
 import orjson
 import yaml
 
-from modelhost.bundle.bundle import MANIFEST
+from modelhost.bundle.bundle import MANIFEST, file_digest
 from modelhost.bundle.extras import extras_of
 from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
@@ -45,6 +44,7 @@ from modelhost.packing.samples import Sample, missing, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.messages import first_line
 
 ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
 
@@ -204,8 +204,8 @@ def _reference(source: Source) -> Arrays:
     except PackError:
         raise
     except Exception as error:  # the trainer's own model: whatever it raises, it says why
-        first = (str(error).strip().splitlines() or [""])[0]  # below it, libraries write where they were built
-        raise PackError(f"the model cannot predict the sample: {type(error).__name__}: {first}") from error
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise PackError(f"the model cannot predict the sample: {reason}") from error
     if not answers:
         raise PackError("the model returned no output: return a dict with one at least")
     rows = len(next(iter(source.batch.values())))
@@ -257,14 +257,9 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
     statistics = describe(len(sendable), source.inputs, source.batch, reference)
     (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = _manifest(order, source, candidate, saved, outputs) | {"version": int(directory.name)}
-    manifest["files"] = {file: _digest(directory / file) for file in sorted(files_in(directory))}
+    manifest["files"] = {file: file_digest(directory / file) for file in sorted(files_in(directory))}
     _write_manifest(directory, manifest)
     return manifest
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _lock(
@@ -279,9 +274,8 @@ def _lock(
     say(f"Resolving {requirements} ...")
     text, found = lock_requirements(requirements, extras_of(read_manifest(directory)[0]))
     notes += found
-    (directory / LOCK).write_text(text, encoding="utf-8")
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    manifest = manifest | {"requirements": LOCK, "files": manifest["files"] | {LOCK: digest}}
+    (directory / LOCK).write_bytes(text.encode())  # the same on every system
+    manifest = manifest | {"requirements": LOCK, "files": manifest["files"] | {LOCK: file_digest(directory / LOCK)}}
     _write_manifest(directory, manifest)
     return manifest
 
@@ -320,7 +314,7 @@ def _output(name: str, array: Any, source: Source, candidate: Candidate, labels:
         found["tensor"] = tensor
     if name == "label" and candidate.labels:
         found |= {"labels": list(candidate.labels)}
-    elif name == "label" and (names := labels or source.labels):
+    elif name == "label" and (names := labels):
         if array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() < len(names):
             raise PackError(
                 f"--labels: {len(names)} names cannot stand for the model's labels {sorted(set(array.tolist()))}"

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
+from modelhost.packing.samples import present
 from modelhost.payload.datatypes import Array, Arrays
 
 MOST_CATEGORIES = 200
@@ -19,13 +20,16 @@ def add_ranges(inputs: list[dict[str, Any]], batch: Arrays) -> None:
         array = batch[schema["name"]]
         if features := schema.get("features"):
             for place, feature in enumerate(features):
-                feature |= _range(array[:, place], schema["datatype"])
+                if not feature.get("boolean"):
+                    feature |= _range(array[:, place], schema["datatype"])
         elif "categories" not in schema:
             schema |= _range(array, schema["datatype"])
 
 
 def _range(array: Array, datatype: str) -> dict[str, Any]:
-    array = ragged.elements(array)
+    array = present(ragged.elements(array))
+    if not array.size:
+        return {}
     if datatype == "BYTES":
         values = sorted(set(array.tolist()))
         return {"categories": values} if len(values) <= MOST_CATEGORIES else {}

@@ -18,9 +18,9 @@ from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.payload.csv_rows import split_lines
 from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.messages import is_missing_cell
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".npy", ".npz")
-MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})  # among numbers and booleans; of text only an empty cell
 # As JSON writes numbers, so that 007, +1 and 1_000 stay text.
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
@@ -53,26 +53,11 @@ class Sample:
         """The columns `names`, in this order."""
         return replace(self, columns={name: self.columns[name] for name in names})
 
-    def take(self, rows: Array) -> "Sample":
-        """The rows at the places, or of the mask, `rows`."""
-        places = np.arange(self.rows)[rows]
-        columns = {name: array[places] for name, array in self.columns.items()}
-        return replace(self, columns=columns, cells={k: [v[i] for i in places] for k, v in self.cells.items()})
-
     def as_text(self, name: str) -> Array:
         """A column as text (rows,), as its cells were written: None where it is missing."""
         if name in self.cells:
             return objects([cell or None for cell in self.cells[name]])
         return objects([None if missing else str(value) for value, missing in self._items(name)])
-
-    def complete(self) -> "Sample":
-        """The rows without a missing value, and a note on how many were left out."""
-        kept = ~np.logical_or.reduce([missing(array) for array in self.columns.values()])
-        if not kept.any():
-            raise PackError("the sample holds no row without missing values: give at least a handful")
-        left_out = int((~kept).sum())
-        notes = (*self.notes, f"{left_out} rows with empty cells were left out") if left_out else self.notes
-        return replace(self.take(kept), notes=notes)
 
     def _items(self, name: str) -> Iterable[tuple[Any, bool]]:
         return zip(self.columns[name].tolist(), missing(self.columns[name]).tolist(), strict=True)
@@ -87,6 +72,12 @@ def missing(array: Array) -> Array:
     else:
         found = np.zeros(array.shape, bool)
     return np.asarray(found.reshape(len(array), -1).any(axis=1))
+
+
+def present(array: Array) -> Array:
+    """The elements of `array` that are not missing, flat."""
+    flat = array.ravel()
+    return flat[~missing(flat)] if flat.size else flat
 
 
 def objects(values: list[Any]) -> Array:
@@ -108,13 +99,10 @@ def read_sample(path: Path) -> Sample:
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The rows of a .csv, .json or .jsonl file as records; a missing value is None."""
-    if path.suffix not in SUFFIXES[:3]:
-        raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES[:3])}")
+    """The rows of a .json or .jsonl file as records."""
+    if path.suffix not in (".json", ".jsonl"):
+        raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES)}")
     try:
-        if path.suffix == ".csv":
-            typed = {name: _typed(cells) for name, cells in _read_csv(path).items()}
-            return [dict(zip(typed, values, strict=True)) for values in zip(*typed.values(), strict=True)]
         return _read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise PackError(f"{path} cannot be read as {path.suffix}: {error}") from error
@@ -159,7 +147,7 @@ def _read_json(path: Path) -> list[dict[str, Any]]:
 def _typed(cells: list[str]) -> list[Any]:
     """The cells of one column as integers, numbers or booleans if all that are not missing are, else text."""
     words = [cell.strip() for cell in cells]
-    there = [word for word in words if word.lower() not in MISSING]
+    there = [word for word in words if not is_missing_cell(word)]
     if there and all(map(INTEGER.fullmatch, there)):
         kind: Any = int
     elif there and all(NUMBER.fullmatch(word) and any(map(str.isdigit, word)) for word in there):
@@ -170,7 +158,7 @@ def _typed(cells: list[str]) -> list[Any]:
         return [cell or None for cell in cells]
     else:
         kind = float
-    return [None if word.lower() in MISSING else kind(word) for word in words]
+    return [None if is_missing_cell(word) else kind(word) for word in words]
 
 
 def _boolean(word: str) -> bool:

@@ -13,7 +13,7 @@ from modelhost.packing import ragged
 from modelhost.packing.batch_invariance import difference_in_company
 from modelhost.packing.errors import PackError
 from modelhost.packing.layout import Layout, Run, Tensor, predict
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Array, Arrays, cycled
 
 MOST_PAIRS = 30  # that are tried
 Axis = tuple[str, int]  # a tensor and an axis of one of its rows
@@ -53,7 +53,7 @@ def find(run: Run, layout: Layout, tensors: list[Tensor], batch: Arrays, fixed: 
             _allow(sizes, axes)
             tensors_of = " and ".join(dict.fromkeys(tensor for tensor, _ in axes))
             sizes.notes.append(f"a size of {tensors_of} may be any: the sample has several")
-    few = _few(ragged.by_size(batch)[0][1], 1 if layout.one else 2)
+    few = cycled(ragged.by_size(batch)[0][1], 1 if layout.one else 2)
     refused: dict[str, str] = {}
     for name, axes in list(waiting.items()):
         said = _try(run, layout, few, sizes, [axes])
@@ -137,10 +137,6 @@ def _answers(run: Run, layout: Layout, rows: Arrays) -> Arrays:
 def _allow(sizes: Sizes, axes: list[Axis]) -> None:
     for tensor, axis in axes:
         sizes.inputs.setdefault(tensor, set()).add(axis)
-
-
-def _few(rows: Arrays, number: int) -> Arrays:
-    return {name: array[np.arange(number) % len(array)] for name, array in rows.items()}
 
 
 def _resized(array: Array, axis: int, size: int) -> Array:

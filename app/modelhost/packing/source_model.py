@@ -57,7 +57,6 @@ class Source:
     convert: Callable[[dict[str, str]], Any] | None = None
     datatypes: Sequence[dict[str, str]] = ()
     classes: tuple[Any, ...] = ()
-    labels: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     lighter: Sequence[Native] = ()
     table: str = ""

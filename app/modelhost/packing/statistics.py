@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
+from modelhost.packing.samples import present
 from modelhost.payload.datatypes import Array, Arrays
 
 MOST_VALUES = 50
@@ -27,17 +28,20 @@ def describe(rows: int, inputs: list[dict[str, Any]], batch: Arrays, outputs: Ar
 
 
 def distribution(array: Array) -> dict[str, Any]:
-    """Of all elements: count, and either moments and deciles, or how often each value is there."""
-    array = ragged.elements(array)
+    """Of all elements: how many are there and missing, and either moments and deciles, or how often each value is."""
+    elements = ragged.elements(array)
+    array = present(elements)
+    gaps = {"missing": int(elements.size - array.size)} if array.size < elements.size else {}
     if array.dtype.kind in "ifu" and array.size:
-        numbers = array.astype(np.float64).ravel()
+        numbers = array.astype(np.float64)
         with np.errstate(over="ignore", invalid="ignore"):  # of 1e300, or infinite: null in JSON
             return {
                 "count": numbers.size,
+                **gaps,
                 "mean": float(numbers.mean()),
                 "std": float(numbers.std()),
                 "deciles": [float(value) for value in np.quantile(numbers, np.linspace(0, 1, 11))],
             }
     values, counts = np.unique(array.astype(str), return_counts=True)
     most = np.argsort(-counts, kind="stable")[:MOST_VALUES]
-    return {"count": int(array.size), "values": {str(values[i]): int(counts[i]) for i in most}}
+    return {"count": int(array.size), **gaps, "values": {str(values[i]): int(counts[i]) for i in most}}

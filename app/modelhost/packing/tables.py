@@ -16,6 +16,7 @@ from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories
 from modelhost.packing.samples import Sample, missing, objects
 from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.messages import first_line
 
 Answers = Callable[[Any], Arrays]  # what the estimator answers to a table
 Asked = Callable[["Table", Arrays], Arrays]  # what a model answers to rows like those of a table's batch
@@ -66,7 +67,7 @@ def find_table(sample: Sample, named: bool, fitted: dict[str, Fitted], answers: 
     if not reasons:
         raise PackError("the sample holds lists, and the model takes numbers or text in columns")
     reason = reasons[0]
-    raise PackError(f"the model cannot predict the sample: {type(reason).__name__}: {_short(reason)}") from reason
+    raise PackError(f"the model cannot predict the sample: {type(reason).__name__}: {first_line(reason)}") from reason
 
 
 def _typed(sample: Sample, fitted: dict[str, Fitted]) -> Sample:
@@ -194,7 +195,7 @@ def _nullable(table: Table, lacking: dict[str, bool]) -> Table:
         elif schema["name"] in lacking:
             schema |= _mark(lacking, schema["name"])
             array = batch[schema["name"]]
-            if schema["datatype"] == "INT64" and "dtype" not in schema and array.dtype.kind == "i":
+            if array.dtype.kind == "i" and not {"dtype", "categories"}.intersection(schema):
                 schema["datatype"] = "FP64"  # as pandas has integers among which one is missing
                 batch[schema["name"]] = array.astype(np.float64)
             elif array.dtype.kind in "bi":
@@ -258,8 +259,3 @@ def _first(batch: Arrays) -> Arrays:
     counted = np.sum([missing(array) for array in batch.values()], axis=0)
     order = np.argsort(counted, kind="stable")[:FEW]
     return {name: array[order] for name, array in batch.items()}
-
-
-def _short(error: Exception) -> str:
-    """Its first line: below it, libraries write where they were built."""
-    return (str(error).strip().splitlines() or [""])[0][:300]

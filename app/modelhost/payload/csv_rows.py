@@ -14,7 +14,7 @@ from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import MISSING, brief, listed
+from modelhost.payload.messages import brief, is_missing_cell, listed
 from modelhost.payload.records import best_names, refuse_unknown
 
 BOOLEANS = {"true": True, "false": False}
@@ -70,7 +70,7 @@ def _typed(reader: InputReader, name: str, cells: list[str]) -> list[Any]:
         return [cell or None for cell in cells] if nullable else cells
     read = _boolean if reader.is_boolean(name) else _number
     stripped = [cell.strip() for cell in cells]
-    return [None if nullable and cell in MISSING else _value(cell, read) for cell in stripped]
+    return [None if nullable and is_missing_cell(cell) else _value(cell, read) for cell in stripped]
 
 
 def _boolean(cell: str) -> Any:

@@ -45,6 +45,11 @@ def stack(batches: list[Arrays]) -> Arrays:
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def cycled(batch: Arrays, rows: int) -> Arrays:
+    """`rows` rows of the batch, again from the first where it has not as many."""
+    return {name: array[np.arange(rows) % len(array)] for name, array in batch.items()}
+
+
 def sizes(batch: Arrays) -> tuple[tuple[int, ...], ...]:
     """The shape of a row of each input: batches where these are equal may be stacked."""
     return tuple([array.shape[1:] for array in batch.values()])

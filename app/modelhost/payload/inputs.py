@@ -138,7 +138,8 @@ class InputReader:
 
     def _read_few_mixed(self, elements: list[Any]) -> Array | None:
         """As `_read_few`, where null or a boolean is among the elements."""
-        if not self._types_or_null.issuperset(map(type, elements)):
+        types = set(map(type, elements))
+        if not self._types_or_null.issuperset(types) or (float in types and self.dtype.kind in "iu"):
             return None
         for place, (element, (low, high)) in enumerate(zip(elements, self._few or (), strict=True)):
             if element is None:

@@ -23,8 +23,8 @@ PLURALS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "O
 EXAMPLE_BYTES = 4096  # of JSON, in errors and pages
 MOST_NAMES = 30  # in one sentence; a schema may have thousands of features or categories
 
-# What stands for a missing value in a column of numbers or booleans: pandas, R and databases write these.
-MISSING = frozenset({"", "nan", "NaN", "NA", "N/A", "null", "None"})
+# What stands for a missing value in a column of numbers or booleans: pandas, R and databases write these, in any case.
+MISSING = frozenset({"", "nan", "na", "n/a", "null", "none"})
 
 
 def expected(schema: Input, index: tuple[int, ...] = ()) -> str:
@@ -60,10 +60,20 @@ def left_out(field: Input | Feature) -> str:
     return f"may be left out, which means {orjson.dumps(brief(field.default)).decode()}"
 
 
+def is_missing_cell(cell: str) -> bool:
+    """Whether a cell of CSV, in a column of numbers or booleans, stands for a missing value."""
+    return cell.strip().lower() in MISSING
+
+
+def first_line(error: BaseException | str, most: int = 300) -> str:
+    """What an error of a library says, less the lines in which it tells where it was built."""
+    return (str(error).strip().splitlines() or [""])[0][:most]
+
+
 def is_missing(received: Any, kind: str) -> bool:
     """Whether someone sent `received` for want of a value, in a field of numpy's `kind`."""
     if isinstance(received, str):
-        return kind != "O" and received.strip() in MISSING
+        return kind != "O" and is_missing_cell(received)
     return received is None or (isinstance(received, float) and math.isnan(received))
 
 

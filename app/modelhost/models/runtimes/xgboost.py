@@ -9,6 +9,7 @@ import xgboost
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes.boosted import answers
 from modelhost.payload.datatypes import Arrays
+from modelhost.payload.messages import first_line
 
 
 class XgboostRuntime:
@@ -19,8 +20,7 @@ class XgboostRuntime:
         try:
             self._booster = xgboost.Booster({"nthread": 1}, model_file=path)
         except Exception as error:
-            reason = str(error).strip().splitlines()[0]
-            raise bundle.refuse("entry", f"{path.name} cannot be loaded: {reason}") from error
+            raise bundle.refuse("entry", f"{path.name} cannot be loaded: {first_line(error)}") from error
         self._objective = objective_of(self._booster)
 
     def predict(self, inputs: Arrays) -> Arrays:

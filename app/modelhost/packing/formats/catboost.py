@@ -16,19 +16,15 @@ from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import Table, with_missing
 from modelhost.payload.datatypes import Arrays
+from modelhost.payload.messages import first_line
 
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     """The model in a .cbm file."""
     try:
-        return _inspect(load(path), sample)
+        return inspect_booster(load(path), sample)
     except catboost.CatBoostError as error:
-        raise PackError(f"{path} is no CatBoost model: {str(error).strip().splitlines()[0]}") from error
-
-
-def inspect_booster(model: Any, sample: Sample) -> Source:
-    """A catboost.CatBoost out of a pickle."""
-    return _inspect(model, sample)
+        raise PackError(f"{path} is no CatBoost model: {first_line(error)}") from error
 
 
 def own_files(estimator: Any) -> list[Native]:
@@ -63,7 +59,8 @@ def exporter(model: Any) -> Callable[[dict[str, str]], Any]:
     return convert
 
 
-def _inspect(model: Any, sample: Sample) -> Source:
+def inspect_booster(model: Any, sample: Sample) -> Source:
+    """A catboost.CatBoost, out of a file or a pickle."""
     notes: list[str] = []
     names = model.feature_names_
     known = [] if names == [str(place) for place in range(len(names))] else names

@@ -30,6 +30,7 @@ from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import Table, find_table
 from modelhost.payload.datatypes import Arrays
+from modelhost.payload.messages import first_line
 
 VERBS = ("predict", "transform", "score_samples")
 UNNAMED = "X does not have valid feature names"  # scikit-learn's warning about an array
@@ -65,12 +66,12 @@ def _load(path: Path) -> tuple[Any, list[str]]:
             skops_types = types_of(path) if path.suffix == ".skops" else None
             loaded = joblib.load(path) if skops_types is None else skops.io.load(path, trusted=skops_types)
         versions = [str(warning.message) for warning in warned if warning.category is InconsistentVersionWarning]
-        return loaded, [_first_line(versions[0])] if versions else []
+        return loaded, [first_line(versions[0])] if versions else []
     except ModuleNotFoundError as error:
         instead = f"install it, or give the file that defines it by --with {(error.name or 'module').split('.')[0]}.py"
         raise PackError(f"{path} needs the module {error.name}, which is not here: {instead}") from error
     except (Exception, SystemExit) as error:
-        raise PackError(f"{path} cannot be read: {type(error).__name__}: {_first_line(error)}") from error
+        raise PackError(f"{path} cannot be read: {type(error).__name__}: {first_line(error)}") from error
 
 
 def _refuse_unsafe(estimator: Any, path: Path) -> None:
@@ -234,7 +235,7 @@ def _save(estimator: Any, directory: Path, allow_pickle: bool, source: Path) -> 
         if not untrusted:
             skops.io.load(path, trusted=types)
     except Exception as error:
-        reason = f"skops cannot store the model ({type(error).__name__}: {_first_line(error)})"
+        reason = f"skops cannot store the model ({type(error).__name__}: {first_line(error)})"
     if not reason:
         packages = {name.partition(".")[0] for name in types}
         return Saved("skops", path.name, libraries=tuple(sorted(packages & set(BOOSTED))))
@@ -255,7 +256,3 @@ def _pickled_libraries(estimator: Any) -> tuple[str, ...]:
     joblib.dump(estimator, buffer)
     found = buffer.getvalue()
     return tuple(sorted(name for name in BOOSTED if f"{name}.".encode() in found))
-
-
-def _first_line(error: BaseException | str) -> str:
-    return (str(error).strip().splitlines() or [""])[0][:300]

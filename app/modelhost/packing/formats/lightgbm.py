@@ -34,12 +34,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         booster = lightgbm.Booster(model_file=path)
     except (lightgbm.basic.LightGBMError, ValueError) as error:  # ValueError: the JSON at its end is cut
         raise PackError(f"{path} is no LightGBM model: {error}") from error
-    return _inspect(booster, sample, ())
-
-
-def inspect_booster(booster: Any, sample: Sample) -> Source:
-    """A lightgbm.Booster out of a pickle."""
-    return _inspect(booster, sample, ())
+    return inspect_booster(booster, sample)
 
 
 def own_files(estimator: Any) -> list[Native]:
@@ -59,10 +54,11 @@ def own_files(estimator: Any) -> list[Native]:
         (features,) = rows.values()
         return answers(np.asarray(stored.predict(features, num_threads=1)), objective)
 
-    return [Native(predict, save, labels(tuple(getattr(estimator, "classes_", ()))))]
+    return [Native(predict, save, _labels(tuple(getattr(estimator, "classes_", ()))))]
 
 
-def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
+def inspect_booster(booster: Any, sample: Sample) -> Source:
+    """A lightgbm.Booster, out of a file or a pickle."""
     notes: list[str] = []
     names = booster.feature_name()
     known = [] if names[0] == "Column_0" else names
@@ -96,11 +92,11 @@ def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
     library = f"LightGBM {lightgbm.__version__}"
     kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
     return Source(
-        library, kind, inputs, batch, predict, save, convert, datatypes, classes, labels(classes),
-        [*sample.notes, *notes], probed=True,
+        library, kind, inputs, batch, predict, save, convert, datatypes,
+        notes=[*sample.notes, *notes], probed=True,
     )  # fmt: skip
 
 
-def labels(classes: tuple[Any, ...]) -> tuple[str, ...]:
+def _labels(classes: tuple[Any, ...]) -> tuple[str, ...]:
     """Names for the booster's 0, 1, 2, ..., where the classes are texts."""
     return tuple(map(str, classes)) if classes and all(isinstance(each, str) for each in classes) else ()

@@ -13,6 +13,7 @@ from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import numbers
 from modelhost.payload.datatypes import Arrays
+from modelhost.payload.messages import first_line
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
 
@@ -24,13 +25,8 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     except UnicodeDecodeError as error:  # of XGBoost's own message, which quotes the file
         raise PackError(f"{path} is no XGBoost model: it is neither JSON nor UBJSON") from error
     except xgboost.core.XGBoostError as error:
-        raise PackError(f"{path} is no XGBoost model: {str(error).strip().splitlines()[0]}") from error
-    return _inspect(booster, sample, ())
-
-
-def inspect_booster(booster: Any, sample: Sample) -> Source:
-    """An xgboost.Booster out of a pickle."""
-    return _inspect(booster, sample, ())
+        raise PackError(f"{path} is no XGBoost model: {first_line(error)}") from error
+    return inspect_booster(booster, sample)
 
 
 def own_files(estimator: Any) -> list[Native]:
@@ -50,7 +46,8 @@ def own_files(estimator: Any) -> list[Native]:
     return [Native(predict, save)]
 
 
-def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
+def inspect_booster(booster: Any, sample: Sample) -> Source:
+    """An xgboost.Booster, out of a file or a pickle."""
     notes: list[str] = []
     chosen = choose(sample, booster.feature_names or [], booster.num_features(), notes)
     objective = objective_of(booster)
@@ -79,6 +76,6 @@ def _inspect(booster: Any, sample: Sample, classes: tuple[Any, ...]) -> Source:
     kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective})"
     library = f"XGBoost {xgboost.__version__}"
     return Source(
-        library, kind, inputs, batch, predict, save, convert, datatypes, classes, (), [*sample.notes, *notes],
-        probed=True,
+        library, kind, inputs, batch, predict, save, convert, datatypes,
+        notes=[*sample.notes, *notes], probed=True,
     )  # fmt: skip
