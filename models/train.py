@@ -9,6 +9,7 @@ the same kind of processor writes the same bytes.
 import argparse
 import hashlib
 import json
+import shutil
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -170,10 +171,11 @@ def write_churn(directory: Path) -> float:
         table[others].to_csv(Path(scratch, "customers.csv"), index=False)
         order = Order(
             model=Path(scratch, "churn.joblib"), name="churn", sample=Path(scratch, "customers.csv"),
-            into=directory.parents[1], version=int(directory.name), measure=False,
+            into=Path(scratch), version=int(directory.name), measure=False,
             description="Whether a customer of a telephone company will leave",
         )  # fmt: skip
-        pack(order, lambda _: None)
+        packed = pack(order, lambda _: None)["bundle"]
+        shutil.copytree(packed, directory, dirs_exist_ok=True)
     manifest = yaml.safe_load((directory / "model.yaml").read_text())
     del manifest["origin"]["conversion"]  # it has the times of this machine
     (directory / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
