@@ -24,6 +24,7 @@ from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line
 
+NEARER = 0.5  # of the tolerance: rows that nobody has compared may be further off
 CALLS, SECONDS = 200, 0.15  # to time one row
 
 Predict = Callable[[Arrays], Arrays]
@@ -75,11 +76,11 @@ def choose_candidate(
     for build in builders:
         try:
             name, candidate = build()
-            sample = compare(reference, candidate.answers, tolerance)
+            sample = compare(reference, candidate.answers, tolerance * NEARER)
             if sample.rows_beyond > may_differ * sample.rows:
                 raise ValueError(sample.describe())
             for probe in probes:
-                drawn = compare(probe.answers, candidate.predict(probe.rows), tolerance, probe.edges)
+                drawn = compare(probe.answers, candidate.predict(probe.rows), tolerance * NEARER, probe.edges)
                 if drawn.rows_beyond > may_differ * drawn.rows:
                     raise ValueError(f"of rows between and around the sample's, {drawn.describe()}")
         except Exception as error:  # converters raise whatever they come upon

@@ -62,9 +62,17 @@ def converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[
             )
         if "FP64" in datatypes.values():
             make_exact(made, _last(model))
-        return _with_missing(_without_locale(made), model)
+        return _in_order(_with_missing(_without_locale(made), model))
 
     return convert
+
+
+def _in_order(made: Any) -> Any:
+    """The operator sets each once and sorted: skl2onnx writes them in the order of a set, otherwise each time."""
+    versions = {opset.domain: opset.version for opset in made.opset_import}
+    del made.opset_import[:]
+    made.opset_import.extend(onnx.helper.make_opsetid(domain, versions[domain]) for domain in sorted(versions))
+    return made
 
 
 def _cast_before_trees(model: Any, datatypes: dict[str, str]) -> Any:
