@@ -19,7 +19,7 @@ def test_the_first_model_of_the_list_answers_at_the_root(host):
 
 
 def test_a_model_has_what_its_bundle_requires_beside_the_servers_own_packages(host):
-    assert ask(host, "/models/emoji", '{"text": "\U0001f40d"}')["prediction"] == {"words": ":snake:"}
+    assert ask(host, "/models/emoji/predict", '{"text": "\U0001f40d"}')["prediction"] == {"words": ":snake:"}
     where = "docker exec modelhost-blue python -c 'import %s; print(%s.__file__)'"
     assert host.check_output(where % ("emoji", "emoji")).startswith("/opt/requirements/")
     assert host.check_output(where % ("numpy", "numpy")).startswith("/opt/modelhost/")
