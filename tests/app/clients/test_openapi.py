@@ -50,7 +50,7 @@ def test_every_answer_is_as_described(app: Flask, mode: GenerationMode) -> None:
 def test_every_example_is_answered_with_the_example(client: FlaskClient) -> None:
     paths = (client.get("/openapi.json").json or {})["paths"]
     posts = {path: operations["post"] for path, operations in paths.items() if "post" in operations}
-    assert len(posts) == 2 + 3 * 4
+    assert len(posts) == 2 + 4 * 4
     for path, operation in posts.items():
         content = operation["requestBody"]["content"]["application/json"]
         answer = client.post(path, json=content["example"])
