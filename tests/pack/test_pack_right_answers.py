@@ -289,3 +289,10 @@ def test_an_ordinal_encoder_before_trees_keeps_missing_texts(tmp_path: Path) -> 
         HistGradientBoostingClassifier(max_iter=6),
     ).fit(rows, target(rows))
     assert_as_estimator(Asked(tmp_path, model, rows), model, mixed(300, seed=3))
+
+
+def test_trees_whose_categories_come_out_of_an_encoder_pack(tmp_path: Path) -> None:
+    rows = mixed(200)[["city"]].dropna()
+    model = make_pipeline(OrdinalEncoder(), HistGradientBoostingRegressor(max_iter=5, categorical_features=[0]))
+    model.fit(rows, rows.city.str.len())
+    assert_as_estimator(Asked(tmp_path, model, rows), model, rows)

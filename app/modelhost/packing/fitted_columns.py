@@ -199,7 +199,8 @@ def _of_hist_gradient_boosting(step: Any, count: int) -> list[Fitted | None]:
     encoder = step._preprocessor.named_transformers_["encoder"]
     # `is_categorical_` is in the order of the columns as they are sent.
     for place, values in zip(np.flatnonzero(step.is_categorical_), encoder.categories_, strict=False):
-        known[place] = Fitted(_plain(values), dtype=dtype)
+        if place < count:  # else it is not known what arrives
+            known[place] = Fitted(_plain(values), dtype=dtype)
     return known
 
 
