@@ -228,6 +228,7 @@ def _told(
         return _kept(reasons)
     row = {key: array[:1] for key, array in source.batch.items()}
     before, after = _median(lambda: source.predict(row)), _median(lambda: candidate.predict(row))
+    times = before / after
     found = {
         "converted": True,
         "rows": sample.rows,
@@ -237,9 +238,8 @@ def _told(
         "largest_difference": sample.largest_difference,
         "native_us": before * 1e6,
         "onnx_us": after * 1e6,
-        "times_faster": before / after,
+        "times_faster": times,
     }
-    times = before / after
     speed = f"{times:,.0f} times as fast for one row" if times >= 10 else f"{times:.1f} times as fast for one row"
     drawn = f"; {found['rows_drawn']:,} rows between and around them compared as well" if source.probed else ""
     compared = f"{sample.describe()}{drawn}; {speed} ({before * 1e6:.0f} to {after * 1e6:.0f} us)"

@@ -64,7 +64,8 @@ def add_categories(inputs: list[dict[str, Any]], fitted: dict[str, Fitted]) -> N
             known = fitted.get(column["name"])
             if known and known.values:
                 if column is schema and known.strict and _fits(schema["datatype"], known):
-                    schema["categories"] = [known.kind(value) for value in known.values]  # type: ignore[misc]
+                    kind = str if known.kind is str else int  # which _fits has seen
+                    schema["categories"] = [kind(value) for value in known.values]
                 else:
                     column["description"] = known.describe()
 

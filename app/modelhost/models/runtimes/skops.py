@@ -59,26 +59,22 @@ class SkopsRuntime(EstimatorRuntime):
     def __init__(self, bundle: Bundle) -> None:
         path = bundle.directory / bundle.manifest.entry
         try:
-            untrusted = untrusted_types(path)
-            estimator = None if untrusted else skops.io.load(path, trusted=types_of(path))
+            types = types_of(path)
+            untrusted = [name for name in types if not is_trusted(name)]
+            estimator = None if untrusted else skops.io.load(path, trusted=types)
         except Exception as error:  # whatever a file made to harm raises
             problem = f"{path.name} cannot be loaded: {type(error).__name__}: {error}"
             raise bundle.refuse("entry", problem) from error
         if untrusted:
             instead = "pack the model as onnx, or build it of scikit-learn's own classes"
-            types = ", ".join(untrusted)
-            raise bundle.refuse("entry", f"{path.name} holds types that are not trusted ({types}): {instead}")
+            told = ", ".join(untrusted)
+            raise bundle.refuse("entry", f"{path.name} holds types that are not trusted ({told}): {instead}")
         super().__init__(bundle, estimator)
 
 
 def types_of(path: Path) -> list[str]:
     """The types in a skops file that skops itself does not trust, without making any."""
     return sorted(set(skops.io.get_untrusted_types(file=path)))
-
-
-def untrusted_types(path: Path) -> list[str]:
-    """The types in a skops file that neither skops nor we trust, without making any."""
-    return [name for name in types_of(path) if not is_trusted(name)]
 
 
 def is_trusted(name: str) -> bool:
