@@ -253,6 +253,53 @@ def test_integers_that_an_encoder_knows_may_also_be_missing(tmp_path: Path, gaps
     assert_as_estimator(asked, model, rows)
 
 
+def test_a_gap_that_no_step_was_made_for_gives_way_to_the_conversion(tmp_path: Path) -> None:
+    rows = pd.DataFrame(np.random.default_rng(13).normal(size=(150, 2)), columns=["a", "b"]).round(2)
+    forest = IsolationForest(n_estimators=9, random_state=0).fit(rows)
+    asked = Asked(tmp_path, forest, rows)
+    assert asked.manifest["format"] == "onnx"
+    assert "nullable" not in asked.column("a")
+    assert any(note.startswith("a and b must be given") for note in asked.found["notes"])
+    assert_as_estimator(asked, forest, rows)
+
+
+@pytest.mark.parametrize("gaps", ["in the sample", "filled by a step", "of the encoder", "none"])
+def test_flags_are_converted_unless_they_may_be_missing(tmp_path: Path, gaps: str) -> None:
+    random = np.random.default_rng(14)
+    rows = pd.DataFrame({"n": random.normal(size=300).round(2), "flag": random.choice([True, False], 300)})
+    lacking = rows.assign(flag=rows.flag.astype(object).where(random.random(300) < 0.9, np.nan))
+    encoder: Any = OneHotEncoder(handle_unknown="ignore")
+    if gaps == "filled by a step":
+        encoder = make_pipeline(SimpleImputer(strategy="most_frequent"), encoder)
+    model = make_pipeline(make_column_transformer((encoder, ["flag"]), remainder="passthrough"), LogisticRegression())
+    model.fit(lacking if gaps == "of the encoder" else rows.astype({"flag": object}), rows.n > 0)
+    sample = lacking if gaps == "in the sample" else rows
+    asked = Asked(tmp_path, model, sample)
+    converted = gaps == "none"
+    assert (asked.manifest["format"] == "onnx") is converted
+    assert asked.column("flag").get("nullable", False) is not converted
+    assert_as_estimator(asked, model, sample)
+    if not converted:
+        assert_as_estimator(asked, model, lacking.head(50))
+
+
+@pytest.mark.parametrize("imputer", [None, SimpleImputer(missing_values=None, strategy="most_frequent")])
+@pytest.mark.parametrize("values", [["x", "é y"], [True, False], [1, 2]])
+@pytest.mark.parametrize("frame", [True, False])
+def test_what_was_trained_on_none_gets_none_and_not_nan(
+    tmp_path: Path, imputer: Any, values: list[Any], frame: bool
+) -> None:
+    random = np.random.default_rng(15)
+    kind = pd.Series([values[place] if place < 2 else None for place in random.integers(0, 3, 300)], dtype=object)
+    rows = pd.DataFrame({"kind": kind, "other": pd.Series(random.choice(["a", "b"], 300), dtype=object)})
+    encoder = OneHotEncoder(handle_unknown="ignore")
+    model = make_pipeline(*([imputer] if imputer else []), encoder, LogisticRegression())
+    target = (rows.kind.isna() | (rows.kind == values[0])) & (rows.other == "a")
+    model.fit(rows if frame else rows.to_numpy(), target)
+    taken = rows if frame else rows.to_numpy()
+    assert_as_estimator(Asked(tmp_path, model, rows), model, rows, taken)
+
+
 def test_outputs_are_all_that_the_estimator_offers(tmp_path: Path) -> None:
     rows = pd.DataFrame(np.random.default_rng(10).normal(size=(120, 2)), columns=["a", "b"]).round(3)
     cases: list[tuple[Any, Any, list[str]]] = [

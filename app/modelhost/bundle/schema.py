@@ -58,7 +58,9 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     categories: tuple[str | int, ...] = ()
     nullable: bool = False
     default: Any = UNSET
-    dtype: str = ""  # of the column in a data frame, where it is not the datatype's own, such as category
+    # Of the column in a data frame, where it is not the datatype's own: a pandas dtype such as category, or "none",
+    # which is objects with None, and not NaN, where a value is missing.
+    dtype: str = ""
     missing: str | UnsetType = UNSET  # what a model file that has no null is given for a missing text
 
 

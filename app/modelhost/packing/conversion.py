@@ -15,6 +15,7 @@ import numpy as np
 from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
 from modelhost.packing.compare import Closeness, compare
+from modelhost.packing.complete_columns import without_gaps
 from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats.onnx import open_session
@@ -22,7 +23,7 @@ from modelhost.packing.probes import draw_rows
 from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
-from modelhost.payload.messages import first_line
+from modelhost.payload.messages import first_line, listed
 
 NEARER = 0.5  # of the tolerance: rows that nobody has compared may be further off
 CALLS, SECONDS = 200, 0.15  # to time one row
@@ -59,6 +60,17 @@ class Probes:
         return len(next(iter(self.answers.values())))
 
 
+@dataclass(frozen=True)
+class _Builder:
+    """One form to try: what it is called, and what makes it."""
+
+    name: str
+    make: Callable[[], Candidate]
+
+    def __call__(self) -> tuple[str, Candidate]:
+        return self.name, self.make()
+
+
 def choose_candidate(
     source: Source, reference: Arrays, tolerance: float, may_differ: float, convert: bool
 ) -> Candidate:
@@ -67,11 +79,32 @@ def choose_candidate(
     `reference` is what the model itself answers to source.batch. The last is the model as it is, with the reasons why
     it was no other.
     """
+    reasons = [] if convert or source.convert is None else ["--no-convert was given"]
+    found = _first_alike(source, _builders(source, reference, convert), reference, tolerance, may_differ, reasons)
+    if found is None and convert and source.convert is not None and source.incidental:
+        required = without_gaps(source)
+        refused: list[str] = []
+        found = _first_alike(required, _onnx_builders(required, reference), reference, tolerance, may_differ, refused)
+        reasons += [f"without gaps, {reason}" for reason in refused if reason not in reasons]
+        if found is not None:
+            source.notes.append(
+                f"{listed(list(source.incidental))} must be given: the sample has no gap there, and without one the "
+                "model converts. Where clients have gaps, pack a sample that has one, or with --no-convert"
+            )
+    if found is not None:
+        return found
     native = Candidate(
         source.inputs, source.batch, source.predict, reference, source.save, np.ones(_rows(reference), bool)
     )
-    reasons = [] if convert or source.convert is None else ["--no-convert was given"]
-    builders = _builders(source, reference, convert)
+    if source.convert is not None or reasons:
+        native.conversion = _kept(reasons)
+    return native
+
+
+def _first_alike(
+    source: Source, builders: list[_Builder], reference: Arrays, tolerance: float, may_differ: float, reasons: list[str]
+) -> Candidate | None:
+    """The first form that `builders` make and that answers as `source` does; why it was none goes to `reasons`."""
     probes = draw_probes(source) if source.probed and builders else []
     for build in builders:
         try:
@@ -89,9 +122,7 @@ def choose_candidate(
         candidate.agreeing = sample.agreeing
         candidate.conversion = _told(source, candidate, sample, probes, name, reasons)
         return candidate
-    if source.convert is not None or reasons:
-        native.conversion = _kept(reasons)
-    return native
+    return None
 
 
 def draw_probes(source: Source) -> list[Probes]:
@@ -130,22 +161,15 @@ def _joined(parts: list[Arrays]) -> Arrays:
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-@dataclass(frozen=True)
-class _Builder:
-    """One form to try: what it is called, and what makes it."""
-
-    name: str
-    make: Callable[[], Candidate]
-
-    def __call__(self) -> tuple[str, Candidate]:
-        return self.name, self.make()
-
-
 def _builders(source: Source, reference: Arrays, convert: bool) -> list[_Builder]:
-    wanted = source.datatypes if convert and source.convert is not None else ()
-    onnx = [_Builder(_shown(datatypes), partial(_converted, source, datatypes, reference)) for datatypes in wanted]
+    onnx = _onnx_builders(source, reference) if convert and source.convert is not None else []
     own = [_Builder("its library's own file", partial(_native, source, form, reference)) for form in source.lighter]
     return [*onnx, *own]
+
+
+def _onnx_builders(source: Source, reference: Arrays) -> list[_Builder]:
+    forms = source.datatypes
+    return [_Builder(_shown(datatypes), partial(_converted, source, datatypes, reference)) for datatypes in forms]
 
 
 def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> Candidate:

@@ -18,6 +18,7 @@ from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
 
+from modelhost.models.runtimes.estimator import NONE
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.payload.datatypes import Array
@@ -28,12 +29,16 @@ Names = list[str | None]  # the columns that arrive at a step, None for one that
 
 @dataclass(frozen=True)
 class Fitted:
-    """What a model knows of a column: `strict` if it fails on other than `values`, `dtype` as pandas calls it."""
+    """What a model knows of a column: `strict` if it fails on other than `values`, `dtype` as pandas calls it.
+
+    `takes_gaps` says that a step of the model is there for missing values, as imputers and boosted trees are.
+    """
 
     values: tuple[Any, ...] = ()
     strict: bool = False
     text: bool = False
     dtype: str = ""
+    takes_gaps: bool = False
     cut: tuple[str, ...] = ()  # the values, read otherwise, of a file that may have lost letters
 
     @property
@@ -54,7 +59,9 @@ def fitted_columns(estimator: Any, sample: Sample) -> dict[str, Fitted]:
     """What `estimator` knows of the columns of `sample`, which are all of its columns in its order."""
     search = _Search()
     search.walk(estimator, list(sample.columns))
-    return {name: _completed(known, sample.columns[name]) for name, known in search.found.items()}
+    found = {name: _completed(known, sample.columns[name]) for name, known in search.found.items()}
+    gaps = [name for name in sample.columns if search.takes_gaps(name)]
+    return found | {name: replace(found.get(name, Fitted()), takes_gaps=True) for name in gaps}
 
 
 def add_categories(inputs: list[dict[str, Any]], fitted: dict[str, Fitted]) -> None:
@@ -99,6 +106,12 @@ class _Search:
 
     def __init__(self) -> None:
         self.found: dict[str, Fitted] = {}
+        self._gaps: set[str | None] = set()  # that arrive where missing values are taken; None: an unknown one does
+        self._encoded: set[str | None] = set()  # that go no further with a missing value
+
+    def takes_gaps(self, column: str) -> bool:
+        """Whether a step of the model is there for missing values of `column`."""
+        return column in self._gaps or (None in self._gaps and column not in self._encoded)
 
     def walk(self, step: Any, columns: Names) -> Names:
         """Note what `step` knows; return what leaves it, one name or None for each column, or [] if unknown."""
@@ -114,7 +127,11 @@ class _Search:
             return self._columns(step, columns)
         if isinstance(step, FeatureUnion):
             return [name for _, inner in step.transformer_list for name in self.walk(inner, columns)]
+        if _takes_gaps(step):
+            self._gaps.update(columns or [None])
         if isinstance(step, SimpleImputer):
+            if step.missing_values is None:
+                self.found |= {name: Fitted(dtype=NONE) for name in columns if name is not None}
             kept = len(columns) == len(step.statistics_) and not any(_is_nan(s) for s in step.statistics_)
             return [*columns, *[None] * _indicators(step)] if kept else []
         self._note(step, columns)
@@ -142,9 +159,11 @@ class _Search:
         known: list[Fitted | None] = [None] * len(columns)
         if isinstance(step, OneHotEncoder | OrdinalEncoder):
             strict = step.handle_unknown == "error"
-            known = [Fitted(_plain(values), strict) for values in step.categories_]
+            known = [Fitted(_plain(values), strict, dtype=_missing_as(values)) for values in step.categories_]
+            self._note_gaps(step, columns)
         elif isinstance(step, TargetEncoder):
-            known = [Fitted(_plain(values)) for values in step.categories_]
+            known = [Fitted(_plain(values), dtype=_missing_as(values)) for values in step.categories_]
+            self._note_gaps(step, columns)
         elif isinstance(step, CountVectorizer | HashingVectorizer):
             known = [Fitted(text=True)] * len(columns)
         elif getattr(step, "is_categorical_", None) is not None:  # HistGradientBoosting
@@ -162,7 +181,21 @@ class _Search:
                 continue
             before = self.found.get(column)
             if before is None or fitted.strict or (fitted.dtype and not before.dtype):
-                self.found[column] = fitted  # the model fails where one of its encoders does
+                # The model fails where one of its encoders does.
+                self.found[column] = replace(fitted, dtype=fitted.dtype or (before.dtype if before else ""))
+
+    def _note_gaps(self, encoder: Any, columns: Names) -> None:
+        self._encoded.update(columns)
+        for column, values in zip(columns, encoder.categories_, strict=False):
+            if len(_plain(values)) < len(values):
+                self._gaps.add(column)
+
+
+def _takes_gaps(step: Any) -> bool:
+    """Whether `step` is an imputer, or trees that are boosted with missing values in mind."""
+    boosted = hasattr(step, "get_booster") or hasattr(step, "booster_") or hasattr(step, "get_cat_feature_indices")
+    kind = type(step)
+    return boosted or kind.__module__.startswith("sklearn.impute.") or kind.__name__.startswith("HistGradientBoosting")
 
 
 def _inside(step: Any) -> list[Any]:
@@ -182,6 +215,11 @@ def _plain(values: Any) -> tuple[Any, ...]:
     """An encoder's values less the missing ones, as Python has them."""
     plain = (value.item() if isinstance(value, np.generic) else value for value in values)
     return tuple(value for value in plain if value is not None and value == value)
+
+
+def _missing_as(values: Any) -> str:
+    """The column's dtype where an encoder was fitted on None, which it does not take for NaN."""
+    return NONE if any(value is None for value in values) else ""
 
 
 def _is_nan(value: Any) -> bool:

@@ -17,7 +17,7 @@ from skl2onnx.sklapi import CastTransformer
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import KBinsDiscretizer
+from sklearn.preprocessing import KBinsDiscretizer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from modelhost.packing.tables import Table
 from modelhost.packing.tree_thresholds import make_exact
@@ -30,7 +30,7 @@ LOCALE = "C.UTF-8"
 MISSING_TEXT = "\x00"
 TENSORS = {
     "FP32": types.FloatTensorType, "FP64": types.DoubleTensorType, "INT64": types.Int64TensorType,
-    "BYTES": types.StringTensorType, "BOOL": types.BooleanTensorType,
+    "BYTES": types.StringTensorType, "BOOL": types.Int64TensorType,  # see _with_booleans
 }  # fmt: skip
 
 
@@ -62,9 +62,26 @@ def converter(estimator: Any, table: Table, wanted: Sequence[str]) -> Callable[[
             )
         if "FP64" in datatypes.values():
             make_exact(made, _last(model))
+        _with_booleans(made, [kind == "BOOL" for kind in datatypes.values()])
         return _in_order(_with_missing(_without_locale(made), model))
 
     return convert
+
+
+def _with_booleans(made: Any, booleans: Sequence[bool]) -> None:
+    """Have the inputs that are `booleans` take such: converted they are integers, since encoders have no others."""
+    casts = []
+    for value, is_boolean in zip(made.graph.input, booleans, strict=True):
+        if not is_boolean:
+            continue
+        number = f"{value.name}_as_integer"
+        for node in made.graph.node:
+            node.input[:] = [number if name == value.name else name for name in node.input]
+        value.type.tensor_type.elem_type = onnx.TensorProto.BOOL
+        casts.append(onnx.helper.make_node("Cast", [value.name], [number], to=onnx.TensorProto.INT64))
+    nodes = list(made.graph.node)
+    del made.graph.node[:]
+    made.graph.node.extend([*casts, *nodes])
 
 
 def _in_order(made: Any) -> Any:
@@ -156,6 +173,8 @@ def _convertible(step: Any) -> Any:
     elif isinstance(step, SimpleImputer) and step.statistics_.dtype.kind == "O":
         if isinstance(step.missing_values, float) and all(isinstance(value, str) for value in step.statistics_):
             step.missing_values = MISSING_TEXT
+    elif isinstance(step, OneHotEncoder | OrdinalEncoder | TargetEncoder):
+        step.categories_ = [_integers_for_booleans(values) for values in step.categories_]
     elif isinstance(step, KBinsDiscretizer) and step.encode == "onehot":
         step.encode = "onehot-dense"
         step._encoder.sparse_output = False
@@ -165,6 +184,11 @@ def _convertible(step: Any) -> Any:
         step.get_booster().feature_names = None
         step.get_booster().feature_types = None
     return step
+
+
+def _integers_for_booleans(categories: Any) -> Any:
+    """An encoder's `categories` (n,), with 0 and 1 for false and true."""
+    return categories.astype(np.int64) if {type(value) for value in categories.tolist()} == {bool} else categories
 
 
 @functools.cache

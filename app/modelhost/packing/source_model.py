@@ -44,8 +44,9 @@ class Source:
     become what an estimator takes. `predict` is the model itself, called as its user calls it: all else is compared
     with that. `convert` takes a datatype for each input and gives an ONNX model with the same inputs in their order,
     or raises; `datatypes` are those to try, the best first. `lighter` are native forms that need less than `save`'s;
-    they may answer otherwise, and are compared too. `unknown` has for some columns a value that the model was not
-    trained on, where it takes any.
+    they may answer otherwise, and are compared too. `incidental` are the nullable columns of which the sample lacks
+    none, and that no step of the model is there to fill: it happens to answer without them. `unknown` has for some
+    columns a value that the model was not trained on, where it takes any.
     """
 
     library: str
@@ -60,6 +61,7 @@ class Source:
     notes: list[str] = field(default_factory=list)
     lighter: Sequence[Native] = ()
     table: str = ""
+    incidental: Sequence[str] = ()
     unknown: dict[str, Any] = field(default_factory=dict)
     probed: bool = False  # whether rows beyond the sample are drawn to compare other forms with the model
     rows: str = ""  # of model.yaml

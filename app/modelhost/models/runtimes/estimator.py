@@ -18,11 +18,15 @@ VERBS = {
     "transformed": "transform",
     "densities": "score_samples",
 }
+NONE = "none"
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a data frame: `dtype` is pandas', where it is not that of the array; of a category, all values."""
+    """A column of a data frame: `dtype` is pandas', where it is not that of the array; of a category, all values.
+
+    NONE stands for a column of objects that has None, and not NaN, where a value is missing.
+    """
 
     name: str
     datatype: str
@@ -55,11 +59,13 @@ def as_table(inputs: Arrays, table: str, columns: Sequence[Column] = ()) -> Any:
     first = next(iter(inputs.values()))
     if table == "column":
         return first
+    known = {column.name: column for column in columns}
     if table == "matrix" or (not table and len(inputs) == 1 and first.ndim > 1):
-        return first if first.ndim > 1 else np.column_stack([_objects(array) for array in inputs.values()])
+        return (
+            first if first.ndim > 1 else np.column_stack([_objects(a, known.get(name)) for name, a in inputs.items()])
+        )
     import pandas
 
-    known = {column.name: column for column in columns}
     return pandas.DataFrame({name: _series(pandas, array, known.get(name)) for name, array in inputs.items()})
 
 
@@ -130,6 +136,8 @@ def _series(pandas: Any, array: Array, column: Column | None) -> Any:
     """A column of a data frame as its trainer had it: NaN is missing, booleans and integers are such where all are."""
     if column is not None and column.dtype == "category":
         return _categories(pandas, array, column)
+    if column is not None and column.dtype == NONE:
+        return pandas.Series(_objects(array, column), dtype=object)
     if array.dtype.kind != "O" or column is None:
         return array
     gaps = np.array([value is None for value in array], bool)
@@ -152,8 +160,9 @@ def _categories(pandas: Any, array: Array, column: Column) -> Any:
     return pandas.Categorical(values, categories=categories)
 
 
-def _objects(array: Array) -> Array:
-    """As objects, with NaN where None was: what numpy and pandas call missing."""
+def _objects(array: Array, column: Column | None = None) -> Array:
+    """As objects, with NaN for what is missing, which is what numpy and pandas say; or with None for `column`."""
     found = array.astype(object)
-    found[np.array([value is None for value in found], bool)] = np.nan
+    gaps = np.array([value is None or value != value for value in found], bool)
+    found[gaps] = None if column is not None and column.dtype == NONE else np.nan
     return found

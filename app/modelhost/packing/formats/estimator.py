@@ -23,6 +23,7 @@ from modelhost.models.runtimes.estimator import answers
 from modelhost.models.runtimes.skops import is_trusted, types_of
 from modelhost.packing import single_thread, sklearn_onnx
 from modelhost.packing.columns import choose
+from modelhost.packing.complete_columns import incidental_gaps
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories, fitted_columns
 from modelhost.packing.formats import BOOSTED, load_format
@@ -116,6 +117,7 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, not
         notes=[*chosen.notes, *notes],
         lighter=_lighter(estimator, table),
         table=table.kind,
+        incidental=incidental_gaps(table.inputs, fitted),
         unknown=_unknown(fitted),
         probed=True,
     )  # fmt: skip
