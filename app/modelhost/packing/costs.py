@@ -14,7 +14,7 @@ from modelhost.bundle.lock_files import PYTHON, image_pins
 from modelhost.bundle.manifest import BundleError, label, read_manifest
 from modelhost.packing.batching import time_calls
 from modelhost.packing.clean_environment import clean_environment
-from modelhost.packing.image import differences, hint, installed, lock_texts, run_isolated
+from modelhost.packing.server_image import differences, hint, installed, lock_texts, run_isolated
 
 CALLS, SECONDS = 1000, 0.3  # whichever comes first
 SHARED_CALLS, SHARED_SECONDS = 50, 0.1  # likewise, for each number of rows
@@ -25,7 +25,7 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
 
     memory_mb is what the model adds to each worker, shared_mb what its libraries take once for all.
     Latency is one row from JSON to JSON, without HTTP; call_ms has by rows what a call of the model
-    takes (see batching.py). The process has what the server's image has and no more (see image.py),
+    takes (see batching.py). The process has what the server's image has and no more (see server_image.py),
     `clean` in an environment made for it; image tells of it. Raises BundleError where the server
     would refuse the bundle.
     """

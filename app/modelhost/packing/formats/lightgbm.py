@@ -10,12 +10,12 @@ import numpy as np
 from modelhost.models.runtimes.boosted import answers
 from modelhost.models.runtimes.lightgbm import objective_of
 from modelhost.packing.columns import choose
+from modelhost.packing.crash_check import refuse_what_crashes
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import numbers
 from modelhost.packing.tree_thresholds import make_exact
-from modelhost.packing.trial import refuse_what_crashes
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries

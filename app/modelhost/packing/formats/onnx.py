@@ -1,6 +1,6 @@
 """ONNX files, whoever exported them.
 
-The reference is ONNX Runtime on the file as it is; what is served is the same graph with rows first (see layout.py).
+The reference is ONNX Runtime on the file as it is; what is served is the same graph with rows first (see row_axes.py).
 """
 
 from collections.abc import Callable
@@ -12,12 +12,12 @@ import numpy as np
 import onnxruntime as ort
 
 from modelhost.models.runtimes.onnx import first_sentence
-from modelhost.packing import graph, layout, onnx_file, ragged, sizes
+from modelhost.packing import graph, onnx_file, ragged, row_axes, variable_sizes
 from modelhost.packing.columns import matrix_input
 from modelhost.packing.compare import same
 from modelhost.packing.errors import PackError
-from modelhost.packing.layout import Dims, Layout, Tensor
 from modelhost.packing.onnx_file import open_session
+from modelhost.packing.row_axes import Dims, Layout, Tensor
 from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
@@ -53,14 +53,14 @@ def inspect(
     run = _compared(run, original) if original else run
     batch, features = _batch(tensors, sample, empty, notes)
     dims = {output.name: tuple(output.shape) for output in session.get_outputs() if output.name not in zipped}
-    choice = _without_gaps(run, layout.choose(run, tensors, batch, dims), notes)
-    found = sizes.find(run, choice.layout, tensors, choice.batch, set(features))
+    choice = _without_gaps(run, row_axes.choose(run, tensors, batch, dims), notes)
+    found = variable_sizes.find(run, choice.layout, tensors, choice.batch, set(features))
     _add_sizes_by_values(model, found, choice, run, dims)
     graph.with_constants(model, empty)
     served, notes = _served(model, session, path if weights else None, choice, run, notes, bool(empty))
 
     def predict(rows: Arrays) -> Arrays:
-        return layout.predict(run, choice.layout, rows)
+        return row_axes.predict(run, choice.layout, rows)
 
     def save(directory: Path) -> Saved:
         return onnx_file.save(model, path, weights, directory)
@@ -221,7 +221,7 @@ def _cast(tensor: Tensor, array: Array) -> Array:
 NOUNS = {"i": "integers", "u": "integers that are not negative", "b": "booleans"}
 
 
-def _schema(tensor: Tensor, array: Array, found: sizes.Sizes, features: dict[str, Any]) -> dict[str, Any]:
+def _schema(tensor: Tensor, array: Array, found: variable_sizes.Sizes, features: dict[str, Any]) -> dict[str, Any]:
     datatype = TYPES[tensor.type]
     schema: dict[str, Any] = {"name": tensor.name, "datatype": datatype, "shape": found.shape(tensor.name, array)}
     if tensor.name in features:
@@ -235,13 +235,13 @@ def _schema(tensor: Tensor, array: Array, found: sizes.Sizes, features: dict[str
     return schema
 
 
-def _without_gaps(run: Callable[[Arrays], Arrays], choice: layout.Choice, notes: list[str]) -> layout.Choice:
+def _without_gaps(run: Callable[[Arrays], Arrays], choice: row_axes.Choice, notes: list[str]) -> row_axes.Choice:
     """`choice` less the rows with a NaN, where the model knows no more of them than that: its answers are NaN too."""
     rows = [dict(zip(choice.batch, row, strict=True)) for row in zip(*choice.batch.values(), strict=True)]
     gaps = np.array([any(map(_has_nan, row.values())) for row in rows])
     if gaps.all() or not gaps.any():
         return choice
-    answers = layout.predict(run, choice.layout, choice.batch)
+    answers = row_axes.predict(run, choice.layout, choice.batch)
     unknown = [any(_has_nan(array[place]) for array in answers.values()) for place in np.flatnonzero(gaps)]
     if not all(unknown):
         return choice
@@ -255,12 +255,16 @@ def _has_nan(value: Any) -> bool:
 
 
 def _add_sizes_by_values(
-    model: Any, found: sizes.Sizes, choice: layout.Choice, run: Callable[[Arrays], Arrays], dims: dict[str, Dims]
+    model: Any,
+    found: variable_sizes.Sizes,
+    choice: row_axes.Choice,
+    run: Callable[[Arrays], Arrays],
+    dims: dict[str, Dims],
 ) -> None:
     """Let the outputs be of any size where the file leaves it open and values decide, or says another than there is."""
     by_values = bool(graph.operators(model.graph) & SIZED_BY_VALUES)
     _, rows = ragged.by_size(choice.batch)[0]
-    for name, array in layout.predict(run, choice.layout, {n: a[:1] for n, a in rows.items()}).items():
+    for name, array in row_axes.predict(run, choice.layout, {n: a[:1] for n, a in rows.items()}).items():
         axis = choice.layout.outputs[name]
         declared = [dim for place, dim in enumerate(dims.get(name, ())) if place != axis]
         if len(declared) == array.ndim - 1:
@@ -270,7 +274,7 @@ def _add_sizes_by_values(
 
 
 def _served(
-    model: Any, session: Any, weights_of: Path | None, choice: layout.Choice, run: Callable[[Arrays], Arrays],
+    model: Any, session: Any, weights_of: Path | None, choice: row_axes.Choice, run: Callable[[Arrays], Arrays],
     notes: list[str], changed_before: bool,
 ) -> tuple[Callable[[Arrays], Arrays], list[str]]:  # fmt: skip
     """What the server will run, after `model` is changed so that it can, and notes on that."""
@@ -302,7 +306,7 @@ def _served(
         {name: axis and 0 for name, axis in used.inputs.items()},
         {name: axis and 0 for name, axis in used.outputs.items()},
     )
-    return lambda rows: layout.predict(_caller(session, {}, {}), plain, rows), notes
+    return lambda rows: row_axes.predict(_caller(session, {}, {}), plain, rows), notes
 
 
 def _because(problem: str) -> str:

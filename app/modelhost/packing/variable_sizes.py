@@ -12,7 +12,7 @@ import numpy as np
 from modelhost.packing import ragged
 from modelhost.packing.batch_invariance import difference_in_company
 from modelhost.packing.errors import PackError
-from modelhost.packing.layout import Layout, Run, Tensor, predict
+from modelhost.packing.row_axes import Layout, Run, Tensor, predict
 from modelhost.payload.datatypes import Array, Arrays, cycled
 
 MOST_PAIRS = 30  # that are tried
