@@ -107,5 +107,5 @@ def _asked(shared: dict[str, Any] | None, timings: dict[int, float]) -> str:
     if shared and not pays(timings):
         return f"; but --batching was given: up to {shared['max_rows']} rows"
     if shared:
-        return f"; company changes an answer by at most {shared['difference']:g}"
+        return f"; a batch changes an answer by at most {shared['difference']:g}"
     return "; but --no-batching was given" if pays(timings) else ""

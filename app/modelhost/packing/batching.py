@@ -3,7 +3,7 @@
 Sharing pays where both hold:
 
 - one call of one row takes over 0.5 ms. A faster model is done before a queue forms;
-- a row in company costs under half of a row alone, in the largest call that is worth it: of the powers of two up
+- a row in a batch costs under half of a row alone, in the largest call that is worth it: of the powers of two up
   to 256, the last one whose call still takes under four times that of a single row, so that nobody waits long for
   the others' rows.
 """
@@ -64,6 +64,6 @@ def told(timings: Timings) -> str:
 
 
 def _share(timings: Timings) -> float:
-    """What a row costs in the best company, of what it costs alone."""
+    """The share of its cost alone that a row has in the best batch."""
     rows = best_rows(timings)
     return timings[rows] / rows / timings[1]

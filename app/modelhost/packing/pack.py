@@ -20,7 +20,7 @@ from modelhost.bundle.extras import extras_of
 from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching, ragged
-from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
+from modelhost.packing.batch_invariance import difference_in_batch, tolerance_for
 from modelhost.packing.compare import same
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
@@ -131,7 +131,7 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
     say("Converting and comparing ..." if source.convert and order.convert else "Writing the bundle ...")
     candidate = choose_candidate(source, reference, order.tolerance, order.may_differ, order.convert)
     difference = (
-        0.0 if source.rows == "one" or order.varies else difference_in_company(candidate.predict, candidate.batch)
+        0.0 if source.rows == "one" or order.varies else difference_in_batch(candidate.predict, candidate.batch)
     )
     tolerance = tolerance_for(difference, order.tolerance)
     if tolerance > order.tolerance:
@@ -233,7 +233,7 @@ def _batching(
     if not (batching.pays(timings) if order.batching is None else order.batching):
         return {}
     rows = batching.best_rows(timings)
-    most = max(difference, difference_in_company(candidate.predict, candidate.batch, rows))
+    most = max(difference, difference_in_batch(candidate.predict, candidate.batch, rows))
     return {"max_rows": rows, "difference": float(f"{most:.1e}")}
 
 

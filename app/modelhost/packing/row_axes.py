@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
-from modelhost.packing.batch_invariance import difference_in_company
+from modelhost.packing.batch_invariance import difference_in_batch
 from modelhost.packing.compare import same
 from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import Array, Arrays, cycled
@@ -108,7 +108,7 @@ class RandomError(PackError):
 
 
 class MixedRowsError(PackError):
-    """The model takes rows together, but answers one otherwise in company: that is never hidden by asking it alone."""
+    """The model takes rows together, but answers one otherwise in a batch: that is never hidden by asking it alone."""
 
 
 def _other_axis(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims]) -> Choice | None:
@@ -209,7 +209,7 @@ def _tried(run: Run, layout: Layout, batch: Arrays, declared: dict[str, Dims], t
         axes[name] = _axis_of_rows(name, {number: answers[name] for number, answers in few.items()}, declared, names)
     found = Layout(False, layout.inputs, axes, layout.columns)
     try:
-        difference_in_company(lambda sent: found.answers(run(found.feeds(sent))), rows, 3)
+        difference_in_batch(lambda sent: found.answers(run(found.feeds(sent))), rows, 3)
     except PackError as error:
         raise MixedRowsError(str(error)) from error
     return found

@@ -10,7 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from modelhost.packing import ragged
-from modelhost.packing.batch_invariance import difference_in_company
+from modelhost.packing.batch_invariance import difference_in_batch
 from modelhost.packing.errors import PackError
 from modelhost.packing.row_axes import Layout, Run, Tensor, predict
 from modelhost.payload.datatypes import Array, Arrays, cycled
@@ -130,7 +130,7 @@ def _keep(sizes: Sizes, groups: list[list[Axis]], before: dict[str, list[int]], 
 def _answers(run: Run, layout: Layout, rows: Arrays) -> Arrays:
     if not layout.one:
         number = len(next(iter(rows.values())))
-        difference_in_company(lambda sent: layout.answers(run(layout.feeds(sent))), rows, number)
+        difference_in_batch(lambda sent: layout.answers(run(layout.feeds(sent))), rows, number)
     return predict(run, layout, rows)
 
 
