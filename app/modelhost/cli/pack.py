@@ -67,15 +67,15 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
       modelhost pack churn.joblib --name churn --sample sample.csv
     """
     try:
-        from modelhost.packing.pack import Order
+        from modelhost.packing.options import PackOptions
         from modelhost.packing.pack import pack as make
     except ModuleNotFoundError as error:
         raise CommandError(f"{error.name} is not installed: pip install 'modelhost[pack]'") from None
     if options["sample"] is None and model.is_file():
         raise click.UsageError("Missing option '--sample': only a folder of MLflow's may bring its own rows.")
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()
-    order = Order(model=model, convert=not no_convert, labels=names, **options)
-    found = make(order, progress)
+    asked = PackOptions(model=model, convert=not no_convert, labels=names, **options)
+    found = make(asked, progress)
     return Report({"ok": True, **found}, _told(found))
 
 
