@@ -6,8 +6,7 @@ from types import ModuleType
 
 from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats import foreign
-from modelhost.packing.formats.folders import refusal
+from modelhost.packing.formats import unsupported
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 
@@ -28,13 +27,11 @@ BOOSTED = {"catboost": "CatBoost", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
     """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError."""
-    if path.is_dir() and (path / "MLmodel").is_file():
-        opened: Source = load_format("mlflow").inspect(path, sample, allow_pickle)
+    mlflow = load_format("mlflow")
+    if mlflow.is_folder(path):
+        opened: Source = mlflow.inspect(path, sample, allow_pickle)
         return opened
-    error = foreign.instead(path)
-    if path.is_dir():
-        raise refusal(path, error)
-    if error is not None:
+    if error := unsupported.refusal(path):
         raise error
     if not path.is_file():
         raise PackError(f"{path} is not a file: name the model's file")
@@ -48,7 +45,7 @@ def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Sourc
 
 
 def _check_rows(sample: Sample) -> None:
-    """Raise PackError where a sample is none of rows of one size, which other formats than tensors' take."""
+    """Raise PackError where the sample is anything but rows of one size: only models of tensors take others."""
     if sample.whole:
         raise PackError("the sample must hold arrays with as many rows each, rows first")
     if varying := next((name for name, array in sample.columns.items() if ragged.is_ragged(array)), None):

@@ -21,12 +21,13 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from modelhost.models.runtimes.estimator import answers
 from modelhost.models.runtimes.skops import is_trusted, types_of
-from modelhost.packing import single_thread, sklearn_onnx
+from modelhost.packing import sklearn_onnx
 from modelhost.packing.columns import choose
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories, fitted_columns
 from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
+from modelhost.packing.single_thread import limit_to_one_thread
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import Table, find_table
 from modelhost.payload.datatypes import Arrays
@@ -48,7 +49,7 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
     if package in BOOSTED and not hasattr(loaded, "get_params"):
         source: Source = load_format(package).inspect_booster(loaded, sample)
         return source
-    estimator = single_thread.of(getattr(loaded, "best_estimator_", loaded))
+    estimator = limit_to_one_thread(getattr(loaded, "best_estimator_", loaded))
     _refuse_unsafe(estimator, path)
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
