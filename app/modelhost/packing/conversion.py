@@ -14,6 +14,7 @@ import numpy as np
 
 from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
+from modelhost.packing.bundle_files import ONNX
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
@@ -176,8 +177,8 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
         return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
-        (directory / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-        return Saved("onnx", "model.onnx")
+        (directory / ONNX).write_bytes(model.SerializeToString(deterministic=True))
+        return Saved("onnx", ONNX)
 
     inputs = [
         schema

@@ -12,11 +12,9 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelhost.bundle.bundle import MANIFEST
+from modelhost.packing.bundle_files import CLASS, OWN
 from modelhost.packing.errors import PackError
 
-ENTRY = "model.py"
-OWN = (MANIFEST, "golden.json", "statistics.json", "requirements.lock")  # that packing writes
 NOT_COPIED = ("__pycache__", "*.pyc", ".git", ".DS_Store", ".ipynb_checkpoints")
 
 
@@ -28,8 +26,8 @@ def lay_out(directory: Path, model: Path, extra: Iterable[Path]) -> Path:
     taken = dict.fromkeys(OWN, "the bundle")
     is_class = model.suffix == ".py" and model.is_file()
     if is_class:
-        taken[ENTRY] = "the bundle"
-        _copy(model, directory / ENTRY)
+        taken[CLASS] = "the bundle"
+        _copy(model, directory / CLASS)
     for path in extra:
         name = Path(os.path.abspath(path)).name
         if name in taken:
@@ -37,7 +35,7 @@ def lay_out(directory: Path, model: Path, extra: Iterable[Path]) -> Path:
             raise PackError(f"--with {path}: the bundle {whose} {name} of its own, so call it otherwise")
         taken[name] = str(path)
         _copy(path, directory / name)
-    return directory / ENTRY if is_class else model
+    return directory / CLASS if is_class else model
 
 
 def files_in(directory: Path) -> set[str]:

@@ -9,6 +9,7 @@ import yaml
 from modelhost.bundle.bundle import file_digest
 from modelhost.bundle.manifest import MANIFEST
 from modelhost.packing import ragged
+from modelhost.packing.bundle_files import GOLDEN, STATISTICS
 from modelhost.packing.conversion import Candidate
 from modelhost.packing.errors import PackError
 from modelhost.packing.extra_files import files_in
@@ -42,9 +43,9 @@ def make_manifest(
         "files": {file: file_digest(directory / file) for file in sorted(files_in(directory))},
         "inputs": candidate.inputs,
         "outputs": outputs,
-        "golden": "golden.json",
+        "golden": GOLDEN,
         "tolerance": options.tolerance,
-        "statistics": "statistics.json",
+        "statistics": STATISTICS,
         "origin": origin,
     }
 

@@ -15,11 +15,11 @@ from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_batch, tolerance_for
+from modelhost.packing.bundle_files import CLASS, GOLDEN, LOCK, STATISTICS
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
 from modelhost.packing.extra_files import (
-    ENTRY,
     files_in,
     hinting,
     imported_from_elsewhere,
@@ -36,7 +36,7 @@ from modelhost.packing.new_version import new_version
 from modelhost.packing.options import PackOptions
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.reference import check_pure, reference_answers
-from modelhost.packing.requirements import LOCK, lock_requirements, read_requirements
+from modelhost.packing.requirements import lock_requirements, read_requirements
 from modelhost.packing.sample_checks import refuse_unsendable
 from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Source
@@ -147,16 +147,16 @@ def _write(
     directory: Path, options: PackOptions, source: Source, candidate: Candidate, reference: Arrays, sample_name: str
 ) -> dict[str, Any]:
     """Write the model, its golden examples, its statistics and model.yaml; the manifest."""
-    beside = files_in(directory) - {ENTRY}
+    beside = files_in(directory) - {CLASS}
     saved = candidate.save(directory)
     if taken := beside & {saved.entry, *saved.others}:
         raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
     outputs = output_schemas(source, candidate, options.labels)
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
     rows = golden_rows(source.batch, recorded, candidate.agreeing)
-    (directory / "golden.json").write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
+    (directory / GOLDEN).write_bytes(write_examples(candidate.inputs, source.batch, outputs, recorded, rows))
     statistics = describe(len(candidate.agreeing), source.inputs, source.batch, reference)
-    (directory / "statistics.json").write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
+    (directory / STATISTICS).write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = make_manifest(directory, options, source, candidate, saved, outputs, sample_name)
     write_manifest(directory, manifest)
     return manifest
