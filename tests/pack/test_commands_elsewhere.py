@@ -70,7 +70,7 @@ def test_the_process_that_measures_imports_nothing_of_it_either() -> None:
 
     bundle = MODELS / "iris/1"
     here = installed(image_pins(lock_texts(bundle)))
-    _, out, _ = run_isolated(sys.executable, "modelhost.packing.costs", bundle, here)
+    _, out, _ = run_isolated(sys.executable, "modelhost.packing.cost_process", bundle, here)
     imported = set(json.loads(out.splitlines()[-1])["imported"])
     assert "onnxruntime" in imported
     assert not imported & {"gevent", "greenlet", "gunicorn", "resource"}

@@ -16,12 +16,12 @@ from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
 from modelhost.packing.bundle_files import ONNX
 from modelhost.packing.compare import Closeness, compare
-from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats.onnx import open_session
+from modelhost.packing.onnx_file import open_session
 from modelhost.packing.probes import draw_rows
 from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
+from modelhost.packing.timing import median, seconds_per_call
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line
 
@@ -248,8 +248,7 @@ def _told(
 
 
 def _median(call: Callable[[], object]) -> float:
-    took = seconds_per_call(call, CALLS, SECONDS)
-    return took[len(took) // 2]
+    return median(seconds_per_call(call, CALLS, SECONDS))
 
 
 def _shown(datatypes: dict[str, str]) -> str:
