@@ -1,5 +1,6 @@
 """Fixtures: the command in a process of its own or in this one, and models trained on small data."""
 
+import importlib
 import importlib.util
 import os
 from collections.abc import Callable
@@ -43,3 +44,28 @@ def invoke(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Res
         return Result(ended.exit_code, ended.stdout, ended.stderr)
 
     return command
+
+
+@pytest.fixture
+def unmeasured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a model.py and rows.csv, in which what a case does pack is not run in a process of its own.
+
+    That it is measured is shown elsewhere.
+    """
+    from odd_inputs import CLASS, ROWS  # it needs the libraries of models
+
+    monkeypatch.chdir(tmp_path)
+    pack = importlib.import_module("modelhost.packing.pack")
+    costs = {
+        "load_ms": 1.0,
+        "memory_mb": 1.0,
+        "shared_mb": 1.0,
+        "latency_p50_ms": 1.0,
+        "latency_p99_ms": 1.0,
+        "call_ms": {1: 1.0, 2: 2.0},
+        "image": {"differs": []},
+    }
+    monkeypatch.setattr(pack, "measure", lambda _directory: costs)
+    Path("model.py").write_text(CLASS)
+    Path("rows.csv").write_text(ROWS)
+    return tmp_path
