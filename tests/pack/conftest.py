@@ -13,7 +13,10 @@ from modelhost.cli import main
 
 # Only the environment of `.cache/libraries` (Makefile) has the libraries of models; the commands need none.
 HAS_LIBRARIES = importlib.util.find_spec("skl2onnx") is not None
-NEED_LIBRARIES = ["test_pack*.py", "test_python*.py", "test_mlflow*.py", "test_fuzz*.py", "test_third_party.py"]
+NEED_LIBRARIES = [
+    *("test_pack*.py", "test_onnx*.py", "test_python*.py", "test_mlflow*.py", "test_fuzz*.py", "test_portable*.py"),
+    "test_third_party.py",
+]
 collect_ignore_glob = [] if HAS_LIBRARIES else NEED_LIBRARIES
 
 
