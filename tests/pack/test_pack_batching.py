@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import Result
 from modelhost.bundle.schema import Batching
-from modelhost.packing.batching import Timings, best_rows, differs, pays, told
+from modelhost.packing.batching import Timings, best_rows, describe, differs, pays
 
 Invoke = Callable[..., Result]
 SLEEPS = """
@@ -40,7 +40,7 @@ def test_sharing_pays_for_a_slow_call_that_hardly_grows_with_its_rows(
 ) -> None:
     assert pays(timings) is shares
     assert best_rows(timings) == rows
-    assert told(timings).startswith("requests that wait share" if shares else "each request is a call of its own: ")
+    assert describe(timings).startswith("requests that wait share" if shares else "each request is a call of its own: ")
 
 
 def test_a_bundle_differs_from_its_timing_where_that_is_clear() -> None:

@@ -32,7 +32,7 @@ def test_each_file_of_another_library_is_refused_with_what_to_do(tmp_path: Path,
     path.write_bytes(b"0")
     said = refusal(path)
     assert f"net{suffix} is " in said
-    assert any(way in said for way in ("net.onnx", "class Model", "modelhost pack", ".onnx file that it was made of"))
+    assert any(way in said for way in ("net.onnx", "class Model", "modelhost pack", ".onnx file that it was made from"))
     assert "{" not in said.replace("{0: ", "").replace("{name: ", "").replace('{"text"', "").replace("{\n", "")
 
 

@@ -76,11 +76,11 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()
     asked = PackOptions(model=model, convert=not no_convert, labels=names, **options)
     found = make(asked, progress)
-    return Report({"ok": True, **found}, _told(found))
+    return Report({"ok": True, **found}, _lines(found))
 
 
-def _told(found: dict[str, Any]) -> str:
-    from modelhost.packing.batching import told
+def _lines(found: dict[str, Any]) -> str:
+    from modelhost.packing.batching import describe
 
     costs = found["costs"]
     lines = [
@@ -90,7 +90,7 @@ def _told(found: dict[str, Any]) -> str:
         f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB"
         f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
-        f"  {told(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
+        f"  {describe(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
         f"Next: modelhost serve {found['bundle']}",
     ]
     return "\n".join(lines)

@@ -25,7 +25,7 @@ from modelhost.packing.timing import median, seconds_per_call
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line
 
-NEARER = 0.5  # of the tolerance: rows that nobody has compared may be further off
+NEARER = 0.5  # of the tolerance: rows that were not compared may be further off
 CALLS, SECONDS = 200, 0.15  # to time one row
 
 Predict = Callable[[Arrays], Arrays]
@@ -103,7 +103,7 @@ def draw_probes(source: Source) -> list[Probes]:
             taken, given = _answered(source.predict, drawn.rows) if drawn.rows else ({}, {})
             if taken:
                 found.append(Probes(taken, given, drawn.edges))
-    except Exception as error:  # of a model that refuses values on the way to an edge; it was asked all others before
+    except Exception as error:  # the model refuses values on the way to an edge; the rows before were compared
         source.notes.append(
             f"not all rows beyond the sample were compared: {type(error).__name__}: {first_line(error)}"
         )

@@ -29,7 +29,7 @@ BATCH_CALLS, BATCH_SECONDS = 50, 0.1  # likewise, for each number of rows
 
 
 def costs_of(directory: Path) -> dict[str, Any]:
-    """What costs.measure gives, but for what it says of the image; raises BundleError."""
+    """What costs.measure returns, without `image`; raises BundleError."""
     bundle = read_bundle(directory)
     model, found = _load(bundle)
     took = seconds_per_call(_one_row(model, bundle), CALLS, SECONDS)
@@ -44,7 +44,7 @@ def costs_of(directory: Path) -> dict[str, Any]:
 
 
 def _load(bundle: Bundle) -> tuple[Model, dict[str, float]]:
-    """The model, and what its libraries and it itself take."""
+    """The model, and what it and its libraries take."""
     bare = private_mb()
     import_for(bundle.directory, bundle.manifest)  # before the fork: once for all workers, and all its models
     runtime_class(bundle)
@@ -56,7 +56,7 @@ def _load(bundle: Bundle) -> tuple[Model, dict[str, float]]:
 
 
 def _one_row(model: Model, bundle: Bundle) -> Callable[[], bytes]:
-    """What answers one row from JSON to JSON, the next of the golden examples each time."""
+    """A function that answers one row from JSON to JSON, the next of the golden examples each time."""
     bodies = itertools.cycle([orjson.dumps(example.inputs) for example in bundle.examples])
 
     def answer() -> bytes:
@@ -68,7 +68,7 @@ def _one_row(model: Model, bundle: Bundle) -> Callable[[], bytes]:
 
 
 def _batches(model: Model, bundle: Bundle) -> Callable[[int], float]:
-    """What tells how many milliseconds a call with so many rows takes."""
+    """A function that gives the milliseconds of a call with that many rows."""
     examples = _examples(model, bundle)
 
     def call_ms(rows: int) -> float:
@@ -88,7 +88,7 @@ def _examples(model: Model, bundle: Bundle) -> Arrays:
 
 if __name__ == "__main__":
     try:
-        told: dict[str, Any] = costs_of(Path(sys.argv[1]))
+        found: dict[str, Any] = costs_of(Path(sys.argv[1]))
     except BundleError as error:
-        told = {"refused": str(error)}
-    print(json.dumps(told))  # on a line of its own: the model may have printed too
+        found = {"refused": str(error)}
+    print(json.dumps(found))  # on a line of its own: the model may have printed too

@@ -19,7 +19,7 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
     memory_mb is what the model adds to each worker, shared_mb what its libraries take once for all.
     Latency is one row from JSON to JSON, without HTTP; call_ms has by rows what a call of the model
     takes (see batching.py). The process has what the server's image has and no more (see server_image.py),
-    `clean` in an environment made for it; image tells of it. Raises BundleError where the server
+    `clean` in an environment made for it; image describes it. Raises BundleError where the server
     would refuse the bundle.
     """
     directory = Path(directory).absolute()
@@ -29,17 +29,17 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
     python = clean_environment(texts) if clean else Path(sys.executable)
     code, out, said = run_isolated(python, MEASURES, directory, here)
     try:
-        told: dict[str, Any] = json.loads(out.splitlines()[-1])
+        found: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
-        last = (said.strip().splitlines() or ["it said nothing"])[-1]
-        told = {"refused": f"{label(directory)}: the model ended its process with status {code} ({last})"}
-    if "refused" in told:
-        instead = hint(told["refused"], pins, here) if here else ""
-        raise BundleError(told["refused"] + (f" ({instead})" if instead else ""))
-    imported, version = told.pop("imported"), told.pop("python")
+        last = (said.strip().splitlines() or ["without a message"])[-1]
+        found = {"refused": f"{label(directory)}: the model ended its process with status {code} ({last})"}
+    if "refused" in found:
+        instead = hint(found["refused"], pins, here) if here else ""
+        raise BundleError(found["refused"] + (f" ({instead})" if instead else ""))
+    imported, version = found.pop("imported"), found.pop("python")
     differs = differences(pins, here, imported) if here else []
     runs_python = read_manifest(directory)[0].format in ("python", "pickle")
     if runs_python and version.rpartition(".")[0] != PYTHON:
         differs.append(f"Python is {version.rpartition('.')[0]} here and {PYTHON} there")
     image = {"clean": clean, "python": version, "differs": differs}
-    return told | {"call_ms": {int(rows): took for rows, took in told["call_ms"].items()}, "image": image}
+    return found | {"call_ms": {int(rows): took for rows, took in found["call_ms"].items()}, "image": image}

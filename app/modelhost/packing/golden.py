@@ -26,7 +26,7 @@ def golden_rows(batch: Arrays, answers: Arrays, agreeing: Array) -> list[int]:
     if not rows:
         raise PackError(
             "no row of the sample can be a golden example: each has an infinite number, which no JSON can carry "
-            "(-1e9 does for a mask), or is answered otherwise by the bundle"
+            "(-1e9 does for a mask), or is answered differently by the bundle"
         )
     return rows
 

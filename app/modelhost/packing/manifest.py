@@ -17,7 +17,7 @@ from modelhost.packing.options import PackOptions
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.payload.datatypes import Array
 
-ESTIMATORS = {"skops", "pickle"}  # formats whose runtime has to be told how the model takes its rows
+ESTIMATORS = {"skops", "pickle"}  # formats whose runtime needs to know how the model takes its rows
 
 
 def make_manifest(

@@ -12,7 +12,7 @@ from modelhost.payload.datatypes import Array, Arrays
 
 
 def caller(session: Any, zipped: dict[str, str], empty: Arrays) -> Run:
-    """What calls the file as its user does: tensors by name, in and out; it raises PackError where that fails."""
+    """A function that calls the file as its user does; it raises PackError where that fails."""
     names: list[str] = [output.name for output in session.get_outputs()]
 
     def run(feeds: Arrays) -> Arrays:
@@ -27,13 +27,13 @@ def caller(session: Any, zipped: dict[str, str], empty: Arrays) -> Run:
 
 
 def compared(run: Run, original: Callable[[Arrays], list[Array]]) -> Run:
-    """What calls both, and gives the answers of `original`; it raises PackError where they differ."""
+    """A function that calls both and returns what `original` answers; it raises PackError where they differ."""
 
     def both(feeds: Arrays) -> Arrays:
         converted, wanted = run(feeds), original(feeds)
         for (name, got), right in zip(converted.items(), wanted, strict=True):
             if got.shape != right.shape or not np.allclose(got, right, rtol=1e-4, atol=1e-4, equal_nan=True):
-                raise PackError(f"the ONNX form answers otherwise than the model that it was made of ({name})")
+                raise PackError(f"the ONNX form and the model that it was made from answer differently ({name})")
         return dict(zip(converted, wanted, strict=True))
 
     return both

@@ -17,11 +17,11 @@ FOLDER = "session.model_external_initializers_file_folder_path"  # where ONNX Ru
 
 
 def load(path: Path) -> Any:
-    """The ModelProto of `path`, less the weights that it keeps in other files; raises PackError."""
+    """The ModelProto of `path`, without the weights that it keeps in other files; raises PackError."""
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's, and the system's
-        raise PackError(f"{path} cannot be loaded: it is no ONNX file, or not a whole one ({error})") from error
+        raise PackError(f"{path} cannot be loaded: it is not an ONNX file, or it is cut ({error})") from error
 
 
 def open_session(model: Any, weights: Path | None = None) -> Any:
@@ -59,7 +59,7 @@ def files_of_weights(model: Any, path: Path) -> list[str]:
         if place.is_absolute() or ".." in place.parts:
             raise PackError(f"{path} keeps weights in {location}: save it again with its weights in its own directory")
         if not (path.parent / location).is_file():
-            raise PackError(f"{path} keeps weights in {location}, which is not there: put that file beside it")
+            raise PackError(f"{path} keeps weights in {location}, which does not exist: put that file beside it")
         if str(place) in (ONNX, *OWN):
             raise PackError(f"{path} keeps weights in {location}: save it again with them in another file (location=)")
     return sorted(found)

@@ -60,7 +60,7 @@ def check_equal(wanted: Arrays, got: Arrays) -> None:
             close = np.allclose(left, right, rtol=1e-4, atol=1e-5, equal_nan=True)
         if not close or ragged.row_shape(array) != ragged.row_shape(got[name]):
             raise PackError(
-                f"asked again with its rows first, the model answers the sample otherwise ({name}): does it draw at "
+                f"with its rows first, the model answers the sample differently ({name}): does it draw at "
                 "random? Export it in evaluation mode, and with rows first"
             )
 

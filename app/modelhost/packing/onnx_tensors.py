@@ -35,7 +35,7 @@ def check_types(model: Any, session: Any) -> dict[str, str]:
 
 
 def find_tensors(model: Any, session: Any) -> tuple[list[Tensor], Arrays]:
-    """The inputs that must be given, and those of no elements, whose only value that is.
+    """The inputs that must be given, and those without elements, with that value.
 
     Inputs with an initializer keep that. Raises PackError where nothing is left.
     """
@@ -48,7 +48,7 @@ def find_tensors(model: Any, session: Any) -> tuple[list[Tensor], Arrays]:
         else:
             tensors.append(Tensor(value.name, value.type, dims))
     if not tensors:
-        raise PackError("the model takes no input that holds anything, so there is nothing that a request could send")
+        raise PackError("every input of the model is empty, so there is nothing that a request could send")
     return tensors, empty
 
 
@@ -131,7 +131,9 @@ def _cast(tensor: Tensor, array: Array) -> Array:
         return ragged.of_rows([_cast(tensor, row) for row in array])
     name, dtype = tensor.name, DTYPES[TYPES[tensor.type]]
     if not array.size:
-        raise PackError(f"input {name} has the shape {list(array.shape)} in the sample: a request cannot send nothing")
+        raise PackError(
+            f"input {name} has the shape {list(array.shape)} in the sample: a request cannot send an empty array"
+        )
     if (array.dtype.kind == "O") != (dtype.kind == "O"):
         raise PackError(f"input {name} takes {dtype}, but the sample holds {array.dtype}")
     with np.errstate(over="ignore", invalid="ignore"):

@@ -49,7 +49,7 @@ Say = Callable[[str], None]
 
 
 def pack(options: PackOptions, say: Say) -> dict[str, Any]:
-    """Write the bundle and tell of it: directory, format, conversion, costs, notes.
+    """Write the bundle; returns its directory, format, conversion, costs and notes.
 
     Raises PackError or BundleError, and then leaves nothing behind.
     """
@@ -150,7 +150,7 @@ def _write(
     beside = files_in(directory) - {CLASS}
     saved = candidate.save(directory)
     if taken := beside & {saved.entry, *saved.others}:
-        raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} of its own, so call it otherwise")
+        raise PackError(f"--with {min(taken)}: the bundle has a {min(taken)} already, so give this one another name")
     outputs = output_schemas(source, candidate, options.labels)
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
     rows = golden_rows(source.batch, recorded, candidate.agreeing)

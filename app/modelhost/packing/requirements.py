@@ -154,7 +154,7 @@ def _missing_wheels(path: Path, lock: Path) -> list[str]:
         if code and machine == MACHINE:
             raise PackError(f"{path} cannot be installed on a server: {sentence(said)}")
         if code:
-            return [f"requirements: not for a server of {machine}: {sentence(said)}"]
+            return [f"requirements: cannot be installed on a server of {machine}: {sentence(said)}"]
     return []
 
 

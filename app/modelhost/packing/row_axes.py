@@ -104,11 +104,11 @@ def choose(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, D
 
 
 class RandomError(PackError):
-    """The model answers the same rows otherwise each time."""
+    """The model answers the same rows differently each time."""
 
 
 class MixedRowsError(PackError):
-    """The model takes rows together, but answers one otherwise in a batch: that is never hidden by asking it alone."""
+    """The model takes rows together, but answers one differently in a batch: asking it alone must not hide that."""
 
 
 def _other_axis(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims]) -> Choice | None:
@@ -239,9 +239,9 @@ def _unfit(tensors: list[Tensor], batch: Arrays) -> PackError:
             return PackError(
                 f"input {tensor.name} takes rows of {_shown(dims[1:])}, or one of {_shown(dims)} a call, not of {shape}"
             )
-    told = ", ".join(f"{tensor.name} {_shown(tensor.dims or ())}" for tensor in tensors)
+    takes = ", ".join(f"{tensor.name} {_shown(tensor.dims or ())}" for tensor in tensors)
     has = ", ".join(f"{name} {ragged.row_shape(array)}" for name, array in batch.items())
-    return PackError(f"the model takes {told}, and the sample's rows have {has}: these do not fit together")
+    return PackError(f"the model takes {takes}, and the sample's rows have {has}: these do not fit together")
 
 
 def _shown(dims: Dims) -> str:

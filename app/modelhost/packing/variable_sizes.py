@@ -95,7 +95,7 @@ def _together(waiting: dict[str, list[Axis]], few: Arrays) -> list[set[str]]:
 
 
 def _try(run: Run, layout: Layout, few: Arrays, sizes: Sizes, groups: list[list[Axis]]) -> str | None:
-    """Ask the model with other sizes of all `groups`: None where it answers, and kept in `sizes`; else what it said."""
+    """Ask the model with other sizes of all `groups`: None where it answers, and kept in `sizes`; else why not."""
     said = ""
     before = {name: ragged.row_shape(array) for name, array in predict(run, layout, few).items()}
     for factor, more in ((1, 1), (2, 0), (1, 8)):

@@ -54,7 +54,7 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
     if estimator is not loaded:
-        notes.append(f"the best estimator of a {type(loaded).__name__}, which is what it predicts by")
+        notes.append(f"the best estimator of a {type(loaded).__name__}, with which it predicts")
     return _inspect(estimator, sample, allow_pickle, path, notes)
 
 
@@ -101,7 +101,7 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, not
     table = find_table(chosen, bool(names), fitted, asked)
     add_categories(table.inputs, fitted)
     if left := chosen.rows - len(next(iter(table.batch.values()))):
-        notes.append(f"{left} rows were left out, which lack a value that the model cannot do without")
+        notes.append(f"{left} rows were left out: they lack a value that the model needs")
 
     def predict(rows: Arrays) -> Arrays:
         return asked(table.of(rows))
@@ -172,7 +172,7 @@ def _several(estimator: Any, table: Any) -> int:
     """How many arrays of probabilities an estimator of several labels gives; 0 where it gives one array."""
     try:
         made = estimator.predict_proba(table)
-    except Exception:  # told of by _outputs, which asks again
+    except Exception:  # _outputs asks again, and reports it
         return 0
     return len(made) if isinstance(made, list) else 0
 

@@ -28,12 +28,12 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         begun = b"\nparameters:" in text  # which models of some other makers leave out
         if b"\nend of trees" not in text or (begun and b"\nend of parameters" not in text):
             # LightGBM would read on beyond the end, and may or may not crash.
-            raise PackError(f"{path} is no whole LightGBM model: it is cut before its end, so save the model anew")
+            raise PackError(f"{path} is not a whole LightGBM model: it is cut before its end, so save the model again")
         refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
     try:
         booster = lightgbm.Booster(model_file=path)
     except (lightgbm.basic.LightGBMError, ValueError) as error:  # ValueError: the JSON at its end is cut
-        raise PackError(f"{path} is no LightGBM model: {error}") from error
+        raise PackError(f"{path} is not a LightGBM model: {error}") from error
     return inspect_booster(booster, sample)
 
 

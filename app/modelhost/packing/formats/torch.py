@@ -37,7 +37,7 @@ Call = Callable[[Arrays], list[Array]]
 
 
 def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
-    """The program in `path` as ONNX; raises PackError where it is none, or its ONNX form answers otherwise."""
+    """The program in `path` as ONNX; raises PackError where it is none, or where its ONNX form answers differently."""
     torch = _torch(path)
     directory = Path(tempfile.mkdtemp(prefix="modelhost-"))
     try:
@@ -78,7 +78,7 @@ def _torch(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's own reports, which tell of its steps and not of the model."""
+    """Without the exporter's own reports, which are about its steps and not the model."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -98,7 +98,7 @@ def _open_program(torch: Any, path: Path, sample: Sample, target: Path) -> tuple
     program = torch.export.load(path)
     names = list(program.graph_signature.user_inputs)
     if not all(isinstance(name, str) for name in names):
-        raise PackError(f"{path} was exported with an input that is no tensor: export it with tensors alone")
+        raise PackError(f"{path} was exported with an input that is not a tensor: export it with tensors alone")
     spec = program.call_spec
     outputs = tree.tree_unflatten(list(range(spec.out_spec.num_leaves)), spec.out_spec)
     torch.onnx.export(program, dynamo=True, verbose=False).save(target)

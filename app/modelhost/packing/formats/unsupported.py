@@ -1,4 +1,4 @@
-"""Files and folders that are no model of ours: each is refused with the lines that make of it something that packs.
+"""Files and folders that do not pack: each is refused with the lines that turn it into something that does.
 
 Most become ONNX by their own library's exporter; what has none is served by a Python class.
 """
@@ -75,9 +75,9 @@ coremltools:
     spec = coremltools.utils.load_spec("{name}")
     onnxmltools.utils.save_model(onnxmltools.convert_coreml(spec), "{stem}.onnx")"""
 ORT = """
-{what}, which is bound to one build of it. Pack the .onnx file that it was made of."""
+{what}, which is bound to one build of it. Pack the .onnx file that it was made from."""
 TENSORRT = """
-{what}, which is bound to one graphics card. Pack the .onnx file that it was made of."""
+{what}, which is bound to one graphics card. Pack the .onnx file that it was made from."""
 TRANSFORMERS = """
 {what}. Export it, and pack what that writes; its tokenizer stays with the client, or in a Python class:
     pip install optimum-onnx

@@ -23,9 +23,9 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     try:
         booster = xgboost.Booster(model_file=path)
     except UnicodeDecodeError as error:  # of XGBoost's own message, which quotes the file
-        raise PackError(f"{path} is no XGBoost model: it is neither JSON nor UBJSON") from error
+        raise PackError(f"{path} is not an XGBoost model: it is neither JSON nor UBJSON") from error
     except xgboost.core.XGBoostError as error:
-        raise PackError(f"{path} is no XGBoost model: {first_line(error)}") from error
+        raise PackError(f"{path} is not an XGBoost model: {first_line(error)}") from error
     return inspect_booster(booster, sample)
 
 
