@@ -34,7 +34,7 @@ def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> Any:
 class Packed:
     """What `modelhost pack` made of a model and a sample, with the server's model."""
 
-    def __init__(self, directory: Path, model: Any, sample: Any) -> None:
+    def __init__(self, directory: Path, model: Any, sample: Any, **asked: Any) -> None:
         if not isinstance(model, Path):
             onnx.save(model, directory / "model.onnx")
             model = directory / "model.onnx"
@@ -43,7 +43,7 @@ class Packed:
             place.write_text(json.dumps(sample))
         else:
             np.savez(place, **sample)
-        options = PackOptions(model=model, name="m", sample=place, into=directory / "models", measure=False)
+        options = PackOptions(model=model, name="m", sample=place, into=directory / "models", measure=False, **asked)
         found = pack(options, lambda _said: None)
         self.notes: list[str] = found["notes"]
         self.bundle = read_bundle(Path(found["bundle"]))

@@ -47,6 +47,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 )
 @click.option("--batching/--no-batching", default=None,
               help="Whether requests that wait share a call of the model. Default: by its own timing.")  # fmt: skip
+@click.option("--one-row", is_flag=True, help="It takes one row a call: each row of a request is a call of its own.")
 @click.option(
     "--pure", is_flag=True, help="Promise of a Python class: equal inputs, equal outputs, so caches may answer."
 )

@@ -19,6 +19,7 @@ from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.errors import PackError
 from modelhost.packing.onnx_file import open_session
 from modelhost.packing.probes import draw_rows
+from modelhost.packing.ragged import row_by_row
 from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.timing import median, seconds_per_call
@@ -173,7 +174,7 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
 
-    def predict(rows: Arrays) -> Arrays:
+    def run(rows: Arrays) -> Arrays:
         return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
@@ -188,6 +189,7 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
         for schema in source.inputs
     ]
     outputs = dict(zip(reference, names, strict=True))
+    predict = _as_served(source, run)
     return Candidate(inputs, source.batch, predict, predict(source.batch), save, np.zeros(0, bool), outputs)
 
 
@@ -204,16 +206,22 @@ def _input_tensors(model: Any, names: list[str]) -> dict[str, str]:
 
 
 def _native(source: Source, native: Native, reference: Arrays) -> Candidate:
-    def predict(rows: Arrays) -> Arrays:
+    def run(rows: Arrays) -> Arrays:
         answers = native.predict(rows)
         if native.labels and "label" in answers:
             answers = answers | {"label": np.array(native.labels, object)[answers["label"]]}
         return answers
 
+    predict = _as_served(source, run)
     answers = predict(source.batch)
     if list(answers) != list(reference) or any(answers[n].dtype.kind != a.dtype.kind for n, a in reference.items()):
         raise ValueError(f"it gives {', '.join(answers)}, and of other types than {', '.join(reference)}")
     return Candidate(source.inputs, source.batch, predict, answers, native.save, np.zeros(0, bool), {}, native.labels)
+
+
+def _as_served(source: Source, run: Predict) -> Predict:
+    """`run` as the server calls it: with one row at a time where the model takes no more."""
+    return row_by_row(run) if source.rows == "one" else run
 
 
 def _kept(reasons: list[str]) -> dict[str, Any]:

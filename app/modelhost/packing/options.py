@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from modelhost.packing.errors import PackError
+
 
 @dataclass(frozen=True)
 class PackOptions:
@@ -25,5 +27,13 @@ class PackOptions:
     batching: bool | None = None  # None: by timing
     pure: bool = False
     varies: bool = False
+    one_row: bool = False  # a call takes one row, whatever the model says of itself
     measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives
     requirements: Path | None = None  # a requirements.txt or pyproject.toml
+
+    def check(self) -> None:
+        """Raise PackError where two of them contradict each other."""
+        if self.varies and self.pure:
+            raise PackError("--varies and --pure contradict each other: give one")
+        if self.one_row and self.batching:
+            raise PackError("--one-row and --batching contradict each other: give one")

@@ -53,6 +53,7 @@ def pack(options: PackOptions, say: Say) -> dict[str, Any]:
 
     Raises PackError or BundleError, and then leaves nothing behind.
     """
+    options.check()
     extra = [*options.extra, *(code_of(options.model) if is_folder(options.model) else [])]
     with new_version(options.into, options.name, options.version) as (directory, target):
         try:
@@ -84,11 +85,9 @@ def _pack(options: PackOptions, model: Path, directory: Path, say: Say) -> dict[
     sample, sample_name = _sample(options)
     sample = sample.without(options.drop)
     refuse_unsendable(sample)
-    source = open_source(model, sample, options.allow_pickle)
+    source = open_source(model, sample, options.allow_pickle, options.one_row)
     say(f"Running {source.kind} on {sample.rows} rows ...")
     reference = reference_answers(source)
-    if options.varies and options.pure:
-        raise PackError("--varies and --pure contradict each other: give one")
     if options.pure:
         check_pure(source, reference)
     say("Converting and comparing ..." if source.convert and options.convert else "Writing the bundle ...")

@@ -82,13 +82,17 @@ class Choice:
     problem: str = ""
 
 
-def choose(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims]) -> Choice:
+def choose(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims], one_row: bool = False) -> Choice:
     """The layout in which the file answers `batch`; `declared` are the dimensions of its outputs.
 
-    Raises PackError with what went wrong in the likeliest one.
+    With `one_row` only those of one row a call are tried. Raises PackError with what went wrong in the likeliest one.
     """
     problems: list[PackError] = []
-    for layout, rows in _candidates(tensors, batch):
+    candidates = list(_candidates(tensors, batch))
+    fitting = [found for found in candidates if found[0].one or not one_row]
+    if candidates and not fitting:
+        raise PackError("--one-row: the file does not have its rows as first dimension, so export it with them first")
+    for layout, rows in fitting:
         try:
             found = _tried(run, layout, rows, declared, tensors)
             return Choice(found, rows, str(problems[0]) if problems else "")

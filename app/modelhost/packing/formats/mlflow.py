@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats import FORMATS, load_format
+from modelhost.packing.formats import FORMATS, inspect_format, load_format
 from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Source
 
@@ -102,7 +102,7 @@ def code_of(path: Path) -> list[Path]:
     return sorted(part for part in folder.file("code").iterdir() if part.name != "__pycache__")
 
 
-def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
+def inspect(path: Path, sample: Sample, allow_pickle: bool, one_row: bool) -> Source:
     """The model of the folder in the format of its library."""
     folder = read_folder(path)
     model = folder.file("pickled_model", "data", "model_path")
@@ -113,7 +113,7 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
         source: Source = load_format("estimator").inspect_loaded(estimator, path, sample, allow_pickle, [])
     else:
         own = FORMATS.get(model.suffix) == "estimator" or folder.flavor == "sklearn"
-        source = load_format("estimator" if own else folder.flavor).inspect(model, sample, allow_pickle)
+        source = inspect_format("estimator" if own else folder.flavor, model, sample, allow_pickle, one_row)
     source.notes.append(f"opened {model.name}, which {MLMODEL} names as its model of {folder.flavor}")
     return source
 

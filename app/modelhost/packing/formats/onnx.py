@@ -20,6 +20,8 @@ from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Saved, Source
 from modelhost.payload.datatypes import Array, Arrays
 
+Original = Callable[[Arrays], list[Array]]
+
 # Operators whose answers have a size that depends on values, and not on sizes alone.
 SIZED_BY_VALUES = {
     "NonZero", "Unique", "Compress", "NonMaxSuppression", "Loop", "If", "StringSplit", "Range", "SequenceAt",
@@ -28,9 +30,9 @@ SIZED_BY_VALUES = {
 
 
 def inspect(
-    path: Path, sample: Sample, _allow_pickle: bool, original: Callable[[Arrays], list[Array]] | None = None
+    path: Path, sample: Sample, _allow_pickle: bool, original: Original | None = None, one_row: bool = False
 ) -> Source:
-    """The model in `path`, changed as far as its clients need (see graph.py).
+    """The model in `path`, changed as far as its clients need (see graph.py); called with `one_row` alone, if asked.
 
     `original` is what it was converted from, if anything: then that is the reference, and answers every call too.
     """
@@ -44,7 +46,7 @@ def inspect(
     run = compared(run, original) if original else run
     batch, features = sample_batch(tensors, sample, empty, notes)
     dims = {output.name: tuple(output.shape) for output in session.get_outputs() if output.name not in zipped}
-    choice = _without_gaps(run, row_axes.choose(run, tensors, batch, dims), notes)
+    choice = _without_gaps(run, row_axes.choose(run, tensors, batch, dims, one_row), notes)
     found = variable_sizes.find(run, choice.layout, tensors, choice.batch, set(features))
     _add_sizes_by_values(model, found, choice, run, dims)
     graph.with_constants(model, empty)
