@@ -35,7 +35,8 @@ from sklearn.preprocessing import MinMaxScaler, OneHotEncoder, StandardScaler
 from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "app"))
-from modelhost.packing.pack import Order, pack
+from modelhost.packing.options import PackOptions
+from modelhost.packing.pack import pack
 
 SEED = 7
 OPSET = 18
@@ -169,12 +170,12 @@ def write_churn(directory: Path) -> float:
     with tempfile.TemporaryDirectory() as scratch:
         joblib.dump(model, Path(scratch, "churn.joblib"))
         table[others].to_csv(Path(scratch, "customers.csv"), index=False)
-        order = Order(
+        options = PackOptions(
             model=Path(scratch, "churn.joblib"), name="churn", sample=Path(scratch, "customers.csv"),
             into=Path(scratch), version=int(directory.name), measure=False,
             description="Whether a customer of a telephone company will leave",
         )  # fmt: skip
-        packed = pack(order, lambda _: None)["bundle"]
+        packed = pack(options, lambda _: None)["bundle"]
         shutil.copytree(packed, directory, dirs_exist_ok=True)
     manifest = yaml.safe_load((directory / "model.yaml").read_text())
     del manifest["origin"]["conversion"]  # it has the times of this machine

@@ -3,7 +3,7 @@
 A call that takes less than handing it to a thread would is made at once, in the worker's loop. All
 others run in threads, a few at a time for each model, behind a queue that is bounded. Where the
 bundle allows batching, a thread that becomes free takes all that waits, up to the bundle's rows:
-nothing ever waits for company.
+no request ever waits for others to come.
 """
 
 import math
@@ -81,7 +81,7 @@ class Executor:
         self.speed = Speed.measure(model)
         self._row_elements = _elements(read_record(model.inputs, model.example)) if model.varies else 0
         self.most_rows = batching.max_rows if batching else 0
-        # One at a time where requests share calls: two would halve the company of each.
+        # One at a time where requests share calls: two would halve the batch of each.
         self.threads = 1 if batching else threads
         self.on_call: Callable[[int, int], None] = _nobody  # told requests and rows of each call in a thread
         self._queue = queue

@@ -29,7 +29,8 @@ import onnxruntime as ort
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.models.model import Model
 from modelhost.packing.errors import PackError
-from modelhost.packing.pack import Order, pack
+from modelhost.packing.options import PackOptions
+from modelhost.packing.pack import pack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.protocols import infer, native, tensorflow
 from onnx import numpy_helper
@@ -121,7 +122,7 @@ def examine(case: Case) -> Verdict:
         try:
             names = [value.name for value in session.get_inputs()] if session else _names(case)
             sample = _write_sample(directory / "sample.npz", names, case)
-            made = pack(_order(directory, sample), lambda _said: None)
+            made = pack(_options(directory, sample), lambda _said: None)
             verdict.state = "packed"
             bundle = read_bundle(Path(made["bundle"]))
             verdict.rows = bundle.manifest.rows
@@ -136,9 +137,9 @@ def examine(case: Case) -> Verdict:
         return verdict
 
 
-def _order(directory: Path, sample: Path) -> Order:
+def _options(directory: Path, sample: Path) -> PackOptions:
     model = directory / "model.onnx"
-    return Order(model=model, name="case", sample=sample, into=directory / "models", measure=False)
+    return PackOptions(model=model, name="case", sample=sample, into=directory / "models", measure=False)
 
 
 def _names(case: Case) -> list[str]:

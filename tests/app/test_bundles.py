@@ -146,7 +146,7 @@ def test_a_bundle_that_may_not_be_read_is_refused_with_the_user(bundles: Bundles
         sentence = refusal(bundles)
     finally:
         os.seteuid(os.getuid())
-    assert f"cannot be read (Permission denied): let the user {user} read it" in sentence
+    assert f"cannot be read (Permission denied): allow user {user} to read it" in sentence
 
 
 def test_a_directory_that_is_no_version_is_refused(bundles: Bundles) -> None:

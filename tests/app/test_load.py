@@ -137,7 +137,7 @@ def test_what_waits_shares_a_call_up_to_the_bundles_rows(gate: Callable[..., Gat
     assert answered(first) == [1000]
     for values, asked in others:
         assert answered(asked) == list(values)
-    # Nothing waits for company, no request is split, and no call but a client's own has more rows than 8.
+    # No request waits for others, no request is split, and no call but a client's own has more rows than 8.
     assert slow.calls() == [1, 5, 5]
     assert slow.metric("modelhost_call_requests_sum") == 6
     assert slow.metric("modelhost_call_requests_count") == 3

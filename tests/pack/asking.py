@@ -11,7 +11,8 @@ import pandas as pd
 import yaml
 from modelhost.bundle.bundle import read_bundle
 from modelhost.models.model import Model
-from modelhost.packing.pack import Order, pack
+from modelhost.packing.options import PackOptions
+from modelhost.packing.pack import pack
 from modelhost.payload.batches import read_batch
 from sklearn.base import is_classifier
 
@@ -25,8 +26,8 @@ class Asked:
         file, rows = directory / "model.joblib", directory / "sample.csv"
         joblib.dump(estimator, file)
         sample.to_csv(rows, index=False)
-        order = Order(file, "m", rows, directory / "models", measure=False, **options)
-        self.found = pack(order, lambda _: None)
+        asked = PackOptions(file, "m", rows, directory / "models", measure=False, **options)
+        self.found = pack(asked, lambda _: None)
         self.directory = Path(self.found["bundle"])
         self.manifest = yaml.safe_load((self.directory / "model.yaml").read_text())
         self.model = Model.load(read_bundle(self.directory))

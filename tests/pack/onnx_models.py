@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from modelhost.bundle.bundle import read_bundle
 from modelhost.models.model import Model
-from modelhost.packing.pack import Order, pack
+from modelhost.packing.options import PackOptions
+from modelhost.packing.pack import pack
 from modelhost.protocols import infer, mlflow, native, tensorflow
 from onnx import TensorProto, helper, numpy_helper
 
@@ -33,7 +34,7 @@ def node(operator: str, inputs: str, outputs: str, **attributes: Any) -> Any:
 class Packed:
     """What `modelhost pack` made of a model and a sample, with the server's model."""
 
-    def __init__(self, directory: Path, model: Any, sample: Any) -> None:
+    def __init__(self, directory: Path, model: Any, sample: Any, **asked: Any) -> None:
         if not isinstance(model, Path):
             onnx.save(model, directory / "model.onnx")
             model = directory / "model.onnx"
@@ -42,8 +43,8 @@ class Packed:
             place.write_text(json.dumps(sample))
         else:
             np.savez(place, **sample)
-        order = Order(model=model, name="m", sample=place, into=directory / "models", measure=False)
-        found = pack(order, lambda _said: None)
+        options = PackOptions(model=model, name="m", sample=place, into=directory / "models", measure=False, **asked)
+        found = pack(options, lambda _said: None)
         self.notes: list[str] = found["notes"]
         self.bundle = read_bundle(Path(found["bundle"]))
         self.model = Model.load(self.bundle)

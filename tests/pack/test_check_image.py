@@ -115,7 +115,10 @@ def test_a_requirement_that_is_not_installed_here_is_told_with_what_to_do(
     bundle = colours("import no_such_package", **{"requirements.lock": pin("no-such-package", "1.0")})
     result = modelhost("check", bundle)
     assert result.code == 1
-    assert "the image has no-such-package==1.0, this Python has not: `check --clean` makes one that has" in result.err
+    assert (
+        "the image has no-such-package==1.0, and this Python does not: run `check --clean`, whose environment has it"
+        in result.err
+    )
 
 
 def test_requirements_that_contradict_the_server_are_refused_with_both_lines(

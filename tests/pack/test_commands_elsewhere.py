@@ -66,11 +66,11 @@ def test_memory_is_told_where_the_system_has_no_proc(monkeypatch: pytest.MonkeyP
 
 def test_the_process_that_measures_imports_nothing_of_it_either() -> None:
     from modelhost.bundle.lock_files import image_pins
-    from modelhost.packing.image import installed, lock_texts, run_isolated
+    from modelhost.packing.server_image import installed, lock_texts, run_isolated
 
     bundle = MODELS / "iris/1"
     here = installed(image_pins(lock_texts(bundle)))
-    _, out, _ = run_isolated(sys.executable, "modelhost.packing.costs", bundle, here)
+    _, out, _ = run_isolated(sys.executable, "modelhost.packing.cost_process", bundle, here)
     imported = set(json.loads(out.splitlines()[-1])["imported"])
     assert "onnxruntime" in imported
     assert not imported & {"gevent", "greenlet", "gunicorn", "resource"}

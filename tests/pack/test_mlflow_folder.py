@@ -177,8 +177,8 @@ def test_modules_of_the_folder_come_along(invoke: Invoke) -> None:
         ({"pytorch": {"model_data": "data"}}, "torch.onnx.export(model"),
         ({"transformers": {}}, "mlflow.pyfunc.load_model(str(directory / \"m\"))"),
         ({}, "has no flavour that can be packed as it is, but python_function"),
-        ({"sklearn": {"pickled_model": "../secret.pkl"}}, "which is no file of the folder"),
-        ({"sklearn": {"pickled_model": "nosuch.pkl"}}, "sklearn.pickled_model is 'nosuch.pkl', which is no file"),
+        ({"sklearn": {"pickled_model": "../secret.pkl"}}, "which is not a file of the folder"),
+        ({"sklearn": {"pickled_model": "nosuch.pkl"}}, "sklearn.pickled_model is 'nosuch.pkl', which is not a file"),
         ({"sklearn": {}}, "sklearn.pickled_model is None"),
         ({"xgboost": {"data": "model.ubj", "model_class": "xgboost.sklearn.Nosuch"}}, "xgboost has no class Nosuch"),
         ({"xgboost": {"data": "model.ubj", "model_class": "xgboost.sklearn.XGBClassifier"}}, "model.ubj cannot be read"),  # noqa: E501

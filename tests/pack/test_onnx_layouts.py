@@ -210,7 +210,7 @@ def test_reference_is_the_file_as_its_user_calls_it(tmp_path: Path, monkeypatch:
 
     model = make([node("Abs", "x", "y")], [("x", FLOAT, ["N", 2])], [("y", FLOAT, ["N", 2])])
     monkeypatch.setattr(graph, "with_rows_first", other)
-    with pytest.raises(PackError, match="answers the sample otherwise"):
+    with pytest.raises(PackError, match="answers the sample differently"):
         Packed(tmp_path, model, {"x": np.ones((3, 2), np.float32)})
     assert not list((tmp_path / "models").glob("m/*"))
 

@@ -274,7 +274,7 @@ def test_rows_with_empty_cells_are_left_out_and_counted(pack: Invoke) -> None:
     first, *others = trained.columns.values()
     holes = dict(zip(trained.columns, [["", *first[1:]], *others], strict=True))
     assert pack(Trained(trained.model, holes, {})).ok().json["notes"] == [
-        "1 rows were left out, which lack a value that the model cannot do without"
+        "1 rows were left out: they lack a value that the model needs"
     ]
 
 
@@ -339,9 +339,9 @@ def test_what_is_no_model_is_told_of(invoke: Invoke, tmp_path: Path) -> None:
     for file, said in (
         ("dict.joblib", "holds a dict, which can neither predict nor transform"),
         ("cut.onnx", "cut.onnx cannot be loaded"),
-        ("cut.txt", "cut.txt is no whole LightGBM model"),
-        ("cut.ubj", "cut.ubj is no XGBoost model"),
-        ("cut.cbm", "cut.cbm is no CatBoost model"),
+        ("cut.txt", "cut.txt is not a whole LightGBM model"),
+        ("cut.ubj", "cut.ubj is not an XGBoost model"),
+        ("cut.cbm", "cut.cbm is not a CatBoost model"),
         ("model.model", "has a suffix that is not known: use one of .onnx"),
     ):
         result = invoke("pack", file, "--name", "m", "--sample", sample)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import Result
 from modelhost.bundle.schema import Batching
-from modelhost.packing.batching import Timings, best_rows, differs, pays, told
+from modelhost.packing.batching import Timings, best_rows, describe, differs, pays
 
 Invoke = Callable[..., Result]
 SLEEPS = """
@@ -30,7 +30,7 @@ BOTH = {1: 6.7, 2: 7.7, 4: 9.7, 8: 13.7, 16: 21.7, 32: 37.7}
         (BOTH, True, 16),
         (ROW, False, 2),
         ({rows: took / 5 for rows, took in CALL.items()}, False, 256),  # 0.4 ms: too fast to be waited for
-        ({1: 1.0, 2: 1.0, 4: 2.1, 8: 4.2}, False, 4),  # a row in company costs 0.52
+        ({1: 1.0, 2: 1.0, 4: 2.1, 8: 4.2}, False, 4),  # a row in a batch costs 0.52
         ({1: 1.0, 2: 1.0, 4: 1.9, 8: 4.2}, True, 4),  # 0.47
         ({1: 1.0, 2: 4.2}, False, 2),
     ],
@@ -40,7 +40,7 @@ def test_sharing_pays_for_a_slow_call_that_hardly_grows_with_its_rows(
 ) -> None:
     assert pays(timings) is shares
     assert best_rows(timings) == rows
-    assert told(timings).startswith("requests that wait share" if shares else "each request is a call of its own: ")
+    assert describe(timings).startswith("requests that wait share" if shares else "each request is a call of its own: ")
 
 
 def test_a_bundle_differs_from_its_timing_where_that_is_clear() -> None:
@@ -64,7 +64,7 @@ def test_pack_times_the_model_and_writes_what_pays(invoke: Invoke) -> None:
     said = pack(invoke, SLEEPS % "0.0057 + 0.001 * len(inputs['a'])").ok().out
     assert manifest()["batching"] == {"max_rows": 16, "difference": 0.0}
     assert "requests that wait share calls of up to 16 rows: a row alone takes" in said
-    assert "company changes an answer by at most 0\n" in said
+    assert "a batch changes an answer by at most 0\n" in said
     assert "(model.yaml: up to 16 rows)" in invoke("check", "models/m/1").ok().out
 
 
@@ -92,7 +92,7 @@ def test_the_trainer_overrules_the_timing_and_check_says_so(invoke: Invoke) -> N
     assert invoke("check", "models/m/1", "models/m/2").out.count("batching  differs") == 2
 
 
-def test_the_most_that_company_changes_an_answer_by_is_measured_at_that_size(invoke: Invoke) -> None:
+def test_the_most_that_a_batch_changes_an_answer_by_is_measured_at_that_size(invoke: Invoke) -> None:
     source = (SLEEPS % "0.003").replace('2 * inputs["a"]', 'inputs["a"] + 2e-5 * (len(inputs["a"]) > 100)')
     pack(invoke, source).ok()
     assert manifest()["batching"]["max_rows"] == 256
@@ -103,7 +103,7 @@ def test_the_most_that_company_changes_an_answer_by_is_measured_at_that_size(inv
     assert manifest(2)["tolerance"] > manifest(2)["batching"]["difference"] > 5e-5
 
 
-def test_a_model_that_mixes_rows_only_in_large_company_is_refused(invoke: Invoke) -> None:
+def test_a_model_that_mixes_rows_only_in_large_batches_is_refused(invoke: Invoke) -> None:
     source = (SLEEPS % "0.003").replace('2 * inputs["a"]', 'inputs["a"][:: -1 if len(inputs["a"]) > 100 else 1]')
     refused = pack(invoke, source)
     assert refused.code == 1

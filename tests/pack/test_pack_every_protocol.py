@@ -183,7 +183,7 @@ def ask(server: Server, known: dict[str, Known], number: int, seed: int) -> Coun
     return counted
 
 
-def test_every_format_answers_alike_over_every_protocol_alone_and_in_company(
+def test_every_format_answers_alike_over_every_protocol_alone_and_in_a_batch(
     served: tuple[Server, dict[str, Known]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     server, known = served

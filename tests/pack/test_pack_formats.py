@@ -128,7 +128,7 @@ def test_a_file_beside_a_model_does_not_take_the_place_of_the_bundles_own(invoke
     Path("golden.json").write_text("[]")
     result = pack(invoke, SUM % "inputs['a']", "a\n1\n2\n", "--with", "golden.json")
     assert result.code == 1
-    assert "the bundle has a golden.json of its own" in result.json["error"]
+    assert "the bundle has a golden.json already" in result.json["error"]
 
 
 class Trap:

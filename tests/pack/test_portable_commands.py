@@ -1,6 +1,7 @@
 """pack, check and predict on machines without what only Linux has, or only a server needs."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -18,15 +19,16 @@ for module, name in ((os, "sched_getaffinity"), (os, "setpriority"), (os, "geteu
 
 
 def test_pack_check_and_predict_need_nothing_of_linux(tmp_path: Path) -> None:
-    import subprocess
-
     (tmp_path / "sitecustomize.py").write_text(HIDDEN)
     (tmp_path / "m.py").write_text("class Model:\n    def predict(self, inputs):\n        return {'n': inputs['n']}\n")
     (tmp_path / "rows.csv").write_text("n\n1\n2\n")
     path = os.pathsep.join([str(tmp_path), environment()["PYTHONPATH"]])
-    commands = [["check", MODELS / "colours/1"], ["predict", MODELS / "colours/1"], ["predict", MODELS / "colours/2"]]
-    if "skl2onnx" in sys.modules or __import__("importlib.util").util.find_spec("skl2onnx"):
-        commands.append(["pack", "m.py", "--name", "m", "--sample", "rows.csv"])
+    commands = [
+        ["check", MODELS / "colours/1"],
+        ["predict", MODELS / "colours/1"],
+        ["predict", MODELS / "colours/2"],
+        ["pack", "m.py", "--name", "m", "--sample", "rows.csv"],
+    ]
     for command in commands:
         ended = subprocess.run(
             [sys.executable, "-m", "modelhost.cli", *map(str, command)], cwd=tmp_path,

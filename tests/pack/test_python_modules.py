@@ -197,8 +197,8 @@ def test_load_finds_files_and_folders_as_on_the_server(here: Path, invoke: Invok
     [
         (["--with", "lists"], "words.txt", "the bundle has lists/en/words.txt: read it below the directory of load"),
         ([], "lists/en/words.txt", "add --with {here}/lists"),
-        (["--with", "lists", "--with", "other/lists"], "lists/en/words.txt", "gets by --with lists a lists of its own"),
-        (["--with", "model.py"], "x", "the bundle has a model.py of its own"),
+        (["--with", "lists", "--with", "other/lists"], "lists/en/words.txt", "--with lists has a lists already"),
+        (["--with", "model.py"], "x", "the bundle has a model.py already"),
         (["--with", "loop"], "x", "loop cannot be copied into the bundle"),
     ],
 )

@@ -142,13 +142,10 @@ def pinned(path: Path) -> set[str]:
         ({"format": "skops", "libraries": ["xgboost", "lightgbm"]}, ["lightgbm", "skops", "xgboost"]),
         ({"format": "pickle", "libraries": ["catboost"]}, ["catboost", "pickle"]),
         ({"format": "python", "libraries": ["pandas", "scikit-learn"]}, ["pandas", "pickle"]),
-        ({"format": "lightgbm", "table": "frame"}, ["lightgbm", "pandas"]),
-        ({"format": "lightgbm", "table": "matrix"}, ["lightgbm"]),
-        ({"format": "catboost", "table": "frame"}, ["catboost"]),
-        ({"format": "onnx", "table": "frame"}, []),
+        ({"format": "lightgbm"}, ["lightgbm"]),
     ],
 )
-def test_format_libraries_and_data_frames_decide_what_a_bundle_needs(
+def test_format_and_libraries_decide_what_a_bundle_needs(
     tmp_path: Path, fields: dict[str, Any], extras: list[str]
 ) -> None:
     manifest = yaml.safe_load((PROJECT / "models/iris/1/model.yaml").read_text())

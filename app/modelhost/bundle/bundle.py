@@ -49,17 +49,17 @@ class Bundle:
 
 
 def _user() -> str:
-    return str(os.geteuid()) if hasattr(os, "geteuid") else "of this process"  # Windows has no such number
+    return f"user {os.geteuid()}" if hasattr(os, "geteuid") else "this user"  # Windows has no such number
 
 
 @contextmanager
 def _reading() -> Iterator[None]:
-    """Tell of what the system will not let us read as of any other wrong bundle."""
+    """Raise BundleError for what the system does not let this process read."""
     try:
         yield
-    except (OSError, RuntimeError) as error:  # RuntimeError: a link that leads to itself
+    except (OSError, RuntimeError) as error:  # RuntimeError: a link to itself
         where, why = getattr(error, "filename", None), getattr(error, "strerror", None) or error
-        raise BundleError(f"{where or 'a bundle'} cannot be read ({why}): let the user {_user()} read it") from error
+        raise BundleError(f"{where or 'a bundle'} cannot be read ({why}): allow {_user()} to read it") from error
 
 
 @_reading()

@@ -60,7 +60,7 @@ def locks_of(extras: list[str]) -> dict[str, str]:
 def read_pins(text: str) -> list[Pin]:
     """The pins of a lock file; raises LockError for a line that is anything else.
 
-    An option, a URL or a line without hashes would have pip install what nobody has locked.
+    An option, a URL or a line without hashes would let pip install something that was not locked.
     """
     return [_read_pin(line) for line in _lines(text)]
 
@@ -88,9 +88,9 @@ def disagreements(texts: Mapping[str, str]) -> list[tuple[str, str, str, str]]:
 
 
 def conflicts(extras: list[str], bundles: Mapping[str, str]) -> list[str]:
-    """In a sentence each, why no image can have such extras and what the lock files of `bundles` say, by their names.
+    """Why no image can have such extras and what the lock files of `bundles`, by their names, say: a sentence for each.
 
-    Both lines are in it; so is what to do.
+    It has both lines, and what to do.
     """
     images = {"the server" if name == SERVER else f"the extra {name}": text for name, text in locks_of(extras).items()}
     return [
@@ -117,5 +117,5 @@ def _read_pin(line: str) -> Pin:
     specifiers = list(requirement.specifier)
     pinned = len(specifiers) == 1 and specifiers[0].operator == "==" and "*" not in specifiers[0].version
     if requirement.url or not pinned or not HASH.search(line):
-        raise LockError(f"has the line {bare!r}, which is no version with its hashes: write {instead}")
+        raise LockError(f"has the line {bare!r}, which is not a version with its hashes: write {instead}")
     return Pin(canonicalize_name(requirement.name), specifiers[0].version, bare, requirement)

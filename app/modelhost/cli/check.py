@@ -82,7 +82,7 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
          f"p50 {found['latency_p50_ms']:.3f} ms, p99 {found['latency_p99_ms']:.3f} ms a row"
          + _within(objectives.latency_ms, "ms")],
         ["  batching", "differs" if found["batching_differs"] else "ok",
-         batching.told(found["call_ms"])
+         batching.describe(found["call_ms"])
          + f" (model.yaml: {f'up to {shared.max_rows} rows' if shared else 'none'})"],
     ]  # fmt: skip
     head = f"{bundle.name} version {bundle.version} ({bundle.manifest.format}), digest {bundle.digest[:12]}"

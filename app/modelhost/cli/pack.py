@@ -47,6 +47,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 )
 @click.option("--batching/--no-batching", default=None,
               help="Whether requests that wait share a call of the model. Default: by its own timing.")  # fmt: skip
+@click.option("--one-row", is_flag=True, help="It takes one row a call: each row of a request is a call of its own.")
 @click.option(
     "--pure", is_flag=True, help="Promise of a Python class: equal inputs, equal outputs, so caches may answer."
 )
@@ -67,20 +68,20 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
       modelhost pack churn.joblib --name churn --sample sample.csv
     """
     try:
-        from modelhost.packing.pack import Order
+        from modelhost.packing.options import PackOptions
         from modelhost.packing.pack import pack as make
     except ModuleNotFoundError as error:
         raise CommandError(f"{error.name} is not installed: pip install 'modelhost[pack]'") from None
     if options["sample"] is None and model.is_file():
         raise click.UsageError("Missing option '--sample': only a folder of MLflow's may bring its own rows.")
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()
-    order = Order(model=model, convert=not no_convert, labels=names, **options)
-    found = make(order, progress)
-    return Report({"ok": True, **found}, _told(found))
+    asked = PackOptions(model=model, convert=not no_convert, labels=names, **options)
+    found = make(asked, progress)
+    return Report({"ok": True, **found}, _lines(found))
 
 
-def _told(found: dict[str, Any]) -> str:
-    from modelhost.packing.batching import told
+def _lines(found: dict[str, Any]) -> str:
+    from modelhost.packing.batching import describe
 
     costs = found["costs"]
     lines = [
@@ -90,7 +91,7 @@ def _told(found: dict[str, Any]) -> str:
         f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB"
         f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
-        f"  {told(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
+        f"  {describe(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
         f"Next: modelhost serve {found['bundle']}",
     ]
     return "\n".join(lines)
@@ -107,5 +108,5 @@ def _asked(shared: dict[str, Any] | None, timings: dict[int, float]) -> str:
     if shared and not pays(timings):
         return f"; but --batching was given: up to {shared['max_rows']} rows"
     if shared:
-        return f"; company changes an answer by at most {shared['difference']:g}"
+        return f"; a batch changes an answer by at most {shared['difference']:g}"
     return "; but --no-batching was given" if pays(timings) else ""

@@ -12,7 +12,7 @@ ROWS = 16  # that are asked alone
 MOST = 0.01  # a model that differs by more is not one that answers rows
 
 
-def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, rows: int = ROWS) -> float:
+def difference_in_batch(predict: Callable[[Arrays], Arrays], batch: Arrays, rows: int = ROWS) -> float:
     """The most that an answer alone differs from the same one in a call of `rows` rows of `batch`.
 
     Absolute or relative, whichever is smaller. Quantised models, for one, scale by the largest value among all
@@ -20,13 +20,13 @@ def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, ro
     normalised together.
     """
     groups = ragged.by_size(batch)
-    if len(groups) > 1:  # rows of other sizes are in no company
-        return max(difference_in_company(predict, group, rows) for _, group in groups)
+    if len(groups) > 1:  # rows of other sizes share no call
+        return max(difference_in_batch(predict, group, rows) for _, group in groups)
     ((_, batch),) = groups
-    company = cycled(batch, rows)
+    batch = cycled(batch, rows)
     places = np.unique(np.linspace(0, rows - 1, ROWS).astype(int))
-    together = predict(company)
-    alone = [predict({name: array[place : place + 1] for name, array in company.items()}) for place in places]
+    together = predict(batch)
+    alone = [predict({name: array[place : place + 1] for name, array in batch.items()}) for place in places]
     found = 0.0
     for name, answers in together.items():
         try:
@@ -41,7 +41,7 @@ def difference_in_company(predict: Callable[[Arrays], Arrays], batch: Arrays, ro
 
 
 def tolerance_for(difference: float, tolerance: float) -> float:
-    """`tolerance`, or more where company changes an answer by more than half of it."""
+    """`tolerance`, or more where the rows sent together change an answer by more than half of it."""
     return tolerance if difference <= tolerance / 2 else float(f"{4 * difference:.0e}")
 
 

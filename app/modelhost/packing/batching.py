@@ -3,9 +3,9 @@
 Sharing pays where both hold:
 
 - one call of one row takes over 0.5 ms. A faster model is done before a queue forms;
-- a row in company costs under half of a row alone, in the largest call that is worth it: of the powers of two up
-  to 256, the last one whose call still takes under four times that of a single row, so that nobody waits long for
-  the others' rows.
+- a row in a batch costs under half of a row alone, in the largest call that is worth it: of the powers of two up
+  to 256, the last one whose call still takes under four times that of a single row, so that no request waits
+  long for the rows of others.
 """
 
 from collections.abc import Callable
@@ -47,8 +47,8 @@ def differs(batching: Batching | None, timings: Timings) -> bool:
     return not 0.5 <= batching.max_rows / best_rows(timings) <= 2
 
 
-def told(timings: Timings) -> str:
-    """What the timing says, in a sentence without an end."""
+def describe(timings: Timings) -> str:
+    """What the timing says, as a clause."""
     if pays(timings):
         rows = best_rows(timings)
         return (
@@ -64,6 +64,6 @@ def told(timings: Timings) -> str:
 
 
 def _share(timings: Timings) -> float:
-    """What a row costs in the best company, of what it costs alone."""
+    """The share of its cost alone that a row has in the best batch."""
     rows = best_rows(timings)
     return timings[rows] / rows / timings[1]

@@ -73,7 +73,7 @@ def _by_name(sample: Sample, names: Sequence[str], notes: list[str]) -> Sample:
             )
         called = {name: mangled[name] for name in names}
         changed = [f"{column} as {name}" for name, column in called.items() if name != column]
-        notes.append(f"the model's file has {', '.join(changed)}: LightGBM's way to write it")
+        notes.append(f"the model's file has {', '.join(changed)}: as LightGBM writes names")
     chosen = [called[name] for name in names]
     if left_out := [name for name in sample.columns if name not in chosen]:
         notes.append(f"left out of the sample: {', '.join(left_out)} (the model does not take it)")

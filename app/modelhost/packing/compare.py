@@ -13,7 +13,7 @@ CERTAINTIES = ("probabilities", "scores")
 
 @dataclass(frozen=True)
 class Closeness:
-    """Of `rows`, how many are answered otherwise, and by how much."""
+    """How many of `rows` are answered differently, and by how much."""
 
     rows: int
     labels_changed: int

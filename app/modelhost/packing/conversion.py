@@ -14,18 +14,20 @@ import numpy as np
 
 from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
+from modelhost.packing.bundle_files import ONNX
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.complete_columns import without_gaps
-from modelhost.packing.costs import seconds_per_call
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats.onnx import open_session
+from modelhost.packing.onnx_file import open_session
 from modelhost.packing.probes import draw_rows
+from modelhost.packing.ragged import row_by_row
 from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
+from modelhost.packing.timing import median, seconds_per_call
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line, listed
 
-NEARER = 0.5  # of the tolerance: rows that nobody has compared may be further off
+NEARER = 0.5  # of the tolerance: rows that were not compared may be further off
 CALLS, SECONDS = 200, 0.15  # to time one row
 
 Predict = Callable[[Arrays], Arrays]
@@ -133,7 +135,7 @@ def draw_probes(source: Source) -> list[Probes]:
             taken, given = _answered(source.predict, drawn.rows) if drawn.rows else ({}, {})
             if taken:
                 found.append(Probes(taken, given, drawn.edges))
-    except Exception as error:  # of a model that refuses values on the way to an edge; it was asked all others before
+    except Exception as error:  # the model refuses values on the way to an edge; the rows before were compared
         source.notes.append(
             f"not all rows beyond the sample were compared: {type(error).__name__}: {first_line(error)}"
         )
@@ -196,12 +198,12 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
     session = open_session(model)
     names = [output.name for output in session.get_outputs()]
 
-    def predict(rows: Arrays) -> Arrays:
+    def run(rows: Arrays) -> Arrays:
         return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
-        (directory / "model.onnx").write_bytes(model.SerializeToString(deterministic=True))
-        return Saved("onnx", "model.onnx")
+        (directory / ONNX).write_bytes(model.SerializeToString(deterministic=True))
+        return Saved("onnx", ONNX)
 
     inputs = [
         schema
@@ -211,6 +213,7 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
         for schema in source.inputs
     ]
     outputs = dict(zip(reference, names, strict=True))
+    predict = _as_served(source, run)
     return Candidate(inputs, source.batch, predict, predict(source.batch), save, np.zeros(0, bool), outputs)
 
 
@@ -227,16 +230,22 @@ def _input_tensors(model: Any, names: list[str]) -> dict[str, str]:
 
 
 def _native(source: Source, native: Native, reference: Arrays) -> Candidate:
-    def predict(rows: Arrays) -> Arrays:
+    def run(rows: Arrays) -> Arrays:
         answers = native.predict(rows)
         if native.labels and "label" in answers:
             answers = answers | {"label": np.array(native.labels, object)[answers["label"]]}
         return answers
 
+    predict = _as_served(source, run)
     answers = predict(source.batch)
     if list(answers) != list(reference) or any(answers[n].dtype.kind != a.dtype.kind for n, a in reference.items()):
         raise ValueError(f"it gives {', '.join(answers)}, and of other types than {', '.join(reference)}")
     return Candidate(source.inputs, source.batch, predict, answers, native.save, np.zeros(0, bool), {}, native.labels)
+
+
+def _as_served(source: Source, run: Predict) -> Predict:
+    """`run` as the server calls it: with one row at a time where the model takes no more."""
+    return row_by_row(run) if source.rows == "one" else run
 
 
 def _kept(reasons: list[str]) -> dict[str, Any]:
@@ -271,8 +280,7 @@ def _told(
 
 
 def _median(call: Callable[[], object]) -> float:
-    took = seconds_per_call(call, CALLS, SECONDS)
-    return took[len(took) // 2]
+    return median(seconds_per_call(call, CALLS, SECONDS))
 
 
 def _shown(datatypes: dict[str, str]) -> str:

@@ -12,32 +12,30 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from modelhost.bundle.bundle import MANIFEST
+from modelhost.packing.bundle_files import CLASS, OWN
 from modelhost.packing.errors import PackError
 
-ENTRY = "model.py"
-OWN = (MANIFEST, "golden.json", "statistics.json", "requirements.lock")  # that packing writes
 NOT_COPIED = ("__pycache__", "*.pyc", ".git", ".DS_Store", ".ipynb_checkpoints")
 
 
 def lay_out(directory: Path, model: Path, extra: Iterable[Path]) -> Path:
-    """Copy what comes along into `directory`, and a Python class too; where the model is to be read from.
+    """Copy the files of --with into `directory`, and a Python class too; returns where to read the model from.
 
     A folder keeps its name and its structure. Raises PackError.
     """
     taken = dict.fromkeys(OWN, "the bundle")
     is_class = model.suffix == ".py" and model.is_file()
     if is_class:
-        taken[ENTRY] = "the bundle"
-        _copy(model, directory / ENTRY)
+        taken[CLASS] = "the bundle"
+        _copy(model, directory / CLASS)
     for path in extra:
         name = Path(os.path.abspath(path)).name
         if name in taken:
-            whose = "has a" if taken[name] == "the bundle" else f"gets by --with {taken[name]} a"
-            raise PackError(f"--with {path}: the bundle {whose} {name} of its own, so call it otherwise")
+            whose = "the bundle" if taken[name] == "the bundle" else f"--with {taken[name]}"
+            raise PackError(f"--with {path}: {whose} has a {name} already, so give this one another name")
         taken[name] = str(path)
         _copy(path, directory / name)
-    return directory / ENTRY if is_class else model
+    return directory / CLASS if is_class else model
 
 
 def files_in(directory: Path) -> set[str]:
@@ -56,7 +54,7 @@ def refuse_changes(directory: Path, laid_out: set[str]) -> None:
 
 @contextmanager
 def hinting(directory: Path, model: Path) -> Iterator[None]:
-    """Tell what --with would be right where the model in `directory` misses a file or module of `model`'s folder."""
+    """Add to a PackError the --with that would help, where a file or module is missed that lies beside `model`."""
     try:
         yield
     except PackError as error:
@@ -66,7 +64,7 @@ def hinting(directory: Path, model: Path) -> Iterator[None]:
 
 
 def wanted_beside(error: PackError, directory: Path, extra: Iterable[Path]) -> Path | None:
-    """The folder of `extra` in which there is the file that the class missed beside itself; None for another error."""
+    """The folder of `extra` that has the file which the class did not find beside itself; None for another error."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, FileNotFoundError):
         cause = cause.__cause__ or cause.__context__

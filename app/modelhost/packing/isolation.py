@@ -1,6 +1,6 @@
 """A process in which only that can be imported which the server's image has; run as a file, not imported.
 
-It reads what it may import as JSON from its standard input (see image.py) and runs a module of this
+It reads what it may import as JSON from its standard input (see server_image.py) and runs a module of this
 package. It imports nothing but the standard library: what it hides is not there yet.
 """
 

@@ -9,20 +9,19 @@ import onnx
 import onnxruntime as ort
 
 from modelhost.models.runtimes.onnx import first_sentence, session_options
+from modelhost.packing.bundle_files import ONNX, OWN
 from modelhost.packing.errors import PackError
 from modelhost.packing.source_model import Saved
 
-ENTRY = "model.onnx"
-OWN = {ENTRY, "model.yaml", "golden.json", "statistics.json"}  # of every bundle: no other file may be called so
 FOLDER = "session.model_external_initializers_file_folder_path"  # where ONNX Runtime looks for weights
 
 
 def load(path: Path) -> Any:
-    """The ModelProto of `path`, less the weights that it keeps in other files; raises PackError."""
+    """The ModelProto of `path`, without the weights that it keeps in other files; raises PackError."""
     try:
         return onnx.load(path, load_external_data=False)
     except Exception as error:  # protobuf's, and the system's
-        raise PackError(f"{path} cannot be loaded: it is no ONNX file, or not a whole one ({error})") from error
+        raise PackError(f"{path} cannot be loaded: it is not an ONNX file, or it is cut ({error})") from error
 
 
 def open_session(model: Any, weights: Path | None = None) -> Any:
@@ -60,20 +59,20 @@ def files_of_weights(model: Any, path: Path) -> list[str]:
         if place.is_absolute() or ".." in place.parts:
             raise PackError(f"{path} keeps weights in {location}: save it again with its weights in its own directory")
         if not (path.parent / location).is_file():
-            raise PackError(f"{path} keeps weights in {location}, which is not there: put that file beside it")
-        if str(place) in OWN:
+            raise PackError(f"{path} keeps weights in {location}, which does not exist: put that file beside it")
+        if str(place) in (ONNX, *OWN):
             raise PackError(f"{path} keeps weights in {location}: save it again with them in another file (location=)")
     return sorted(found)
 
 
 def save(model: Any, path: Path, weights: list[str], directory: Path) -> Saved:
     """Write `model`, read from `path`, into `directory`, and copy the files of its weights as they are."""
-    (directory / ENTRY).write_bytes(model.SerializeToString(deterministic=True))
+    (directory / ONNX).write_bytes(model.SerializeToString(deterministic=True))
     for location in weights:
         target = directory / location
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path.parent / location, target)
-    return Saved("onnx", ENTRY, tuple(weights))
+    return Saved("onnx", ONNX, tuple(weights))
 
 
 def _tensors(model: Any) -> Iterator[Any]:

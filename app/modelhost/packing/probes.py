@@ -1,4 +1,4 @@
-"""Rows beyond the sample, drawn where a conversion may answer otherwise than the model.
+"""Rows beyond the sample, drawn where a conversion and the model may answer differently.
 
 Between the sample's values and around them, on the edges at which the answer changes and at their neighbours in
 float32, with missing and unknown values, long and empty texts. A sample's own rows are where a model was trained: its

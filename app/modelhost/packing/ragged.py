@@ -53,6 +53,17 @@ def by_size(batch: Arrays) -> list[tuple[list[int], Arrays]]:
     ]  # fmt: skip
 
 
+def row_by_row(predict: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays]:
+    """What calls `predict` with one row at a time, and puts its answers together, which may be of several sizes."""
+
+    def each_row(batch: Arrays) -> Arrays:
+        count = len(next(iter(batch.values())))
+        answers = [predict({name: array[row : row + 1] for name, array in batch.items()}) for row in range(count)]
+        return {name: of_rows([row for answer in answers for row in np.asarray(answer[name])]) for name in answers[0]}
+
+    return each_row
+
+
 def in_groups(predict: Callable[[Arrays], Arrays], batch: Arrays) -> Arrays:
     """What `predict`, which takes rows of one size, answers to `batch`, in the order of its rows."""
     groups = by_size(batch)

@@ -17,10 +17,10 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
 from modelhost.bundle.lock_files import LOCKS, PYTHON, SERVER, LockError, Pin, image_pins, locks_of, read_pins
+from modelhost.packing.bundle_files import LOCK
 from modelhost.packing.errors import PackError
 from modelhost.packing.uv import run_uv, sentence
 
-LOCK = "requirements.lock"
 # What uv calls Debian 13's C library on the machines that the image is for; it is needed on the first.
 PLATFORMS = ("x86_64-manylinux_2_40", "aarch64-manylinux_2_40")
 MACHINE = "x86_64"
@@ -154,7 +154,7 @@ def _missing_wheels(path: Path, lock: Path) -> list[str]:
         if code and machine == MACHINE:
             raise PackError(f"{path} cannot be installed on a server: {sentence(said)}")
         if code:
-            return [f"requirements: not for a server of {machine}: {sentence(said)}"]
+            return [f"requirements: cannot be installed on a server of {machine}: {sentence(said)}"]
     return []
 
 

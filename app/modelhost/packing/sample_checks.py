@@ -1,4 +1,4 @@
-"""What no model can be packed with: columns that a request could not carry."""
+"""Columns of a sample that no request could carry, so that no model can be packed with them."""
 
 import numpy as np
 
@@ -35,7 +35,7 @@ def _problem(value: object) -> str:
     if isinstance(value, int) and not -LARGEST // 2 <= value <= LARGEST:
         return "holds an integer of more than 64 bits: give it as text"
     if isinstance(value, str) and not _is_unicode(value):
-        return "holds text that is no Unicode (half of a surrogate pair): write it anew"
+        return "holds text that is not Unicode (half of a surrogate pair): write it again"
     if value is None or isinstance(value, str | bool | int | float | bytes):
         return ""
     return f"holds values of the type {type(value).__name__}: give numbers, booleans or text"

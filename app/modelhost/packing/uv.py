@@ -30,5 +30,5 @@ def find_uv() -> str:
 def sentence(said: str) -> str:
     """What uv says of an error, in one line without its frame."""
     lines = [line.strip(" \u00d7╰│├─▶") for line in said.partition("\nhint:")[0].splitlines()]
-    told = " ".join(line.removeprefix("error: ").removeprefix("cause: ") for line in lines if line)
-    return told.removeprefix("No solution found when resolving dependencies").lstrip(": ").rstrip(".")
+    text = " ".join(line.removeprefix("error: ").removeprefix("cause: ") for line in lines if line)
+    return text.removeprefix("No solution found when resolving dependencies").lstrip(": ").rstrip(".")

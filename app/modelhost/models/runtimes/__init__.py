@@ -52,9 +52,8 @@ def runtime_class(bundle: Bundle) -> Callable[[Bundle], Runtime]:
         try:
             importlib.import_module(module)
         except (ImportError, OSError) as error:
-            field = "libraries" if bundle.manifest.libraries else "table"
             needed = f"needs {_missing(error)}: install modelhost[{extra}] where the server runs"
-            raise bundle.refuse(field, needed) from error
+            raise bundle.refuse("libraries", needed) from error
     runtime: Callable[[Bundle], Runtime] = found
     return runtime
 

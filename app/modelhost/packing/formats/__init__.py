@@ -1,13 +1,13 @@
-"""The formats that can be packed: one module each, with the verbs `reads` and `inspect`."""
+"""The formats that can be packed: one module each, with the verb `inspect`."""
 
 import importlib
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats import foreign
-from modelhost.packing.formats.folders import refusal
+from modelhost.packing.formats import unsupported
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 
@@ -26,15 +26,24 @@ TENSORS = {"onnx", "torch"}  # whose models may take rows of several sizes, or n
 BOOSTED = {"catboost": "CatBoost", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 
-def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
-    """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError."""
-    if path.is_dir() and (path / "MLmodel").is_file():
-        opened: Source = load_format("mlflow").inspect(path, sample, allow_pickle)
+def open_source(path: Path, sample: Sample, allow_pickle: bool = False, one_row: bool = False) -> Source:
+    """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError.
+
+    With `one_row` it is asked for each row alone, as the server will.
+    """
+    source = _open(path, sample, allow_pickle, one_row)
+    if not one_row or source.rows == "one":
+        return source
+    notes = [*source.notes, "--one-row: each row of a request is a call of its own"]
+    return replace(source, predict=ragged.row_by_row(source.predict), rows="one", notes=notes)
+
+
+def _open(path: Path, sample: Sample, allow_pickle: bool, one_row: bool) -> Source:
+    mlflow = load_format("mlflow")
+    if mlflow.is_folder(path):
+        opened: Source = mlflow.inspect(path, sample, allow_pickle, one_row)
         return opened
-    error = foreign.instead(path)
-    if path.is_dir():
-        raise refusal(path, error)
-    if error is not None:
+    if error := unsupported.refusal(path):
         raise error
     if not path.is_file():
         raise PackError(f"{path} is not a file: name the model's file")
@@ -42,13 +51,18 @@ def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Sourc
         raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(FORMATS)}")
     if FORMATS[path.suffix] not in TENSORS:
         _check_rows(sample)
-    module = load_format(FORMATS[path.suffix])
-    source: Source = module.inspect(path, sample, allow_pickle)
+    return inspect_format(FORMATS[path.suffix], path, sample, allow_pickle, one_row)
+
+
+def inspect_format(name: str, path: Path, sample: Sample, allow_pickle: bool, one_row: bool) -> Source:
+    """The model in `path` as the format's module opens it: only one of tensors asks how many rows a call takes."""
+    inspect = load_format(name).inspect
+    source: Source = inspect(path, sample, allow_pickle, **({"one_row": one_row} if name in TENSORS else {}))
     return source
 
 
 def _check_rows(sample: Sample) -> None:
-    """Raise PackError where a sample is none of rows of one size, which other formats than tensors' take."""
+    """Raise PackError where the sample is anything but rows of one size: only models of tensors take others."""
     if sample.whole:
         raise PackError("the sample must hold arrays with as many rows each, rows first")
     if varying := next((name for name, array in sample.columns.items() if ragged.is_ragged(array)), None):

@@ -24,7 +24,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     try:
         return inspect_booster(load(path), sample)
     except catboost.CatBoostError as error:
-        raise PackError(f"{path} is no CatBoost model: {first_line(error)}") from error
+        raise PackError(f"{path} is not a CatBoost model: {first_line(error)}") from error
 
 
 def own_files(estimator: Any) -> list[Native]:

@@ -21,13 +21,14 @@ from sklearn.exceptions import InconsistentVersionWarning
 
 from modelhost.models.runtimes.estimator import answers
 from modelhost.models.runtimes.skops import is_trusted, types_of
-from modelhost.packing import single_thread, sklearn_onnx
+from modelhost.packing import sklearn_onnx
 from modelhost.packing.columns import choose
 from modelhost.packing.complete_columns import incidental_gaps
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories, fitted_columns
 from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
+from modelhost.packing.single_thread import limit_to_one_thread
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import Table, find_table
 from modelhost.payload.datatypes import Arrays
@@ -49,12 +50,12 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
     if package in BOOSTED and not hasattr(loaded, "get_params"):
         source: Source = load_format(package).inspect_booster(loaded, sample)
         return source
-    estimator = single_thread.of(getattr(loaded, "best_estimator_", loaded))
+    estimator = limit_to_one_thread(getattr(loaded, "best_estimator_", loaded))
     _refuse_unsafe(estimator, path)
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
     if estimator is not loaded:
-        notes.append(f"the best estimator of a {type(loaded).__name__}, which is what it predicts by")
+        notes.append(f"the best estimator of a {type(loaded).__name__}, with which it predicts")
     return _inspect(estimator, sample, allow_pickle, path, notes)
 
 
@@ -101,7 +102,7 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, not
     table = find_table(chosen, bool(names), fitted, asked)
     add_categories(table.inputs, fitted)
     if left := chosen.rows - len(next(iter(table.batch.values()))):
-        notes.append(f"{left} rows were left out, which lack a value that the model cannot do without")
+        notes.append(f"{left} rows were left out: they lack a value that the model needs")
 
     def predict(rows: Arrays) -> Arrays:
         return asked(table.of(rows))
@@ -173,7 +174,7 @@ def _several(estimator: Any, table: Any) -> int:
     """How many arrays of probabilities an estimator of several labels gives; 0 where it gives one array."""
     try:
         made = estimator.predict_proba(table)
-    except Exception:  # told of by _outputs, which asks again
+    except Exception:  # _outputs asks again, and reports it
         return 0
     return len(made) if isinstance(made, list) else 0
 

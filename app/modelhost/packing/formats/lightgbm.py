@@ -10,12 +10,12 @@ import numpy as np
 from modelhost.models.runtimes.boosted import answers
 from modelhost.models.runtimes.lightgbm import objective_of
 from modelhost.packing.columns import choose
+from modelhost.packing.crash_check import refuse_what_crashes
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.tables import numbers
 from modelhost.packing.tree_thresholds import make_exact
-from modelhost.packing.trial import refuse_what_crashes
 from modelhost.payload.datatypes import Arrays
 
 OPSET = 15  # the newest that onnxmltools writes for both libraries
@@ -28,33 +28,20 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         begun = b"\nparameters:" in text  # which models of some other makers leave out
         if b"\nend of trees" not in text or (begun and b"\nend of parameters" not in text):
             # LightGBM would read on beyond the end, and may or may not crash.
-            raise PackError(f"{path} is no whole LightGBM model: it is cut before its end, so save the model anew")
+            raise PackError(f"{path} is not a whole LightGBM model: it is cut before its end, so save the model again")
         refuse_what_crashes(path, "lightgbm", "lightgbm.Booster(model_file=path)")
     try:
         booster = lightgbm.Booster(model_file=path)
     except (lightgbm.basic.LightGBMError, ValueError) as error:  # ValueError: the JSON at its end is cut
-        raise PackError(f"{path} is no LightGBM model: {error}") from error
+        raise PackError(f"{path} is not a LightGBM model: {error}") from error
     return inspect_booster(booster, sample)
 
 
 def own_files(estimator: Any) -> list[Native]:
     """A LightGBM estimator's own text file."""
     booster = estimator.booster_
-
-    def save(directory: Path) -> Saved:
-        booster.save_model(directory / "model.txt")
-        return Saved("lightgbm", "model.txt")
-
-    with tempfile.TemporaryDirectory() as scratch:  # as the server reads it
-        save(Path(scratch))
-        stored = lightgbm.Booster(model_file=Path(scratch, "model.txt"))
-        objective = objective_of(Path(scratch, "model.txt"))
-
-    def predict(rows: Arrays) -> Arrays:
-        (features,) = rows.values()
-        return answers(np.asarray(stored.predict(features, num_threads=1)), objective)
-
-    return [Native(predict, save, _labels(tuple(getattr(estimator, "classes_", ()))))]
+    stored, objective = _read_back(booster)
+    return [_own_file(booster, stored, objective, _labels(tuple(getattr(estimator, "classes_", ()))))]
 
 
 def inspect_booster(booster: Any, sample: Sample) -> Source:
@@ -62,19 +49,9 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
     notes: list[str] = []
     names = booster.feature_name()
     known = [] if names[0] == "Column_0" else names
-    with tempfile.TemporaryDirectory() as scratch:
-        booster.save_model(Path(scratch, "model.txt"))
-        objective = objective_of(Path(scratch, "model.txt"))
-
-    def predict(rows: Arrays) -> Arrays:
-        (features,) = rows.values()
-        return answers(np.asarray(booster.predict(features, num_threads=1)), objective)
-
-    inputs, batch = numbers(choose(sample, known, booster.num_feature(), notes), "FP64", predict)
-
-    def save(directory: Path) -> Saved:
-        booster.save_model(directory / "model.txt")
-        return Saved("lightgbm", "model.txt")
+    _, objective = _read_back(booster)
+    own = _own_file(booster, booster, objective)
+    inputs, batch = numbers(choose(sample, known, booster.num_feature(), notes), "FP64", own.predict)
 
     def convert(datatypes: dict[str, str]) -> Any:
         from onnxmltools import convert_lightgbm
@@ -92,9 +69,31 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
     library = f"LightGBM {lightgbm.__version__}"
     kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
     return Source(
-        library, kind, inputs, batch, predict, save, convert, datatypes,
+        library, kind, inputs, batch, own.predict, own.save, convert, datatypes,
         notes=[*sample.notes, *notes], probed=True,
     )  # fmt: skip
+
+
+def _read_back(booster: Any) -> tuple[Any, str]:
+    """The booster and its objective as the server reads them."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = Path(scratch, "model.txt")
+        booster.save_model(path)
+        return lightgbm.Booster(model_file=path), objective_of(path)
+
+
+def _own_file(booster: Any, asked: Any, objective: str, labels: tuple[str, ...] = ()) -> Native:
+    """`booster`'s own text file, and what `asked` answers: itself, or what was read from such a file."""
+
+    def predict(rows: Arrays) -> Arrays:
+        (features,) = rows.values()
+        return answers(np.asarray(asked.predict(features, num_threads=1)), objective)
+
+    def save(directory: Path) -> Saved:
+        booster.save_model(directory / "model.txt")
+        return Saved("lightgbm", "model.txt")
+
+    return Native(predict, save, labels)
 
 
 def _labels(classes: tuple[Any, ...]) -> tuple[str, ...]:

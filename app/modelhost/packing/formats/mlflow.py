@@ -16,7 +16,7 @@ import numpy as np
 import yaml
 
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats import FORMATS, load_format
+from modelhost.packing.formats import FORMATS, inspect_format, load_format
 from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Source
 
@@ -59,7 +59,7 @@ class Folder:
         path = self.path / str(name)
         if name is None or not path.resolve().is_relative_to(self.path.resolve()) or not path.exists():
             raise PackError(
-                f"{self.path / MLMODEL}: {self.flavor}.{keys[0]} is {name!r}, which is no file of the folder"
+                f"{self.path / MLMODEL}: {self.flavor}.{keys[0]} is {name!r}, which is not a file of the folder"
             )
         return path
 
@@ -90,8 +90,8 @@ def read_folder(path: Path) -> Folder:
         return Folder(path, found, flavors[found], said)
     names = ", ".join(sorted(map(str, flavors))) or "none"
     instead = EXPORT_TORCH if "pytorch" in flavors else SERVE_PYFUNC
-    told = instead.format(path=path, name=path.absolute().name)
-    raise PackError(f"{path} has no flavour that can be packed as it is, but {names}: {told}")
+    lines = instead.format(path=path, name=path.absolute().name)
+    raise PackError(f"{path} has no flavour that can be packed as it is, but {names}: {lines}")
 
 
 def code_of(path: Path) -> list[Path]:
@@ -102,18 +102,18 @@ def code_of(path: Path) -> list[Path]:
     return sorted(part for part in folder.file("code").iterdir() if part.name != "__pycache__")
 
 
-def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
+def inspect(path: Path, sample: Sample, allow_pickle: bool, one_row: bool) -> Source:
     """The model of the folder in the format of its library."""
     folder = read_folder(path)
     model = folder.file("pickled_model", "data", "model_path")
     if model.is_dir():
-        raise PackError(f"{model} is a folder, not the model file of {folder.flavor}: save the model anew")
+        raise PackError(f"{model} is a folder, not the model file of {folder.flavor}: save the model again")
     estimator = _estimator(folder, model)
     if estimator is not None:
         source: Source = load_format("estimator").inspect_loaded(estimator, path, sample, allow_pickle, [])
     else:
         own = FORMATS.get(model.suffix) == "estimator" or folder.flavor == "sklearn"
-        source = load_format("estimator" if own else folder.flavor).inspect(model, sample, allow_pickle)
+        source = inspect_format("estimator" if own else folder.flavor, model, sample, allow_pickle, one_row)
     source.notes.append(f"opened {model.name}, which {MLMODEL} names as its model of {folder.flavor}")
     return source
 
@@ -138,7 +138,7 @@ def _estimator(folder: Folder, model: Path) -> Any:
         return None
     if FORMATS.get(model.suffix) == "estimator":
         return None
-    load_format(folder.flavor)  # tells of a library that is missing
+    load_format(folder.flavor)  # raises where the library is missing
     library: Any = __import__(folder.flavor)
     kind = getattr(library, name, None)
     if not isinstance(kind, type) or not hasattr(kind, "load_model"):

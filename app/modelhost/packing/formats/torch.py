@@ -36,12 +36,12 @@ SCRIPT = """script = torch.jit.load("{name}").eval()
 Call = Callable[[Arrays], list[Array]]
 
 
-def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
-    """The program in `path` as ONNX; raises PackError where it is none, or its ONNX form answers otherwise."""
+def inspect(path: Path, sample: Sample, allow_pickle: bool, one_row: bool = False) -> Source:
+    """The program in `path` as ONNX; raises PackError where it is none, or where its ONNX form answers differently."""
     torch = _torch(path)
     directory = Path(tempfile.mkdtemp(prefix="modelhost-"))
     try:
-        source = _converted(torch, path, sample, allow_pickle, directory / "model.onnx")
+        source = _converted(torch, path, sample, allow_pickle, one_row, directory / "model.onnx")
     except BaseException:
         shutil.rmtree(directory)
         raise
@@ -49,7 +49,7 @@ def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     return source
 
 
-def _converted(torch: Any, path: Path, sample: Sample, allow_pickle: bool, target: Path) -> Source:
+def _converted(torch: Any, path: Path, sample: Sample, allow_pickle: bool, one_row: bool, target: Path) -> Source:
     with _quiet():
         opened = _open_script if path.suffix == ".pt" else _open_program
         try:
@@ -59,7 +59,7 @@ def _converted(torch: Any, path: Path, sample: Sample, allow_pickle: bool, targe
         except Exception as error:  # torch raises whatever it comes upon
             reason = " ".join(str(error).split())[:300]
             raise PackError(f"{path} cannot be converted to ONNX: {type(error).__name__}: {reason}") from error
-    source = onnx.inspect(target, sample, allow_pickle, call)
+    source = onnx.inspect(target, sample, allow_pickle, call, one_row)
     kind = "TorchScript" if path.suffix == ".pt" else "an exported program"
     notes = ["converted to ONNX: every call that packing made was answered alike by both", *source.notes]
     return replace(source, library=f"PyTorch {torch.__version__}", kind=kind, notes=notes)
@@ -78,7 +78,7 @@ def _torch(path: Path) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the exporter's own reports, which tell of its steps and not of the model."""
+    """Without the exporter's own reports, which are about its steps and not the model."""
     loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -98,7 +98,7 @@ def _open_program(torch: Any, path: Path, sample: Sample, target: Path) -> tuple
     program = torch.export.load(path)
     names = list(program.graph_signature.user_inputs)
     if not all(isinstance(name, str) for name in names):
-        raise PackError(f"{path} was exported with an input that is no tensor: export it with tensors alone")
+        raise PackError(f"{path} was exported with an input that is not a tensor: export it with tensors alone")
     spec = program.call_spec
     outputs = tree.tree_unflatten(list(range(spec.out_spec.num_leaves)), spec.out_spec)
     torch.onnx.export(program, dynamo=True, verbose=False).save(target)

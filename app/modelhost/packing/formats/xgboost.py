@@ -23,44 +23,24 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     try:
         booster = xgboost.Booster(model_file=path)
     except UnicodeDecodeError as error:  # of XGBoost's own message, which quotes the file
-        raise PackError(f"{path} is no XGBoost model: it is neither JSON nor UBJSON") from error
+        raise PackError(f"{path} is not an XGBoost model: it is neither JSON nor UBJSON") from error
     except xgboost.core.XGBoostError as error:
-        raise PackError(f"{path} is no XGBoost model: {first_line(error)}") from error
+        raise PackError(f"{path} is not an XGBoost model: {first_line(error)}") from error
     return inspect_booster(booster, sample)
 
 
 def own_files(estimator: Any) -> list[Native]:
     """An XGBoost estimator's own binary file."""
     booster = estimator.get_booster()
-    stored = xgboost.Booster(model_file=booster.save_raw("ubj"))  # as the server reads it
-    objective = objective_of(stored)
-
-    def save(directory: Path) -> Saved:
-        booster.save_model(directory / "model.ubj")
-        return Saved("xgboost", "model.ubj")
-
-    def predict(rows: Arrays) -> Arrays:
-        (features,) = rows.values()
-        return booster_answers(stored, objective, features)
-
-    return [Native(predict, save)]
+    return [_own_file(booster, xgboost.Booster(model_file=booster.save_raw("ubj")))]  # as the server reads it
 
 
 def inspect_booster(booster: Any, sample: Sample) -> Source:
     """An xgboost.Booster, out of a file or a pickle."""
     notes: list[str] = []
     chosen = choose(sample, booster.feature_names or [], booster.num_features(), notes)
-    objective = objective_of(booster)
-
-    def predict(rows: Arrays) -> Arrays:
-        (features,) = rows.values()
-        return booster_answers(booster, objective, features)
-
-    inputs, batch = numbers(chosen, "FP32", predict)  # XGBoost's own
-
-    def save(directory: Path) -> Saved:
-        booster.save_model(directory / "model.ubj")
-        return Saved("xgboost", "model.ubj")
+    own = _own_file(booster, booster)
+    inputs, batch = numbers(chosen, "FP32", own.predict)  # XGBoost's own
 
     def convert(datatypes: dict[str, str]) -> Any:
         from onnxmltools import convert_xgboost
@@ -73,9 +53,24 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
         return convert_xgboost(unnamed, initial_types=initial, target_opset=OPSET)
 
     datatypes = [{inputs[0]["name"]: "FP32"}]
-    kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective})"
+    kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective_of(booster)})"
     library = f"XGBoost {xgboost.__version__}"
     return Source(
-        library, kind, inputs, batch, predict, save, convert, datatypes,
+        library, kind, inputs, batch, own.predict, own.save, convert, datatypes,
         notes=[*sample.notes, *notes], probed=True,
     )  # fmt: skip
+
+
+def _own_file(booster: Any, asked: Any) -> Native:
+    """`booster`'s own binary file, and what `asked` answers: itself, or what was read from such a file."""
+    objective = objective_of(asked)
+
+    def predict(rows: Arrays) -> Arrays:
+        (features,) = rows.values()
+        return booster_answers(asked, objective, features)
+
+    def save(directory: Path) -> Saved:
+        booster.save_model(directory / "model.ubj")
+        return Saved("xgboost", "model.ubj")
+
+    return Native(predict, save)

@@ -10,9 +10,9 @@ from itertools import combinations
 import numpy as np
 
 from modelhost.packing import ragged
-from modelhost.packing.batch_invariance import difference_in_company
+from modelhost.packing.batch_invariance import difference_in_batch
 from modelhost.packing.errors import PackError
-from modelhost.packing.layout import Layout, Run, Tensor, predict
+from modelhost.packing.row_axes import Layout, Run, Tensor, predict
 from modelhost.payload.datatypes import Array, Arrays, cycled
 
 MOST_PAIRS = 30  # that are tried
@@ -95,7 +95,7 @@ def _together(waiting: dict[str, list[Axis]], few: Arrays) -> list[set[str]]:
 
 
 def _try(run: Run, layout: Layout, few: Arrays, sizes: Sizes, groups: list[list[Axis]]) -> str | None:
-    """Ask the model with other sizes of all `groups`: None where it answers, and kept in `sizes`; else what it said."""
+    """Ask the model with other sizes of all `groups`: None where it answers, and kept in `sizes`; else why not."""
     said = ""
     before = {name: ragged.row_shape(array) for name, array in predict(run, layout, few).items()}
     for factor, more in ((1, 1), (2, 0), (1, 8)):
@@ -130,7 +130,7 @@ def _keep(sizes: Sizes, groups: list[list[Axis]], before: dict[str, list[int]], 
 def _answers(run: Run, layout: Layout, rows: Arrays) -> Arrays:
     if not layout.one:
         number = len(next(iter(rows.values())))
-        difference_in_company(lambda sent: layout.answers(run(layout.feeds(sent))), rows, number)
+        difference_in_batch(lambda sent: layout.answers(run(layout.feeds(sent))), rows, number)
     return predict(run, layout, rows)
 
 

@@ -15,4 +15,6 @@ def refuse_what_crashes(path: Path, library: str, reading: str) -> None:
     code = f"import sys, {library}\npath = sys.argv[1]\ntry:\n    {reading}\nexcept Exception:\n    pass\n"
     ended = subprocess.run([sys.executable, "-P", "-c", code, str(path)], capture_output=True, check=False)
     if ended.returncode < 0 or ended.returncode > 1:  # by a signal, or by Windows' code for one
-        raise PackError(f"{path} cannot be read: {library} crashes on it, so it is cut or damaged: save the model anew")
+        raise PackError(
+            f"{path} cannot be read: {library} crashes on it, so it is cut or damaged: save the model again"
+        )

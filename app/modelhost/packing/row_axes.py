@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
-from modelhost.packing.batch_invariance import difference_in_company
+from modelhost.packing.batch_invariance import difference_in_batch
 from modelhost.packing.compare import same
 from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import Array, Arrays, cycled
@@ -82,13 +82,17 @@ class Choice:
     problem: str = ""
 
 
-def choose(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims]) -> Choice:
+def choose(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims], one_row: bool = False) -> Choice:
     """The layout in which the file answers `batch`; `declared` are the dimensions of its outputs.
 
-    Raises PackError with what went wrong in the likeliest one.
+    With `one_row` only those of one row a call are tried. Raises PackError with what went wrong in the likeliest one.
     """
     problems: list[PackError] = []
-    for layout, rows in _candidates(tensors, batch):
+    candidates = list(_candidates(tensors, batch))
+    fitting = [found for found in candidates if found[0].one or not one_row]
+    if candidates and not fitting:
+        raise PackError("--one-row: the file does not have its rows as first dimension, so export it with them first")
+    for layout, rows in fitting:
         try:
             found = _tried(run, layout, rows, declared, tensors)
             return Choice(found, rows, str(problems[0]) if problems else "")
@@ -104,11 +108,11 @@ def choose(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, D
 
 
 class RandomError(PackError):
-    """The model answers the same rows otherwise each time."""
+    """The model answers the same rows differently each time."""
 
 
 class MixedRowsError(PackError):
-    """The model takes rows together, but answers one otherwise in company: that is never hidden by asking it alone."""
+    """The model takes rows together, but answers one differently in a batch: asking it alone must not hide that."""
 
 
 def _other_axis(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[str, Dims]) -> Choice | None:
@@ -209,7 +213,7 @@ def _tried(run: Run, layout: Layout, batch: Arrays, declared: dict[str, Dims], t
         axes[name] = _axis_of_rows(name, {number: answers[name] for number, answers in few.items()}, declared, names)
     found = Layout(False, layout.inputs, axes, layout.columns)
     try:
-        difference_in_company(lambda sent: found.answers(run(found.feeds(sent))), rows, 3)
+        difference_in_batch(lambda sent: found.answers(run(found.feeds(sent))), rows, 3)
     except PackError as error:
         raise MixedRowsError(str(error)) from error
     return found
@@ -239,9 +243,9 @@ def _unfit(tensors: list[Tensor], batch: Arrays) -> PackError:
             return PackError(
                 f"input {tensor.name} takes rows of {_shown(dims[1:])}, or one of {_shown(dims)} a call, not of {shape}"
             )
-    told = ", ".join(f"{tensor.name} {_shown(tensor.dims or ())}" for tensor in tensors)
+    takes = ", ".join(f"{tensor.name} {_shown(tensor.dims or ())}" for tensor in tensors)
     has = ", ".join(f"{name} {ragged.row_shape(array)}" for name, array in batch.items())
-    return PackError(f"the model takes {told}, and the sample's rows have {has}: these do not fit together")
+    return PackError(f"the model takes {takes}, and the sample's rows have {has}: these do not fit together")
 
 
 def _shown(dims: Dims) -> str:

@@ -1,10 +1,10 @@
 """What the server's image has for a bundle, and a process on this machine that has no more than that.
 
 A bundle that loads only here - by a library, a module or a file that the server lacks - must not be
-called good. Two ways to tell:
+called good. There are two ways to find out:
 
 - this Python with all else hidden: quick, and needs no network. Where a library has another version
-  here than there, that is said;
+  here than there, a note says so;
 - an environment made of the image's own lock files (`clean_environment.py`).
 """
 
@@ -80,7 +80,7 @@ def installed(pins: dict[str, Pin]) -> Installed:
 def run_isolated(python: Path | str, module: str, argument: Path, here: Installed | None) -> tuple[int, str, str]:
     """Run a module of this package with an argument in `python`, which can import no more than `here` says.
 
-    None is for a Python that has what the image has, and nothing else. The exit code, and what it said.
+    None is for a Python that has what the image has, and nothing else. Returns the exit code and both outputs.
     Neither the current directory nor the home directory nor variables are those of whoever asks.
     """
     asked = {
@@ -99,7 +99,7 @@ def run_isolated(python: Path | str, module: str, argument: Path, here: Installe
 
 
 def differences(pins: dict[str, Pin], here: Installed, imported: list[str]) -> list[str]:
-    """In words, where what the model imports (top-level modules) has another version here than in the image."""
+    """Where what the model imports (top-level modules) has another version here than in the image, in words."""
     names = sorted({here.owners[module] for module in imported if module in here.owners})
     return [
         f"{name} is {here.versions[name]} here and {pins[name].version} there"
@@ -123,7 +123,9 @@ def hint(refusal: str, pins: dict[str, Pin], here: Installed) -> str:
         absent = [name for name in pins if name not in here.versions and pins[name].holds_here()]
         near = next((name for name in absent if name.replace("-", "_") == top), "")
         return (
-            f"the image has {pins[near].line}, this Python has not: `check --clean` makes one that has" if near else ""
+            f"the image has {pins[near].line}, and this Python does not: run `check --clean`, whose environment has it"
+            if near
+            else ""
         )
     return (
         f"{owners[0]} is installed here, but the server's image does not have it: pack the model with --requirements, "

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from commands import Result
 from modelhost.packing.errors import PackError
-from modelhost.packing.formats import foreign, open_source
+from modelhost.packing.formats import open_source, unsupported
 from modelhost.packing.samples import Sample
 from onnx_models import Packed
 
@@ -26,13 +26,13 @@ def refusal(path: Path) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("suffix", foreign.SUFFIXES)
+@pytest.mark.parametrize("suffix", unsupported.SUFFIXES)
 def test_each_file_of_another_library_is_refused_with_what_to_do(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"net{suffix}"
     path.write_bytes(b"0")
     said = refusal(path)
     assert f"net{suffix} is " in said
-    assert any(way in said for way in ("net.onnx", "class Model", "modelhost pack", ".onnx file that it was made of"))
+    assert any(way in said for way in ("net.onnx", "class Model", "modelhost pack", ".onnx file that it was made from"))
     assert "{" not in said.replace("{0: ", "").replace("{name: ", "").replace('{"text"', "").replace("{\n", "")
 
 

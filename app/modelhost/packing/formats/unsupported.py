@@ -1,4 +1,4 @@
-"""Files of other libraries: each is refused with the lines that make of it something that packs.
+"""Files and folders that do not pack: each is refused with the lines that turn it into something that does.
 
 Most become ONNX by their own library's exporter; what has none is served by a Python class.
 """
@@ -75,9 +75,9 @@ coremltools:
     spec = coremltools.utils.load_spec("{name}")
     onnxmltools.utils.save_model(onnxmltools.convert_coreml(spec), "{stem}.onnx")"""
 ORT = """
-{what}, which is bound to one build of it. Pack the .onnx file that it was made of."""
+{what}, which is bound to one build of it. Pack the .onnx file that it was made from."""
 TENSORRT = """
-{what}, which is bound to one graphics card. Pack the .onnx file that it was made of."""
+{what}, which is bound to one graphics card. Pack the .onnx file that it was made from."""
 TRANSFORMERS = """
 {what}. Export it, and pack what that writes; its tokenizer stays with the client, or in a Python class:
     pip install optimum-onnx
@@ -103,9 +103,79 @@ FOLDERS = {
     "config.json": ("a folder of Hugging Face's transformers", TRANSFORMERS),
 }
 
+HUGGING_FACE_CLASS = """
+    from transformers import pipeline
 
-def instead(path: Path) -> PackError | None:
-    """The error with what to do about a file or folder of another library; None where `path` is none of those."""
+    class Model:
+        def load(self, directory):
+            self.ask = pipeline("text-classification", model=str(directory / "{name}"))
+
+        def predict(self, inputs):
+            found = self.ask(list(inputs["text"]))
+            return {{"label": [each["label"] for each in found], "score": [each["score"] for each in found]}}
+"""
+SPACY_CLASS = """
+    import spacy
+
+    class Model:
+        def load(self, directory):
+            self.ask = spacy.load(directory / "{name}")
+
+        def predict(self, inputs):
+            return {{"entities": [", ".join(e.text for e in self.ask(text).ents) for text in inputs["text"]]}}
+"""
+TENSORFLOW_CLASS = """
+    import tensorflow as tf
+
+    class Model:
+        def load(self, directory):
+            self.ask = tf.saved_model.load(str(directory / "{name}")).signatures["serving_default"]
+
+        def predict(self, inputs):
+            answers = self.ask(**{{name: tf.constant(array) for name, array in inputs.items()}})
+            return {{name: tensor.numpy() for name, tensor in answers.items()}}
+"""
+ANY_CLASS = """
+    class Model:
+        def load(self, directory):
+            self.model = ...  # what reads directory / "{name}"
+
+        def predict(self, inputs):
+            return {{"prediction": self.model(inputs)}}
+"""
+# Folders again: the kind, a file that each has, and the class that would serve it.
+CLASSES = (
+    ("a SavedModel of TensorFlow", "saved_model.pb", TENSORFLOW_CLASS),
+    ("a pipeline of spaCy", "config.cfg", SPACY_CLASS),
+    ("a model of Hugging Face", "config.json", HUGGING_FACE_CLASS),
+    ("a folder", "", ANY_CLASS),
+)
+
+
+def refusal(path: Path) -> PackError | None:
+    """The error with what to do about any folder, and about a file of another library; None for other files."""
+    exported = _export(path)
+    if not path.is_dir():
+        return exported
+    kind, _, source = next(each for each in CLASSES if (path / each[1]).exists())
+    shown = source.format(name=path.absolute().name)
+    first = f"{exported}\nOr write" if exported else f"{path} is {kind}: write"
+    return PackError(
+        f"{first} a Python class that loads it, and give the folder with --with:\n{shown}\n"
+        f"    # modelhost pack model.py --with {path} --name NAME --sample rows.csv"
+    )
+
+
+def is_torchscript(path: Path) -> bool:
+    """Whether a file is a PyTorch model with its code (torch.jit.save), and not weights alone."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return any("/code/" in name for name in archive.namelist())
+
+
+def _export(path: Path) -> PackError | None:
+    """How to export the model in a file or folder of another library; None where `path` is none of those."""
     what, text = "", ""
     if path.is_dir():
         found = next((kind for file, kind in FOLDERS.items() if (path / file).is_file()), None)
@@ -116,11 +186,3 @@ def instead(path: Path) -> PackError | None:
         return None
     filled = text.strip().format(what=what, name=path.name, stem=path.stem)
     return PackError(f"{path} is {filled}")
-
-
-def is_torchscript(path: Path) -> bool:
-    """Whether a file is a PyTorch model with its code (torch.jit.save), and not weights alone."""
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
