@@ -20,11 +20,14 @@ Record = dict[str, Any]
 
 
 class Asked:
-    """The bundle of `estimator`, packed with the data frame `sample` written as CSV."""
+    """The bundle of `estimator` or of a model's file, packed with the data frame `sample` written as CSV."""
 
     def __init__(self, directory: Path, estimator: Any, sample: pd.DataFrame, **options: Any) -> None:
         file, rows = directory / "model.joblib", directory / "sample.csv"
-        joblib.dump(estimator, file)
+        if isinstance(estimator, Path):
+            file = estimator
+        else:
+            joblib.dump(estimator, file)
         sample.to_csv(rows, index=False)
         asked = PackOptions(file, "m", rows, directory / "models", measure=False, **options)
         self.found = pack(asked, lambda _: None)

@@ -227,3 +227,12 @@ def test_a_class_that_draws_at_random_packs_as_one_that_varies(invoke: Callable[
     invoke("check", "models/m/1").ok()
     drawn = [invoke("predict", "models/m/1", "--data", '{"mean": 3}', "--json").ok().json for _ in range(2)]
     assert drawn[0] != drawn[1]
+
+
+def test_a_class_may_write_into_what_it_gets(tmp_path: Path, invoke: Invoke) -> None:
+    lines = ("class Model:", "    def predict(self, inputs):", "        inputs['x'] *= 2", "        return inputs")
+    Path("model.py").write_text("\n".join(lines))
+    pd.DataFrame({"x": np.arange(40) / 4}).to_csv("sample.csv", index=False)
+    invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv").ok()
+    invoke("check", "models/m/1").ok()
+    assert json.loads(invoke("predict", "models/m/1", "--data", '{"x": 3.5}').out) == {"x": 7.0}

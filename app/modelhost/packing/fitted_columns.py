@@ -16,9 +16,9 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
-from modelhost.models.runtimes.estimator import NONE
+from modelhost.models.runtimes.estimator import NONE, SEARCH, defined_in
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.payload.datatypes import Array
@@ -117,7 +117,7 @@ class _Search:
         """Note what `step` knows; return what leaves it, one name or None for each column, or [] if unknown."""
         if step is None or step == "passthrough":
             return columns
-        if hasattr(step, "best_estimator_"):
+        if hasattr(step, "best_estimator_") and defined_in(step, "predict") == SEARCH:
             return self.walk(step.best_estimator_, columns)
         if isinstance(step, Pipeline):
             for _, inner in step.steps:
@@ -129,9 +129,12 @@ class _Search:
             return [name for _, inner in step.transformer_list for name in self.walk(inner, columns)]
         if _takes_gaps(step):
             self._gaps.update(columns or [None])
+        if isinstance(step, FunctionTransformer) and step.func is None:
+            return columns
+        if hasattr(step, "get_support") and len(columns) == len(step.get_support()):
+            return [name for name, kept in zip(columns, step.get_support(), strict=True) if kept]
         if isinstance(step, SimpleImputer):
-            if step.missing_values is None:
-                self.found |= {name: Fitted(dtype=NONE) for name in columns if name is not None}
+            self._note_filled(step, columns)
             kept = len(columns) == len(step.statistics_) and not any(_is_nan(s) for s in step.statistics_)
             return [*columns, *[None] * _indicators(step)] if kept else []
         self._note(step, columns)
@@ -159,10 +162,11 @@ class _Search:
         known: list[Fitted | None] = [None] * len(columns)
         if isinstance(step, OneHotEncoder | OrdinalEncoder):
             strict = step.handle_unknown == "error"
-            known = [Fitted(_plain(values), strict, dtype=_missing_as(values)) for values in step.categories_]
+            _refuse_dates(step, columns)
+            known = [Fitted(_plain(values), strict, dtype=_dtype_of(values)) for values in step.categories_]
             self._note_gaps(step, columns)
         elif isinstance(step, TargetEncoder):
-            known = [Fitted(_plain(values), dtype=_missing_as(values)) for values in step.categories_]
+            known = [Fitted(_plain(values), dtype=_dtype_of(values)) for values in step.categories_]
             self._note_gaps(step, columns)
         elif isinstance(step, CountVectorizer | HashingVectorizer):
             known = [Fitted(text=True)] * len(columns)
@@ -183,6 +187,12 @@ class _Search:
             if before is None or fitted.strict or (fitted.dtype and not before.dtype):
                 # The model fails where one of its encoders does.
                 self.found[column] = replace(fitted, dtype=fitted.dtype or (before.dtype if before else ""))
+
+    def _note_filled(self, imputer: Any, columns: Names) -> None:
+        dtype = NONE if imputer.missing_values is None else ""
+        for column, filled in zip(columns, imputer.statistics_, strict=False):
+            if column is not None and (dtype or isinstance(filled, str)):
+                self.found.setdefault(column, Fitted(text=isinstance(filled, str), dtype=dtype))
 
     def _note_gaps(self, encoder: Any, columns: Names) -> None:
         self._encoded.update(columns)
@@ -217,9 +227,24 @@ def _plain(values: Any) -> tuple[Any, ...]:
     return tuple(value for value in plain if value is not None and value == value)
 
 
-def _missing_as(values: Any) -> str:
-    """The column's dtype where an encoder was fitted on None, which it does not take for NaN."""
-    return NONE if any(value is None for value in values) else ""
+def _refuse_dates(encoder: Any, columns: Names) -> None:
+    for column, values in zip(columns, encoder.categories_, strict=False):
+        if values.dtype.kind in "Mm":
+            raise PackError(
+                f"the model was trained on {column or 'a column'} as a date or a duration ({values.dtype}), which no "
+                "request can carry: train it on text or numbers, such as .dt.strftime('%Y-%m-%d') or .dt.dayofweek, or "
+                "wrap the model in a Python class that reads text"
+            )
+
+
+def _dtype_of(values: Any) -> str:
+    """The column's dtype by what an encoder was fitted on, where it takes no other for the same value.
+
+    None is not NaN to it, and 0.1 as a float32 is not the float64.
+    """
+    if any(value is None for value in values):
+        return NONE
+    return str(values.dtype) if values.dtype in (np.float16, np.float32) else ""
 
 
 def _is_nan(value: Any) -> bool:

@@ -117,7 +117,8 @@ def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table
             others.append(Table("column", inputs, batch))
         forms = [*forms, *others] if named else [*reversed(others), *forms]
     if "O" not in kinds and not named:
-        forms.insert(0, Table("matrix", *matrix_input(sample, "FP64")))
+        single = any(known.dtype == "float32" for known in fitted.values())
+        forms.insert(0, Table("matrix", *matrix_input(sample, "FP32" if single else "FP64")))
     return forms
 
 
@@ -195,13 +196,18 @@ def _nullable(table: Table, lacking: dict[str, bool]) -> Table:
         elif schema["name"] in lacking:
             schema |= _mark(lacking, schema["name"])
             array = batch[schema["name"]]
-            if array.dtype.kind == "i" and not {"dtype", "categories"}.intersection(schema):
+            if array.dtype.kind == "i" and not {"dtype", "categories"}.intersection(schema) and _fit_floats(array):
                 schema["datatype"] = "FP64"  # as pandas has integers among which one is missing
                 batch[schema["name"]] = array.astype(np.float64)
             elif array.dtype.kind in "bi":
                 batch[schema["name"]] = array.astype(object)
         inputs.append(schema)
     return Table(table.kind, inputs, batch)
+
+
+def _fit_floats(integers: Array) -> bool:
+    """Whether each is a float64 of its own, as ids beyond 2**53 are not."""
+    return bool((np.abs(integers) <= 2**53).all())
 
 
 def _mark(lacking: dict[str, bool], name: str) -> dict[str, Any]:

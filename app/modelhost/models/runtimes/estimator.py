@@ -19,6 +19,7 @@ VERBS = {
     "densities": "score_samples",
 }
 NONE = "none"
+SEARCH = "sklearn.model_selection._search"  # defines a `predict` that is the best estimator's (see defined_in)
 
 
 @dataclass(frozen=True)
@@ -74,16 +75,16 @@ def answers(estimator: Any, table: Any, wanted: Sequence[str]) -> Arrays:
 
     probabilities_0, probabilities_1, ... are those of several labels. What several outputs need is computed once:
     the steps before a pipeline's last, and the probabilities of a forest, whose own `predict` takes the label from
-    them.
+    them. Each verb gets a table of its own, since a step with copy=False writes into what it gets.
     """
-    if len(wanted) > 1 and len(getattr(estimator, "steps", ())) > 1:
-        table, estimator = estimator[:-1].transform(table), estimator[-1]
+    if len(wanted) > 1 and all(_is_of_pipeline(estimator, verb_of(name)) for name in wanted):
+        table, estimator = estimator[:-1].transform(table.copy()), estimator[-1]
     made: dict[str, Any] = {}
     for verb in sorted({verb_of(name) for name in wanted}, key=lambda verb: verb == "predict"):
         if verb == "predict" and "predict_proba" in made and _labels_the_most_probable(estimator):
             made[verb] = estimator.classes_.take(made["predict_proba"].argmax(axis=1))
         else:
-            made[verb] = getattr(estimator, verb)(table)
+            made[verb] = getattr(estimator, verb)(table.copy())
     found = {name: plain(_part(name, made[verb_of(name)])) for name in wanted}
     one = np.ndim(getattr(estimator, "classes_", [[]])) == 1
     if one and "label" in found and found["label"].shape[1:] == (1,):
@@ -103,6 +104,8 @@ def plain(answer: Any) -> Array:
     holds values of several kinds.
     """
     array = np.asarray(answer.toarray() if hasattr(answer, "toarray") else answer)
+    if hasattr(answer, "dtypes") and all(dtype.kind in "biuf" for dtype in answer.dtypes):
+        array = array.astype(np.result_type(*answer.dtypes))  # a data frame of numbers and booleans
     if array.dtype.kind in "UT":
         return array.astype(object)
     if array.dtype.kind in "iu":
@@ -124,6 +127,19 @@ def _part(name: str, made: Any) -> Any:
     return made[int(place)] if place else made
 
 
+def defined_in(estimator: Any, verb: str) -> str:
+    """The module of the class that gives `estimator` its `verb`; empty where none does."""
+    return next((each.__module__ for each in type(estimator).__mro__ if verb in vars(each)), "")
+
+
+def _is_of_pipeline(estimator: Any, verb: str) -> bool:
+    """Whether `verb` is scikit-learn's own of pipelines, which is that of the last step behind the others.
+
+    A subclass may have another, such as one with a threshold.
+    """
+    return len(getattr(estimator, "steps", ())) > 1 and defined_in(estimator, verb) == "sklearn.pipeline"
+
+
 def _labels_the_most_probable(estimator: Any) -> bool:
     """Whether `predict` is scikit-learn's for forests of one output; told by its name: an import costs memory."""
     predict = getattr(type(estimator), "predict", None)
@@ -138,6 +154,8 @@ def _series(pandas: Any, array: Array, column: Column | None) -> Any:
         return _categories(pandas, array, column)
     if column is not None and column.dtype == NONE:
         return pandas.Series(_objects(array, column), dtype=object)
+    if column is not None and column.dtype.startswith("float"):
+        return np.array([np.nan if value is None else value for value in array.tolist()], column.dtype)
     if array.dtype.kind != "O" or column is None:
         return array
     gaps = np.array([value is None for value in array], bool)

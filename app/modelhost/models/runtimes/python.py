@@ -49,18 +49,25 @@ class PythonRuntime:
             self.stream: Stream = partial(_chunks, self._model, self._datatypes)
 
     def predict(self, inputs: Arrays) -> Arrays:
-        """See Runtime; raises ModelError for what cannot be an output."""
-        return as_arrays(self._model.predict(inputs), self._datatypes)
+        """See Runtime; raises ModelError for what cannot be an output.
+
+        The class gets arrays of its own: it may write into them.
+        """
+        return as_arrays(self._model.predict(_copied(inputs)), self._datatypes)
 
 
 def _chunks(model: Any, datatypes: Mapping[str, str], inputs: Arrays) -> Iterator[Arrays]:
-    chunks = iter(model.stream(inputs))
+    chunks = iter(model.stream(_copied(inputs)))
     try:
         for chunk in chunks:
             yield as_arrays(chunk, datatypes)
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
+
+
+def _copied(inputs: Arrays) -> Arrays:
+    return {name: array.copy() for name, array in inputs.items()}
 
 
 def load_class(directory: Path, entry: str, label: str) -> tuple[BundleModules, Any]:

@@ -11,6 +11,8 @@ from modelhost.models.runtimes.boosted import answers
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.messages import first_line
 
+OF_ESTIMATOR = "scikit_learn"  # the attribute that XGBoost's estimators leave in their files
+
 
 class XgboostRuntime:
     """A booster; several threads may ask it at once, each on one core."""
@@ -35,8 +37,11 @@ def objective_of(booster: Any) -> str:
 
 
 def booster_answers(booster: Any, objective: str, features: Any) -> Arrays:
-    """What the trees up to the best iteration say of (rows, features)."""
-    best = booster.attr("best_iteration")
+    """What the trees say of (rows, features): all of them, or those up to the best round if an estimator kept the file.
+
+    So do XGBoost's own: Booster.predict asks all trees, and XGBRegressor.predict those up to the best round.
+    """
+    best = booster.attr("best_iteration") if booster.attr(OF_ESTIMATOR) else None
     trees = (0, int(best) + 1) if best else (0, 0)
     try:
         raw = booster.inplace_predict(features, iteration_range=trees, validate_features=False)

@@ -19,7 +19,7 @@ import skops.io
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.exceptions import InconsistentVersionWarning
 
-from modelhost.models.runtimes.estimator import answers
+from modelhost.models.runtimes.estimator import SEARCH, answers, defined_in
 from modelhost.models.runtimes.skops import is_trusted, types_of
 from modelhost.packing import sklearn_onnx
 from modelhost.packing.columns import choose
@@ -50,7 +50,8 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
     if package in BOOSTED and not hasattr(loaded, "get_params"):
         source: Source = load_format(package).inspect_booster(loaded, sample)
         return source
-    estimator = limit_to_one_thread(getattr(loaded, "best_estimator_", loaded))
+    is_search = defined_in(loaded, "predict") == SEARCH
+    estimator = limit_to_one_thread(loaded.best_estimator_ if is_search else loaded)
     _refuse_unsafe(estimator, path)
     if not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
@@ -150,14 +151,14 @@ def _outputs(estimator: Any, table: Any) -> list[str]:
     """What the estimator offers for new rows: each output is asked for once, and left out if it raises."""
     if not hasattr(estimator, "predict"):
         return ["transformed" if hasattr(estimator, "transform") else "densities"]
-    classifies = is_classifier(estimator) or len(_attribute(estimator, "classes_", ())) > 0
+    classifies = _is_a(is_classifier, estimator) or len(_attribute(estimator, "classes_", ())) > 0
     found = ["label" if classifies else "prediction"]
     if hasattr(estimator, "predict_proba"):
         others = ["probabilities"]
-    elif classifies or is_outlier_detector(estimator):
+    elif classifies or _is_a(is_outlier_detector, estimator):
         others = ["scores"]
     else:
-        others = ["distances"] if is_clusterer(estimator) else []
+        others = ["distances"] if _is_a(is_clusterer, estimator) else []
     for name in others:
         several = _several(estimator, table) if name == "probabilities" else 0
         for part in [f"{name}_{place}" for place in range(several)] or [name]:
@@ -170,10 +171,18 @@ def _outputs(estimator: Any, table: Any) -> list[str]:
     return found
 
 
+def _is_a(kind: Callable[[Any], bool], estimator: Any) -> bool:
+    """What scikit-learn says of an estimator; a class that is not derived from one of its own has nothing to say."""
+    try:
+        return kind(estimator)
+    except AttributeError:
+        return False
+
+
 def _several(estimator: Any, table: Any) -> int:
     """How many arrays of probabilities an estimator of several labels gives; 0 where it gives one array."""
     try:
-        made = estimator.predict_proba(table)
+        made = estimator.predict_proba(table.copy())
     except Exception:  # _outputs asks again, and reports it
         return 0
     return len(made) if isinstance(made, list) else 0

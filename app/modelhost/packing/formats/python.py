@@ -36,7 +36,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
 
     def ask(rows: Arrays) -> Arrays:
         try:
-            return as_arrays(model.predict(rows))
+            return as_arrays(model.predict({name: array.copy() for name, array in rows.items()}))
         except ModelError as error:
             raise PackError(str(error)) from error
         except (Exception, SystemExit) as error:

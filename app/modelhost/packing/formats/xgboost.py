@@ -1,12 +1,13 @@
 """XGBoost: its own JSON and UBJSON files, and its estimators out of a pickle."""
 
 import copy
+import json
 from pathlib import Path
 from typing import Any
 
 import xgboost
 
-from modelhost.models.runtimes.xgboost import booster_answers, objective_of
+from modelhost.models.runtimes.xgboost import OF_ESTIMATOR, booster_answers, objective_of
 from modelhost.packing.columns import choose
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
@@ -31,7 +32,8 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
 
 def own_files(estimator: Any) -> list[Native]:
     """An XGBoost estimator's own binary file."""
-    booster = estimator.get_booster()
+    booster = estimator.get_booster().copy()
+    booster.set_attr(**{OF_ESTIMATOR: json.dumps({"_estimator_type": type(estimator).__name__})})
     return [_own_file(booster, xgboost.Booster(model_file=booster.save_raw("ubj")))]  # as the server reads it
 
 
@@ -39,6 +41,7 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
     """An xgboost.Booster, out of a file or a pickle."""
     notes: list[str] = []
     chosen = choose(sample, booster.feature_names or [], booster.num_features(), notes)
+    notes += _unused_rounds(booster)
     own = _own_file(booster, booster)
     inputs, batch = numbers(chosen, "FP32", own.predict)  # XGBoost's own
 
@@ -59,6 +62,17 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
         library, kind, inputs, batch, own.predict, own.save, convert, datatypes,
         notes=[*sample.notes, *notes], probed=True,
     )  # fmt: skip
+
+
+def _unused_rounds(booster: Any) -> list[str]:
+    """A note where the file names a best round and XGBoost's own `predict` asks all of them."""
+    best, rounds = booster.attr("best_iteration"), booster.num_boosted_rounds()
+    if booster.attr(OF_ESTIMATOR) or best is None or int(best) + 1 == rounds:
+        return []
+    return [
+        f"all {rounds} rounds answer, as Booster.predict has it, though round {best} was the best: to have those up to "
+        f"it alone, pack what booster[: {int(best) + 1}].save_model(...) writes"
+    ]
 
 
 def _own_file(booster: Any, asked: Any) -> Native:
