@@ -55,8 +55,7 @@ def parse_json(body: bytes | memoryview) -> Any:
     except orjson.JSONDecodeError as error:
         where = f"{error.msg}, at line {error.lineno} column {error.colno}"
         message = f"The body is not JSON ({where}): send JSON, as in `example`."
-        received = bytes(body[:80]).decode(errors="replace")
-        raise ClientError(message, received=received, expected="JSON") from None
+        raise ClientError(message, received=_shown(body), expected="JSON") from None
 
 
 def read_body(environ: Environ, limit: int) -> bytes:
@@ -92,6 +91,12 @@ def compress(body: bytes, environ: Environ) -> tuple[bytes, str]:
         return body, "identity"
     packer = zlib.compressobj(level=1, wbits=WINDOWS[encoding])
     return packer.compress(body) + packer.flush(), encoding
+
+
+def _shown(body: bytes | memoryview) -> str:
+    """How a body begins, where it is text."""
+    start = bytes(body[:80])
+    return f"{len(body)} bytes" if b"\0" in start else start.decode(errors="replace")
 
 
 def _null_for_nan(found: re.Match[bytes]) -> bytes:
