@@ -216,7 +216,7 @@ def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:
     """The outputs of each job from one call for all; None where that fails, and one may be why."""
     try:  # with copies, since each job's own inputs may be needed once more
         outputs = model.predict(own_copies(stack([job.inputs for job in jobs])))
-    except (ClientError, ModelError):
+    except (ClientError, ModelError, RecursionError):  # the last of JSON too deep to be copied
         return None
     parts, start = [], 0
     for job in jobs:

@@ -290,10 +290,15 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
     client = client_of(bundles)
     predictions: Any = client.application.extensions["modelhost"]
     (served,) = predictions._served.values()
-    jobs = [Job(Patience(9e9), read_record(served.model.inputs, {"order": order}), 1) for order in ({"n": 5}, {})]
-    results, _ = _compute(served.model, jobs)
-    assert [json.loads(results[0][0]["seen"][0])] == [{"order": 5}]
-    assert "KeyError" in str(results[1][1])
+
+    def asked(*orders: Any) -> list[Any]:
+        jobs = [Job(Patience(9e9), read_record(served.model.inputs, {"order": order}), 1) for order in orders]
+        results, _ = _compute(served.model, jobs)
+        return [json.loads(outputs["seen"][0])["order"] if outputs else str(error) for outputs, error in results]
+
+    assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n'"]
+    deep = json.loads("[" * 600 + "]" * 600)  # deeper than can be copied
+    assert asked({"n": 5}, {"n": deep}) == [5, deep]
 
 
 def test_text_may_be_base64_beside_bytes(mixed: FlaskClient) -> None:
