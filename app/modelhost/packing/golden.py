@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import orjson
 
+from modelhost.bundle import base64_text
 from modelhost.packing.ragged import is_ragged
 from modelhost.payload.datatypes import Array, Arrays
 
@@ -52,5 +53,7 @@ def _answer(schema: dict[str, Any], value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What orjson does not know: text arrays and numpy's own text."""
+    """What orjson does not know: bytes, arrays of objects and numpy's own text."""
+    if isinstance(value, bytes):
+        return base64_text.encode(value)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

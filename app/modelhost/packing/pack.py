@@ -22,6 +22,7 @@ from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching, ragged
 from modelhost.packing.batch_invariance import difference_in_company, tolerance_for
 from modelhost.packing.compare import same
+from modelhost.packing.contents import light_rows
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
@@ -40,6 +41,7 @@ from modelhost.packing.golden import choose_rows, write_examples
 from modelhost.packing.libraries import until_loaded, with_libraries
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.sample_checks import refuse_unsendable
+from modelhost.packing.sample_folder import read_folder
 from modelhost.packing.samples import Sample, missing, read_sample
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.packing.statistics import describe
@@ -171,7 +173,8 @@ def _pack(order: Order, model: Path, directory: Path, say: Callable[[str], None]
 def _sample(order: Order) -> tuple[Sample, str]:
     """The rows, and the name of their file."""
     if order.sample is not None:
-        return read_sample(order.sample), order.sample.name
+        read = read_folder if order.sample.is_dir() else read_sample
+        return read(order.sample), order.sample.name
     if is_folder(order.model):
         return sample_of(order.model)
     raise PackError("give rows as the model takes them with --sample: only a folder of MLflow's brings its own")
@@ -245,6 +248,7 @@ def _write(directory: Path, order: Order, source: Source, candidate: Candidate, 
     outputs = [_output(name, array, source, candidate, order.labels) for name, array in candidate.answers.items()]
     recorded = {name: array.astype(candidate.answers[name].dtype) for name, array in reference.items()}
     sendable = candidate.agreeing & ~_infinite(source.batch)
+    sendable &= light_rows(source.batch, len(sendable))
     # An answer that is NaN or infinite is null in JSON: an example of numbers says more.
     gaps = _gaps(source.batch, len(sendable))
     rows = choose_rows(recorded, sendable & _finite(recorded), gaps) or choose_rows(recorded, sendable, gaps)

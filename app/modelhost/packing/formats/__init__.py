@@ -5,6 +5,7 @@ from pathlib import Path
 from types import ModuleType
 
 from modelhost.packing import ragged
+from modelhost.packing.contents import is_of_bytes
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import foreign
 from modelhost.packing.formats.folders import refusal
@@ -28,6 +29,8 @@ BOOSTED = {"catboost": "CatBoost", "lightgbm": "LightGBM", "xgboost": "XGBoost"}
 
 def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Source:
     """The model in `path`, a file or a folder of MLflow's, with the sample as it takes it; raises PackError."""
+    if path.suffix != ".py":
+        _check_contents(sample)
     if path.is_dir() and (path / "MLmodel").is_file():
         opened: Source = load_format("mlflow").inspect(path, sample, allow_pickle)
         return opened
@@ -45,6 +48,15 @@ def open_source(path: Path, sample: Sample, allow_pickle: bool = False) -> Sourc
     module = load_format(FORMATS[path.suffix])
     source: Source = module.inspect(path, sample, allow_pickle)
     return source
+
+
+def _check_contents(sample: Sample) -> None:
+    """Raise PackError where a column is of bytes or of JSON values, which are no tensors."""
+    for why in sample.json.values():
+        raise PackError(why)
+    if raw := next((name for name, array in sample.columns.items() if is_of_bytes(array)), None):
+        instead = "give what the model takes, such as an image's pixels; or write a Python class, which takes the file"
+        raise PackError(f"the sample's column {raw} holds bytes, which only a Python class takes: {instead}")
 
 
 def _check_rows(sample: Sample) -> None:
