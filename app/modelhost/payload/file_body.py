@@ -1,9 +1,8 @@
 """A file itself as the body: the one input of a model of bytes, such as an image."""
 
-import codecs
-
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import is_text
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import brief, told
 
@@ -28,7 +27,7 @@ def read_file(inputs: list[InputReader], body: bytes, content_type: str) -> Arra
         raise ClientError(message, "Content-Type", brief(mimetype), WANTED)
     (reader,) = inputs
     if not is_file(mimetype):
-        if _is_text(body[:80]):
+        if is_text(body):
             return None
         message = f"The body is no text, but {told(body)}: send {WANTED}, or JSON, as in `example`."
         raise ClientError(message, reader.name, brief(body), WANTED)
@@ -42,12 +41,3 @@ def is_file(mimetype: str) -> bool:
     return mimetype.startswith(KINDS) or (
         mimetype.startswith("application/") and mimetype not in FORMS and "json" not in mimetype
     )
-
-
-def _is_text(start: bytes) -> bool:
-    """Whether a body that begins so may be JSON: UTF-8, of which the last character may be cut, without NUL."""
-    try:
-        codecs.getincrementaldecoder("utf-8")().decode(start)
-    except UnicodeDecodeError:
-        return False
-    return b"\0" not in start
