@@ -160,6 +160,16 @@ def test_json_under_any_name_is_no_file(images: FlaskClient, content_type: str) 
     assert error["received"] == f"{len(PNG)} bytes"
 
 
+def test_a_file_is_a_body_of_a_stream(bundles: Bundles) -> None:
+    source = SOURCE + "\n    def stream(self, inputs):\n        yield self.predict(inputs)\n"
+    write_bundle(
+        bundles, [IMAGE], [{"image": b64(b"")}], source=source, answers=[{"seen": json.dumps({"image": "bytes "})}]
+    )
+    answer = client_of(bundles).post("/models/echo/stream", data=PNG, content_type="image/png")
+    event = answer.text.partition("\n")[0].removeprefix("data: ")
+    assert json.loads(json.loads(event)["prediction"]["seen"]) == {"image": hexed(PNG)}
+
+
 def test_a_form_and_an_empty_file_are_refused(images: FlaskClient) -> None:
     error = refused(images, "/", b"--x\r\n", **{"Content-Type": "multipart/form-data; boundary=x"})
     assert error["error"].startswith("A form is not read here: send the file itself as the body")
