@@ -78,6 +78,14 @@ def fields(model: Model) -> list[dict[str, str]]:
     return [field for reader in model.inputs for field in _fields(reader)]
 
 
+def curl_file(host: str, path: str, model: Model) -> str:
+    """A command that predicts a file, of a model that takes one; else empty."""
+    if not model.takes_file:
+        return ""
+    kind = " -H 'Content-Type: application/octet-stream'"
+    return f"curl {shlex.quote(host + path)} --data-binary @FILE{kind}"
+
+
 def curl(host: str, path: str, model: Model) -> str:
     """A command for the shell that predicts the model's example at `path` of `host`, such as http://localhost:8000."""
     shown, cut = native.PREDICT.shown_example(model)

@@ -21,6 +21,7 @@ from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
 from modelhost.models.model import Model
+from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.records import read_record
@@ -213,9 +214,9 @@ def _step_back() -> None:
 
 def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:
     """The outputs of each job from one call for all; None where that fails, and one may be why."""
-    try:
-        outputs = model.predict(stack([job.inputs for job in jobs]))
-    except (ClientError, ModelError):
+    try:  # with copies, since each job's own inputs may be needed once more
+        outputs = model.predict(own_copies(stack([job.inputs for job in jobs])))
+    except (ClientError, ModelError, RecursionError):  # the last of JSON too deep to be copied
         return None
     parts, start = [], 0
     for job in jobs:

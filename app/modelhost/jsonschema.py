@@ -9,6 +9,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from modelhost.bundle.base64_text import KEY
 from modelhost.bundle.schema import Feature, Input, Output
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import DTYPES, limits
@@ -16,6 +17,14 @@ from modelhost.payload.inputs import InputReader
 
 Schema = dict[str, Any]
 FORMATS = {"FP32": "float", "FP64": "double", "INT32": "int32", "INT64": "int64"}
+
+
+# Bytes in JSON.
+ENCODED: Schema = {
+    "properties": {KEY: {"type": "string", "contentEncoding": "base64"}},
+    "required": [KEY],
+    "additionalProperties": False,
+}
 
 
 def array_of(items: Schema, sizes: Sequence[int] = (-1,), least: int = 1) -> Schema:
@@ -63,6 +72,10 @@ def _value(schema: Input, bounded: Input | Feature) -> Schema:
     said: Schema = {"description": bounded.description} if bounded.description else {}
     if dtype.kind == "b" or (isinstance(bounded, Feature) and bounded.boolean):
         return said | {"type": ["boolean", "integer"], "enum": [True, False, 0, 1]}
+    if schema.content == "bytes":
+        return said | {"type": "object", **ENCODED}
+    if schema.content == "json":
+        return said | {"type": ["object", "array", "string", "number", "boolean"]}
     kind = {"O": "string", "f": "number"}.get(dtype.kind, "integer")
     if schema.categories:
         return said | {"type": kind, "enum": list(schema.categories)}

@@ -100,8 +100,17 @@ def _predict(model: Model, name: str, protocol: str, summary: str, suffix: str =
         "operationId": ".".join(filter(None, [protocol, name, suffix])),
         "tags": [tag],
         "summary": summary,
-        "requestBody": about | {"required": True, "content": {"application/json": request}},
+        "requestBody": about | {"required": True, "content": {"application/json": request} | _files(model, protocol)},
         "responses": {"200": {"description": "The outputs", "content": {"application/json": answer}}} | _errors(),
+    }
+
+
+def _files(model: Model, protocol: str) -> Json:
+    """Where the body may be a file itself: types for which the page at /docs shows a file chooser."""
+    if not model.takes_file or protocol not in ("native", "mlflow"):
+        return {}
+    return {
+        mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in ("application/octet-stream", "image/*")
     }
 
 

@@ -41,6 +41,7 @@ def render(registry: Registry, host_url: str) -> Response:
                 "url": describe.predict_url(model),
                 "fields": describe.fields(model),
                 "curl": describe.curl(host, describe.predict_url(model), model),
+                "curl_file": describe.curl_file(host, describe.predict_url(model), model),
             }
             for model in models
         ],

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import orjson
-from echoes import client_of, write_bundle
+from echoes import SOURCE, client_of, write_bundle
 from flask import Flask
 from flask.testing import FlaskClient
 from harness import Bundles, Server, assert_error_shape
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from modelhost.bundle.schema import Input
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from speak import Spoken, every_way
+from speak import Spoken, every_way, ways
 
 URLS = ["/", "/models/iris/predict", "/models/digits/predict", "/models/churn/predict"]
 NAMES = ["index", "measurements", "petal_width", "image", "petal_widht", "", "\x00", "x" * 500]
@@ -99,6 +99,11 @@ EVERY_KIND: list[dict[str, Any]] = [
     {"name": "text", "datatype": "BYTES", "shape": [-1], "default": ["a"]},
     {"name": "sold", "datatype": "BOOL", "shape": [], "nullable": True, "default": None},
 ]  # fmt: skip
+CONTENTS: list[dict[str, Any]] = [
+    {"name": "image", "datatype": "BYTES", "shape": [], "content": "bytes", "nullable": True},
+    {"name": "data", "datatype": "BYTES", "shape": [2], "content": "bytes", "default": [{"b64": ""}, {"b64": ""}]},
+    {"name": "params", "datatype": "BYTES", "shape": [], "content": "json"},
+]
 
 
 def test_no_spoilt_request_makes_a_model_with_gaps_and_varying_sizes_fail(bundles: Bundles) -> None:
@@ -108,6 +113,22 @@ def test_no_spoilt_request_makes_a_model_with_gaps_and_varying_sizes_fail(bundle
     client = client_of(bundles)
     schema: Any = client.get("/models/echo").json
     good = [*every_way(schema, [row] * 2).values(), *every_way(schema, [row | {"petal_width": None}]).values()]
+    assert all(client.post(g.url, data=g.body, headers=g.headers).status_code == 200 for g in good)
+    statuses = statuses_of_spoilt(client, good)
+    assert min(statuses.count(200), statuses.count(400)) > 500
+
+
+def test_no_spoilt_request_makes_a_model_of_bytes_and_objects_fail(bundles: Bundles) -> None:
+    source = SOURCE.replace(
+        "def seen(value):", "def seen(value):\n    if type(value) in (bytes, dict):\n        return 1"
+    )
+    row = {"image": {"b64": "/9j/"}, "data": [{"b64": "AA=="}, {"b64": ""}], "params": {"a": [1, {"b": None}]}}
+    answers = [{"seen": json.dumps({"image": 1, "data": [1, 1], "params": 1})}]
+    write_bundle(bundles, CONTENTS, [row], answers=answers, source=source)
+    client = client_of(bundles)
+    schema: Any = client.get("/models/echo").json
+    # In the other two, an element is not written as in JSON.
+    good = [speak() for way, speak in ways(schema, [row] * 2).items() if way not in ("CSV", "v2 binary")]
     assert all(client.post(g.url, data=g.body, headers=g.headers).status_code == 200 for g in good)
     statuses = statuses_of_spoilt(client, good)
     assert min(statuses.count(200), statuses.count(400)) > 500

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import yaml
 
-from modelhost.bundle.schema import Datatype, Format, Library, Manifest
+from modelhost.bundle.schema import Content, Datatype, Format, Library, Manifest
 
 MANIFEST = "model.yaml"
 
@@ -38,6 +38,7 @@ WRITE = {
     "tensor": "the tensor's name inside the model file, such as X",
     "datatype": "one of " + ", ".join(get_args(Datatype)),
     "shape": "the shape of one row, such as [4], or [] for a scalar; -1 is a size that each request chooses",
+    "content": "one of " + ", ".join(get_args(Content)) + ": what an element of BYTES is",
     "features": "a list of columns, each with a name",
     "minimum": "a number such as 0",
     "maximum": "a number such as 10",

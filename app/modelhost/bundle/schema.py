@@ -16,6 +16,7 @@ Field = Annotated[str, Meta(min_length=1)]
 Shape = tuple[Annotated[int, Meta(ge=-1)], ...]  # -1: a size that each request chooses; 0 is refused
 Library = Literal["catboost", "lightgbm", "pandas", "scikit-learn", "xgboost"]  # beside the format's own
 Table = Literal["", "matrix", "frame", "column"]
+Content = Literal["text", "bytes", "json"]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -45,11 +46,15 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
 
     The array of a nullable input has NaN where a value is missing. Only floats have a NaN: of every
     other datatype it is an array of objects (str, int, bool), always, with None where one is missing.
+
+    `content` says what an element of BYTES is: text (a str), bytes such as those of an image's file, or
+    any JSON value, such as an object. Only a Python class takes other than text.
     """
 
     name: Field
     datatype: Datatype
     shape: Shape
+    content: Content = "text"
     tensor: str = ""  # its name inside the model file, where it differs
     description: str = ""
     features: tuple[Feature, ...] = ()
@@ -93,7 +98,7 @@ class Batching(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """That requests which wait for the same model are answered by one call of it."""
 
     max_rows: Annotated[int, Meta(ge=2)]  # in one such call; a client's own batch is never split
-    difference: Annotated[float, Meta(ge=0)] = 0.0  # measured: the most that company changes an answer by
+    difference: Annotated[float, Meta(ge=0)] = 0.0  # measured: the most that sharing changes an answer by
 
 
 class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

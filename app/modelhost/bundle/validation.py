@@ -5,6 +5,7 @@ from typing import Any
 
 from msgspec import UNSET
 
+from modelhost.bundle import base64_text
 from modelhost.bundle.schema import Feature, Input, Manifest, Output
 
 LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.7976931348623157e308}  # finite ones
@@ -38,7 +39,8 @@ def contradictions(manifest: Manifest) -> list[Violation]:
         if twice is not None:
             found.append((field, twice, "each name only once"))
     for tensor in manifest.inputs:
-        found += [(f"inputs[{tensor.name}].{field}", value, instead) for field, value, instead in _of_input(tensor)]
+        rules = [*_of_content(tensor, manifest.format), *_of_input(tensor)]
+        found += [(f"inputs[{tensor.name}].{field}", value, instead) for field, value, instead in rules]
     for output in manifest.outputs:
         found += [(f"outputs[{output.name}].{field}", value, instead) for field, value, instead in _of_output(output)]
     return found
@@ -54,6 +56,21 @@ def _of_output(output: Output) -> list[Violation]:
     if output.labels and output.datatype != "BYTES":
         found.append(("datatype", output.datatype, "BYTES, since labels are text"))
     return found
+
+
+def _of_content(tensor: Input, form: str) -> list[Violation]:
+    """Bytes and JSON values go to a model as they are: what is said of text or numbers does not apply."""
+    if tensor.content == "text":
+        return []
+    if tensor.datatype != "BYTES" or form != "python":
+        where = "an input of BYTES" if form == "python" else "a model of the format python"
+        return [("content", tensor.content, f"text, or leave it out: only {where} has another")]
+    if tensor.content == "json" and tensor.shape:
+        return [("shape", list(tensor.shape), "[]: a JSON value may itself be a list, of any shape")]
+    others = {"features": bool(tensor.features), "categories": bool(tensor.categories), "dtype": bool(tensor.dtype),
+              "missing": tensor.missing is not UNSET}  # fmt: skip
+    instead = f"nothing beside content: {tensor.content}"
+    return [(field, getattr(tensor, field), instead) for field, said in others.items() if said]
 
 
 def _of_input(tensor: Input) -> list[Violation]:
@@ -143,6 +160,8 @@ def _is_element(value: Any, tensor: Input, field: Input | Feature) -> bool:
         return field.nullable
     if tensor.categories and value not in tensor.categories:
         return False
+    if tensor.content != "text":
+        return _is_bytes(value) if tensor.content == "bytes" else _is_json(value)
     if tensor.datatype == "BYTES":
         return isinstance(value, str)
     if tensor.datatype == "BOOL" or (isinstance(field, Feature) and field.boolean):
@@ -157,6 +176,22 @@ def _is_element(value: Any, tensor: Input, field: Input | Feature) -> bool:
     return low <= value <= high and ("INT" not in tensor.datatype or value == int(value))
 
 
+def _is_bytes(value: Any) -> bool:
+    try:
+        return base64_text.is_encoded(value) and base64_text.decode(value[base64_text.KEY]) is not None
+    except ValueError:
+        return False
+
+
+def _is_json(value: Any) -> bool:
+    """Whether JSON can hold `value`: YAML has dates and NaN too, and mappings with keys of any kind."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and (item is None or _is_json(item)) for key, item in value.items())
+    if isinstance(value, list):
+        return all(item is None or _is_json(item) for item in value)
+    return isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value))
+
+
 def _limits(datatype: str) -> tuple[float, float]:
     if datatype in LARGEST:
         return -LARGEST[datatype], LARGEST[datatype]
@@ -169,6 +204,8 @@ def _wanted(tensor: Input, field: Input | Feature) -> str:
         return f"a value that a request may send: lists of the shape {list(tensor.shape)}"
     if tensor.categories:
         return "one of the categories: " + ", ".join(str(value) for value in tensor.categories)
+    if tensor.content != "text":
+        return 'b64: "<the bytes in base64>"' if tensor.content == "bytes" else "a value of JSON"
     if tensor.datatype == "BYTES":
         return "text, in quotes where YAML would read something else"
     if tensor.datatype == "BOOL" or (isinstance(field, Feature) and field.boolean):

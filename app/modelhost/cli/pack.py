@@ -24,8 +24,9 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option("--name", required=True, callback=_name, help="The model's name: lower-case letters, digits, - and _.")
 @click.option(
     "--sample",
-    type=FILE,
-    help="Rows as the model takes them: .csv, .json, .jsonl, .npy or .npz. A folder of MLflow's may bring its own.",
+    type=FILE_OR_FOLDER,
+    help="Rows as the model takes them: .csv, .json, .jsonl, .npy or .npz; or a folder, each file of which is a row. "
+    "A folder of MLflow's may bring its own.",
 )
 @click.option("--version", type=click.IntRange(min=1), help="Default: one more than the highest there is.")
 @click.option("--into", default="models", show_default=True, type=click.Path(path_type=Path, file_okay=False),

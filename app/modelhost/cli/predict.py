@@ -10,23 +10,22 @@ from typing import Any
 import click
 import msgspec
 
-from modelhost.cli.files import FILE
+from modelhost.cli.files import FILE_OR_FOLDER
 from modelhost.cli.http import ServedModel, TooLargeError, is_url
 from modelhost.cli.reports import CommandError, Report, progress, reporting
+from modelhost.cli.rows import Rows, parse_rows, read_rows, without_nan
 
 MOST_ROWS = 256  # in one request
 QUICK = 1.0  # seconds: while requests take less, the next one has twice the rows
 SECONDS = 2.0  # between two lines of progress
 
-Row = dict[str, Any]
-Rows = list[Row]
-
 
 @click.command(short_help="Predict rows at a server's URL, or with a bundle.")
 @click.argument("target", metavar="URL|BUNDLE")
 @click.option("--data", metavar="JSON", help="A row as a JSON object, or a list of rows.")
-@click.option("--file", metavar="FILE", type=FILE,
-              help="Rows from a .csv, .json or .jsonl file.")  # fmt: skip
+@click.option("--file", metavar="FILE", type=FILE_OR_FOLDER,
+              help="Rows from a .csv, .json or .jsonl file; or, for a model that takes bytes, the one row, such as an "
+                   "image, or a folder of such files.")  # fmt: skip
 @reporting
 def predict(target: str, data: str | None, file: Path | None) -> Report:
     """Predict rows at URL, or with the model of BUNDLE in this process.
@@ -38,14 +37,15 @@ def predict(target: str, data: str | None, file: Path | None) -> Report:
     Examples:
       modelhost predict http://127.0.0.1:8000/models/iris --data '{"sepal_length": 5.1, ...}'
       modelhost predict models/iris/1 --file rows.csv
+      modelhost predict models/shape/1 --file circle.png
     """
     if data is not None and file is not None:
         raise click.UsageError("Give --data or --file, not both.")
-    given = _parsed(data) if data is not None else None
+    given = parse_rows(data) if data is not None else None
     model: Any = ServedModel(target) if is_url(target) else _BundleModel(target)
     if file is not None:
-        given = _read_csv(file, model.inputs()) if file.suffix == ".csv" else _read(file)
-    rows = [_without_nan(row) for row in given] if given is not None else [model.example()]
+        given = read_rows(file, model)
+    rows = [without_nan(row) for row in given] if given is not None else [model.example()]
     answers: Rows = []
     told = time.monotonic()
     for batch in _answered(model.predict, rows):
@@ -124,47 +124,3 @@ class _BundleModel:
             raise CommandError(f"the model failed: {error}") from None
         found: Rows = orjson.loads(orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY))
         return found
-
-
-def _read_csv(file: Path, schemas: Any) -> Rows:
-    """The rows of a .csv file as records, its cells typed by the model's inputs as the server does."""
-    from modelhost.bundle.schema import Input
-    from modelhost.payload.csv_rows import read_cells
-    from modelhost.payload.errors import ClientError
-    from modelhost.payload.inputs import InputReader
-
-    readers = [InputReader(schema) for schema in msgspec.convert(schemas, list[Input])]
-    try:
-        cells = read_cells(readers, file.read_bytes())
-    except ClientError as error:
-        raise CommandError(f"{file}: {error.message}") from None
-    except OSError as error:
-        raise CommandError(f"{file} cannot be read: {error.strerror}") from None
-    return [dict(zip(cells, row, strict=True)) for row in zip(*cells.values(), strict=True)]
-
-
-def _without_nan(value: Any) -> Any:
-    """`value` with null for each NaN, which Python's JSON has and the server's has not."""
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    return None if value != value else value
-
-
-def _parsed(text: str) -> Rows:
-    from modelhost.payload.errors import ClientError
-    from modelhost.payload.http_body import parse_json
-
-    try:
-        value = parse_json(text.encode(errors="surrogateescape"))
-    except ClientError as error:
-        reason = error.message.partition(": send")[0].replace("The body", "it")
-        raise click.BadParameter(f"{reason}: write for example '{{\"index\": 2}}'", param_hint="--data") from None
-    return value if isinstance(value, list) else [value]
-
-
-def _read(file: Path) -> Rows:
-    from modelhost.packing.samples import read_records
-
-    return read_records(file)

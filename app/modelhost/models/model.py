@@ -11,8 +11,10 @@ import orjson
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.memory import private_mb
 from modelhost.models.runtimes import Runtime, open_runtime
+from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.file_body import takes_file
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import as_json, brief, shorten
 from modelhost.payload.outputs import OutputWriter
@@ -34,6 +36,10 @@ class Model:
         self.example_outputs, _ = shorten(bundle.examples[0].outputs)
         self.shown_examples: dict[str, tuple[Any, bool]] = {}  # by protocol, see Protocol.shown_example
         self.inputs = [InputReader(schema) for schema in bundle.manifest.inputs]
+        self.takes_file = takes_file(self.inputs)  # as the body of a request
+        # As MLflow's clients send them: bytes as a string of base64.
+        bare = any(schema.content == "bytes" for schema in bundle.manifest.inputs)
+        self.inputs_in_base64 = [InputReader(reader.schema, True) for reader in self.inputs] if bare else self.inputs
         self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
         self.varies = any(reader.varies for reader in self.inputs)  # in sizes that each request chooses
         self._runtime = runtime
@@ -130,11 +136,11 @@ class Model:
                 raise bundle.refuse("golden", problem)
         try:
             read = [read_record(self.inputs, example.inputs) for example in examples]
-            answers = [self._as_client_sees(arrays)[0] for arrays in read]
+            answers = [self._as_client_sees(own_copies(arrays))[0] for arrays in read]
             together: list[Any] = [None] * len(read)
             alone = self.manifest.rows == "one"  # answers of two rows need not be of one size
             for places in [[n] for n in range(len(read))] if alone else grouped(read):  # others fit in no one batch
-                rows = self._as_client_sees(stack([read[place] for place in places]))
+                rows = self._as_client_sees(own_copies(stack([read[place] for place in places])))
                 for place, row in zip(places, rows, strict=True):
                     together[place] = row
         except ClientError as error:

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import orjson
 
+from modelhost.bundle import base64_text
+from modelhost.packing.contents import light_rows
 from modelhost.packing.errors import PackError
 from modelhost.packing.ragged import is_ragged
 from modelhost.packing.samples import missing
@@ -21,6 +23,7 @@ def golden_rows(batch: Arrays, answers: Arrays, agreeing: Array) -> list[int]:
     numbers says more, so other rows come first.
     """
     sendable = agreeing & ~_infinite(batch)
+    sendable &= light_rows(batch, len(sendable))
     gaps = _gaps(batch, len(sendable))
     rows = choose_rows(answers, sendable & _finite(answers), gaps) or choose_rows(answers, sendable, gaps)
     if not rows:
@@ -98,5 +101,7 @@ def _answer(schema: dict[str, Any], value: Any) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """What orjson does not know: text arrays and numpy's own text."""
+    """What orjson does not know: bytes, arrays of objects and numpy's own text."""
+    if isinstance(value, bytes):
+        return base64_text.encode(value)
     return value.tolist() if isinstance(value, np.ndarray | np.generic) else str(value)

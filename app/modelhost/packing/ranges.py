@@ -22,7 +22,7 @@ def add_ranges(inputs: list[dict[str, Any]], batch: Arrays) -> None:
             for place, feature in enumerate(features):
                 if not feature.get("boolean"):
                     feature |= _range(array[:, place], schema["datatype"])
-        elif "categories" not in schema:
+        elif "categories" not in schema and "content" not in schema:
             schema |= _range(array, schema["datatype"])
 
 

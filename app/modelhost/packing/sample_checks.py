@@ -1,10 +1,12 @@
 """Columns of a sample that no request could carry, so that no model can be packed with them."""
 
 import numpy as np
+import orjson
 
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import datatype_of
+from modelhost.payload.datatypes import Array
 
 LARGEST = 2**64 - 1
 
@@ -20,18 +22,25 @@ def refuse_unsendable(sample: Sample) -> None:
             datatype_of(array)
         except PackError as error:
             raise PackError(f"column {name} of the sample: {error}") from None
+        if name in sample.json:
+            _refuse_unsendable_json(name, array)
+            continue
         for value in array.ravel().tolist() if array.dtype.kind == "O" else ():
             if problem := _problem(value):
                 raise PackError(f"column {name} of the sample {problem}")
 
 
+def _refuse_unsendable_json(name: str, array: Array) -> None:
+    for row, value in enumerate(array.tolist()):
+        try:
+            orjson.dumps(value)
+        except TypeError as error:  # half of a surrogate pair, an integer of more than 64 bits, too deep
+            raise PackError(f"column {name} of the sample cannot be sent as JSON (row {row}: {error})") from None
+
+
 def _problem(value: object) -> str:
     if isinstance(value, np.ndarray):  # a row of a size of its own
         return next(filter(None, map(_problem, value.ravel().tolist())), "") if value.dtype.kind == "O" else ""
-    if isinstance(value, dict | list):
-        kind = "objects" if isinstance(value, dict) else "lists of several lengths"
-        instead = "give each of its fields a column of its own, or JSON text that a Python class parses"
-        return f"holds {kind}, which are no tensors: {instead}"
     if isinstance(value, int) and not -LARGEST // 2 <= value <= LARGEST:
         return "holds an integer of more than 64 bits: give it as text"
     if isinstance(value, str) and not _is_unicode(value):

@@ -1,5 +1,6 @@
 """Samples of rows: .csv, .json, .jsonl, .npy or .npz, read into arrays with rows first.
 
+Bytes in .json are {"b64": ...}, as in a request; other objects, and lists that are no tensor, are JSON values.
 A missing value is NaN in a column of numbers, and None in one of text or booleans, whose array is of objects then.
 """
 
@@ -15,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
+from modelhost.packing.contents import read_objects
 from modelhost.packing.errors import PackError
+from modelhost.payload.contents import as_objects
 from modelhost.payload.csv_rows import split_lines
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.messages import is_missing_cell
@@ -36,6 +39,7 @@ class Sample:
     cells: Mapping[str, list[str]] = field(default_factory=dict)  # of a .csv, as they were written
     notes: tuple[str, ...] = ()
     whole: bool = False  # the arrays are what one call takes, without rows: only of an .npz
+    json: Mapping[str, str] = field(default_factory=dict)  # the columns of JSON values: why each is no tensor
 
     @property
     def rows(self) -> int:
@@ -51,7 +55,9 @@ class Sample:
 
     def only(self, names: Iterable[str]) -> "Sample":
         """The columns `names`, in this order."""
-        return replace(self, columns={name: self.columns[name] for name in names})
+        names = list(names)
+        json = {name: why for name, why in self.json.items() if name in names}
+        return replace(self, columns={name: self.columns[name] for name in names}, json=json)
 
     def as_text(self, name: str) -> Array:
         """A column as text (rows,), as its cells were written: None where it is missing."""
@@ -82,9 +88,7 @@ def present(array: Array) -> Array:
 
 def objects(values: list[Any]) -> Array:
     """`values` as an array of objects (rows,), whatever they are."""
-    array = np.empty(len(values), object)
-    array[:] = values
-    return array
+    return as_objects(values)
 
 
 def read_sample(path: Path) -> Sample:
@@ -112,7 +116,9 @@ def _read_table(path: Path) -> Sample:
     if path.suffix != ".csv":
         records = read_records(path)
         names = list(dict.fromkeys(name for record in records for name in record))
-        return Sample({name: column_array(name, [record.get(name) for record in records]) for name in names})
+        found = {name: _json_column(name, [record.get(name) for record in records]) for name in names}
+        json = {name: why for name, (_, why) in found.items() if why}
+        return Sample({name: array for name, (array, _) in found.items()}, json=json)
     cells = _read_csv(path)
     columns = {name: column_array(name, _typed(written)) for name, written in cells.items()}
     notes: tuple[str, ...] = ()
@@ -142,6 +148,19 @@ def _read_json(path: Path) -> list[dict[str, Any]]:
     if not isinstance(records, list) or not all(isinstance(record, dict) for record in records):
         raise PackError(f"{path} must hold rows as JSON objects, such as {{'age': 41}}")
     return records
+
+
+def _json_column(name: str, values: list[Any]) -> tuple[Array, str]:
+    """One column of JSON, and where it is none of tensors, why; raises PackError."""
+    kinds = {type(value) for value in values}
+    if dict in kinds:
+        return read_objects(name, values)
+    try:
+        return column_array(name, values), ""
+    except PackError as error:
+        if not kinds <= {list, type(None)}:
+            raise
+        return as_objects(values), str(error)
 
 
 def _typed(cells: list[str]) -> list[Any]:

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from itertools import chain
 from typing import Any
 
-import numpy as np
-
+from modelhost.bundle.base64_text import KEY, is_encoded
+from modelhost.payload.contents import as_objects
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
@@ -20,10 +20,12 @@ from modelhost.payload.records import best_names, read_records, refuse_incomplet
 def read_batch(inputs: list[InputReader], rows: object, field: str) -> Arrays:
     """A list of records or of plain rows, whichever its first item is, as (rows, *shape).
 
+    {"b64": ...} is a plain row of a model whose one input is called otherwise, any other object a record.
     `field` is where in the request the list stood. Raises ClientError for anything else.
     """
     rows = at_least_one(rows, field)
-    return read_records(inputs, rows) if type(rows[0]) is dict else read_rows(inputs, rows)
+    plain = type(rows[0]) is not dict or (is_encoded(rows[0]) and _is_of_bytes(inputs))
+    return read_rows(inputs, rows) if plain else read_records(inputs, rows)
 
 
 def read_columns(inputs: list[InputReader], columns: object, field: str) -> Arrays:
@@ -52,7 +54,9 @@ def read_table(inputs: list[InputReader], header: Sequence[Any], rows: Sequence[
     A header of 0, 1, 2, ... (a table without names) leaves the rows to `read_rows`.
     """
     if list(header) == list(range(len(header))):
-        return read_rows(inputs, rows)
+        if not _is_of_json(inputs):
+            return read_rows(inputs, rows)
+        header = best_names(inputs)  # a row of which is the value itself: here it is in a cell
     if not all(type(name) is str for name in header) or len(set(header)) != len(header):
         wanted = f"each of {listed(best_names(inputs))} once"
         raise ClientError(f"{field} must name {wanted}, as text.", field, brief(list(header)), wanted)
@@ -73,7 +77,7 @@ def read_rows(inputs: list[InputReader], rows: Sequence[Any]) -> Arrays:
     if len(inputs) > 1:
         return read_table(inputs, best_names(inputs), rows, "rows")
     (reader,) = inputs
-    nested = _nest(list(rows), reader.schema.shape)
+    nested = list(rows) if _is_of_json(inputs) else _nest(list(rows), reader.schema.shape)
     return {reader.name: reader.to_array(nested, by_feature=True)}
 
 
@@ -84,6 +88,16 @@ def at_least_one(value: object, field: str) -> list[Any]:
     received = "an empty list" if value == [] else told(value)
     wanted = "a list with at least one row"
     raise ClientError(f"{field} must be {wanted}, not {received}.", field, brief(value), wanted)
+
+
+def _is_of_bytes(inputs: list[InputReader]) -> bool:
+    """Whether a row without names may be {"b64": ...}."""
+    return len(inputs) == 1 and inputs[0].content is not None and KEY not in inputs[0].names
+
+
+def _is_of_json(inputs: list[InputReader]) -> bool:
+    """Whether a row without names is one JSON value, such as a list."""
+    return len(inputs) == 1 and inputs[0].schema.content == "json"
 
 
 def _from_columns(reader: InputReader, columns: dict[str, list[Any]], rows: int) -> Array:
@@ -106,8 +120,8 @@ def _nest(rows: list[Any], shape: tuple[int, ...]) -> list[Any]:
     known = math.prod(size for size in shape if size != -1)
     if len(lengths) != 1 or (lengths != {known} if -1 not in shape else 0 in lengths or max(lengths) % known):
         return rows
-    if shape and any(type(item) in (list, dict) for row in rows for item in row[:1]):
+    if shape and any(type(item) is list for row in rows for item in row[:1]):
         return rows
-    flat = np.fromiter(chain.from_iterable(rows), dtype=object)
+    flat = as_objects(list(chain.from_iterable(rows)))
     nested: list[Any] = flat.reshape((len(rows), *shape)).tolist()
     return nested

@@ -10,11 +10,12 @@ from typing import Any
 
 import orjson
 
+from modelhost.bundle import base64_text
 from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, is_missing_cell, listed
+from modelhost.payload.messages import brief, is_missing_cell, listed, told
 from modelhost.payload.records import best_names, refuse_unknown
 
 BOOLEANS = {"true": True, "false": False}
@@ -32,7 +33,8 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
 
     Missing is an empty cell, or in a column of numbers or booleans what pandas and others write for
     it; in a column of text that may not be missing, an empty cell is the empty text. What cannot be
-    typed stays text. Raises ClientError where a line is wrong, or a column is not the model's.
+    typed stays text. Bytes are in base64, values of other kinds in JSON. Raises ClientError where a
+    line is wrong, or a column is not the model's.
     """
     wanted = f"a header line with {listed(best_names(inputs))}, then at least one line"
     try:
@@ -56,8 +58,10 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
 def split_lines(body: bytes) -> list[list[str]]:
     """The lines of a CSV in UTF-8 as lists of cells, empty lines left out, and no cell changed.
 
-    The one reader for requests and for samples (packing/samples.py). Raises UnicodeDecodeError or csv.Error.
+    The one reader for requests and for samples (packing/samples.py), both of which bound the whole: no cell is
+    too long. Raises UnicodeDecodeError or csv.Error.
     """
+    csv.field_size_limit(2**31 - 1)
     return [line for line in csv.reader(io.StringIO(body.decode("utf-8-sig"), newline=""), strict=True) if line]
 
 
@@ -65,12 +69,26 @@ def _typed(reader: InputReader, name: str, cells: list[str]) -> list[Any]:
     """`cells` as JSON has them for the datatype; what cannot be stays text, to be refused."""
     if name == reader.name and reader.schema.shape:  # a whole row of it: a list, written in JSON
         return [_value(cell, orjson.loads) for cell in cells]
-    nullable = reader.is_nullable(name)
+    nullable, content = reader.is_nullable(name), reader.schema.content
+    if content == "json":
+        return [None if nullable and not cell else _json(name, row, cell) for row, cell in enumerate(cells)]
+    if content == "bytes":
+        return [None if nullable and not cell else {base64_text.KEY: cell} for cell in cells]
     if reader.dtype.kind == "O":
         return [cell or None for cell in cells] if nullable else cells
     read = _boolean if reader.is_boolean(name) else _number
     stripped = [cell.strip() for cell in cells]
     return [None if nullable and is_missing_cell(cell) else _value(cell, read) for cell in stripped]
+
+
+def _json(name: str, row: int, cell: str) -> Any:
+    """A JSON value in a cell; what is none is no text either, but a mistake."""
+    try:
+        return orjson.loads(cell)
+    except orjson.JSONDecodeError as error:
+        wanted = "JSON, such as " + '"{""a"": 1}"'
+        message = f"{name} in row {row} must be {wanted}, not {told(cell)} ({error.msg})."
+        raise ClientError(message, name, brief(cell), wanted) from None
 
 
 def _boolean(cell: str) -> Any:

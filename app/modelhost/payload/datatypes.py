@@ -20,7 +20,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "FP16": np.dtype(np.float16),
     "FP32": np.dtype(np.float32),
     "FP64": np.dtype(np.float64),
-    "BYTES": np.dtype(np.object_),  # of str
+    "BYTES": np.dtype(np.object_),  # of str, bytes or any JSON value
 }
 
 # The Python types that JSON values of a datatype may have. bool is not among the numbers although

@@ -1,5 +1,6 @@
 """Bodies on the wire: a request's, decompressed and bounded; an answer's, as JSON. Speaks WSGI only."""
 
+import codecs
 import re
 import zlib
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 # All up to the next NaN that is outside of any string, or to the end: each byte is looked at once.
 UP_TO_NAN = re.compile(rb'((?:[^"N]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?|N(?!aN))*+)(NaN|\Z)', re.DOTALL)
 
+SHOWN = 80  # bytes of a body that is no JSON, in the error
 WORTH_COMPRESSING = 1024  # bytes: what is shorter fits into one packet anyway
 
 
@@ -55,8 +57,18 @@ def parse_json(body: bytes | memoryview) -> Any:
     except orjson.JSONDecodeError as error:
         where = f"{error.msg}, at line {error.lineno} column {error.colno}"
         message = f"The body is not JSON ({where}): send JSON, as in `example`."
-        received = bytes(body[:80]).decode(errors="replace")
+        received = bytes(body[:SHOWN]).decode(errors="ignore") if is_text(body) else f"{len(body)} bytes"
         raise ClientError(message, received=received, expected="JSON") from None
+
+
+def is_text(body: bytes | memoryview) -> bool:
+    """Whether a body may be text, going by how it begins: UTF-8, of which the last character is cut, without NUL."""
+    start = bytes(body[:SHOWN])
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)
+    except UnicodeDecodeError:
+        return False
+    return b"\0" not in start
 
 
 def read_body(environ: Environ, limit: int) -> bytes:

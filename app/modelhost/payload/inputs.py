@@ -1,7 +1,6 @@
 """Rows of one input, from parsed JSON to a checked array. Knows nothing of HTTP or records."""
 
 import math
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,12 @@ from msgspec import UNSET
 
 from modelhost.bundle.schema import Input
 from modelhost.bundle.validation import names_sent
+from modelhost.payload.contents import as_objects, content_of
 from modelhost.payload.datatypes import DTYPES, JSON_TYPES, Array, limits
-from modelhost.payload.errors import ClientError
-from modelhost.payload.messages import brief, expected, expected_list, expected_row, is_missing, told
+from modelhost.payload.nesting import flatten
+from modelhost.payload.refusals import refusal
 
 FEW = 32  # elements of a row, up to which a loop is faster than numpy
-FILLERS: dict[str, Any] = {"O": "", "b": False}  # what stands for a missing value while the others are checked
 
 
 class InputReader:
@@ -25,9 +24,10 @@ class InputReader:
 
     A size of -1 in the shape is what the first row has there; all rows of a request have the same.
     Where the schema has something nullable, the array is of floats with NaN, or of objects with None.
+    `bare_base64` as in contents.py, which reads the elements of BYTES.
     """
 
-    def __init__(self, schema: Input) -> None:
+    def __init__(self, schema: Input, bare_base64: bool = False) -> None:
         self.schema = schema
         self.name = schema.name
         self.features = [feature.name for feature in schema.features]
@@ -37,6 +37,7 @@ class InputReader:
         self.defaults = {field.name: field.default for field in fields if field.default is not UNSET}
         self.required = [field.name for field in fields if field.default is UNSET]
         self.dtype = DTYPES[schema.datatype]
+        self.content = content_of(schema, bare_base64) if schema.datatype == "BYTES" else None
         self.categories = frozenset(schema.categories)
         self.low, self.high = _bounds(schema, self.dtype)
         self.varies = -1 in schema.shape
@@ -44,13 +45,15 @@ class InputReader:
         self.nullable = bool(self._nullable.any())
         self.objects = self.nullable and self.dtype.kind != "f"  # None where a value is missing, not NaN
         self._booleans = [place for place, feature in enumerate(schema.features) if feature.boolean]
-        self.types = JSON_TYPES[schema.datatype] | ({bool} if self._booleans else set())
-        self._types_or_null = self.types | ({type(None)} if self.nullable else set())
-        self.quick_types = JSON_TYPES[schema.datatype] if self.dtype.kind == "f" else frozenset({int})
+        types = JSON_TYPES[schema.datatype] | ({bool} if self._booleans else set())
+        self._types_or_null = types | ({type(None)} if self.nullable else set())
+        self._quick_types = JSON_TYPES[schema.datatype] if self.dtype.kind == "f" else frozenset({int})
         few = not self.varies and math.prod(schema.shape) <= FEW and len(schema.shape) < 2 and not self.objects
         self._few = self._each_bounds() if few else None
         self._few_nullable = [field.nullable for field in fields] * (1 if schema.features else FEW)
-        self._is_text = schema.datatype == "BYTES" and not schema.shape
+        self._is_text = self.content is not None and schema.content == "text" and not schema.shape
+        # What stands for a missing value while the others are checked.
+        self._filler = self.content.filler if self.content else False if self.dtype.kind == "b" else 0
 
     def to_array(self, rows: list[Any], by_feature: bool = False) -> Array:
         """`rows` (at least one, each of the input's shape) as an array of the input's dtype.
@@ -67,7 +70,7 @@ class InputReader:
         if array is None:
             array = self._read(rows, self.schema.shape)
         if array is None:
-            raise self._refusal(rows, by_feature)
+            raise refusal(self, rows, by_feature)
         return array
 
     def from_flat(self, elements: list[Any], shape: list[int]) -> Array:
@@ -77,8 +80,7 @@ class InputReader:
         """
         array = self._take(elements, shape)
         if array is None:
-            flat = np.fromiter(elements, dtype=object, count=len(elements))
-            raise self._refusal(flat.reshape(shape).tolist(), by_feature=True)
+            raise refusal(self, as_objects(elements).reshape(shape).tolist(), by_feature=True)
         return array
 
     def from_array(self, array: Array) -> Array:
@@ -87,7 +89,7 @@ class InputReader:
         Only floats can be missing there, as NaN.
         """
         if not self._within(array, None):
-            raise self._refusal(array.tolist(), by_feature=True)
+            raise refusal(self, array.tolist(), by_feature=True)
         return array.astype(object) if self.objects else array
 
     def in_range(self, array: Array) -> bool:
@@ -98,7 +100,26 @@ class InputReader:
         if array.dtype.kind != "O" or not self.objects:
             return self._within(array, None)
         gaps: Array = np.array([value is None for value in array.ravel().tolist()]).reshape(array.shape)
-        return self._within(np.where(gaps, self._filler(), array).astype(self.dtype), gaps)
+        return self._within(np.where(gaps, self._filler, array).astype(self.dtype), gaps)
+
+    def takes(self, rows: list[Any], shape: tuple[int, ...]) -> bool:
+        """Whether `rows`, of which each has `shape`, are right."""
+        return self._read(rows, shape) is not None
+
+    def takes_element(self, value: Any, index: tuple[int, ...]) -> bool:
+        """Whether one element may stand at `index` of a row, by the same checks as of whole arrays."""
+        if value is None or (type(value) is float and math.isnan(value)):
+            return self.may_be_missing(index) and (value is None or self.dtype.kind == "f")
+        place = index[0] if self.features else None
+        if type(value) is bool and self.dtype.kind in "iuf" and place not in self._booleans:
+            return False
+        if place is None:
+            array = self._cast([value])
+            return array is not None and self._within(array, None)
+        row = [self._filler] * len(self.features)
+        row[place] = value
+        array = self._cast(row)
+        return array is not None and self._within_at(array, place)
 
     def defaults_for(self, rows: int) -> Array:
         """This input of `rows` that leave it out whole, which they may: each field has its default."""
@@ -107,7 +128,11 @@ class InputReader:
 
     def is_nullable(self, name: str) -> bool:
         """Whether the feature `name`, or else each element of the input, may be missing."""
-        return self._may_be_missing((self.features.index(name),) if name in self.features else ())
+        return self.may_be_missing((self.features.index(name),) if name in self.features else ())
+
+    def may_be_missing(self, index: tuple[int, ...]) -> bool:
+        """Whether the element at `index` of a row may be null."""
+        return bool(self._nullable[index[0] if self.features else 0])
 
     def is_boolean(self, name: str) -> bool:
         """Whether the feature `name`, or else each element of the input, is true or false."""
@@ -129,7 +154,7 @@ class InputReader:
         elements = row if self.schema.shape else [row]
         if type(elements) is not list or len(elements) != len(self._few or ()):
             return None
-        if not self.quick_types.issuperset(map(type, elements)) or self._booleans:
+        if not self._quick_types.issuperset(map(type, elements)) or self._booleans:
             return self._read_few_mixed(elements) if self.nullable or self._booleans else None
         for element, (low, high) in zip(elements, self._few or (), strict=True):
             if not low <= element <= high:
@@ -158,7 +183,7 @@ class InputReader:
         return np.array([None], object) if value is None and self.nullable else None
 
     def _read(self, rows: list[Any], shape: tuple[int, ...]) -> Array | None:
-        found = _flatten(rows, shape)
+        found = flatten(rows, shape)
         return None if found is None else self._take(*found)
 
     def _take(self, elements: list[Any], shape: list[int]) -> Array | None:
@@ -166,8 +191,7 @@ class InputReader:
         gaps = None
         if self.objects and None in elements:
             missing = [element is None for element in elements]
-            filler = self._filler()
-            elements = [filler if element is None else element for element in elements]
+            elements = [self._filler if element is None else element for element in elements]
             gaps = np.array(missing).reshape(shape)
         array = self._cast(elements)
         if array is None:
@@ -186,6 +210,8 @@ class InputReader:
 
         In an array of floats, null becomes NaN where anything is nullable; `_within` says where.
         """
+        if self.content:
+            return self.content.cast(elements)
         types = set(map(type, elements))
         if not types <= self._types_or_null:
             return None
@@ -211,9 +237,6 @@ class InputReader:
         others = set(range(columns)) - set(self._booleans)
         return all(bool not in set(map(type, elements[place::columns])) for place in others)
 
-    def _filler(self) -> Any:
-        return FILLERS.get(self.dtype.kind, 0)
-
     def _within(self, array: Array, gaps: Array | None) -> bool:
         """Whether the values are legal, of (rows, *shape); `gaps` is where one is missing, unless it is a NaN."""
         if gaps is not None and not (self._nullable | ~gaps).all():
@@ -234,62 +257,6 @@ class InputReader:
             return False
         return not self._booleans or not (array[..., self._booleans] % 1 > 0).any()
 
-    def _refusal(self, rows: list[Any], by_feature: bool) -> ClientError:
-        shape = _sizes_of(rows[0], self.schema.shape)
-        good, end = 0, len(rows)  # rows[:good] are right, one of rows[good:end] is not
-        while end - good > 1:
-            middle = (good + end) // 2
-            if self._read(rows[good:middle], shape) is None:
-                end = middle
-            else:
-                good = middle
-        found = self._first_wrong(rows[good], (), shape)
-        if found is None:
-            raise AssertionError(f"{self.name} was refused, but no element of it is wrong")
-        index, received, wanted = found
-        field = self.name + "".join(f"[{place}]" for place in index)
-        if by_feature and index and self.features:
-            field = self.features[index[0]]
-        where = f" in row {good}" if len(rows) > 1 else ""
-        missing = len(index) == len(shape) and is_missing(received, self.dtype.kind)
-        hint = ": this model takes no missing value here" if missing and not self._may_be_missing(index) else ""
-        message = f"{field}{where} must be {wanted}, not {told(received)}{hint}."
-        return ClientError(message, field, brief(received), wanted)
-
-    def _first_wrong(self, value: Any, index: tuple[int, ...], shape: tuple[int, ...]) -> tuple[Any, ...] | None:
-        rank = len(index)
-        if rank < len(shape):
-            size = shape[rank]
-            if type(value) is not list or not value or (size != -1 and len(value) != size):
-                return index, value, self._expected_list(index, shape)
-            places = (self._first_wrong(item, (*index, i), shape) for i, item in enumerate(value))
-            return next((found for found in places if found is not None), None)
-        return None if self._is_legal(value, index) else (index, value, expected(self.schema, index))
-
-    def _expected_list(self, index: tuple[int, ...], shape: tuple[int, ...]) -> str:
-        size = shape[len(index)]
-        if self.schema.shape[len(index)] != -1:
-            return expected_row(self.schema) if not index else f"a list of {size}"
-        whole = expected_row(self.schema) if not index else expected_list(self.schema, len(index))
-        return whole if size == -1 else f"{whole}, as long as the first one of this request ({size})"
-
-    def _is_legal(self, value: Any, index: tuple[int, ...]) -> bool:
-        """Whether one element may stand at `index` of a row, by the same checks as of whole arrays."""
-        if value is None or (type(value) is float and math.isnan(value)):
-            return self._may_be_missing(index) and (value is None or self.dtype.kind == "f")
-        place = index[0] if self.features else None
-        if type(value) is bool and self.dtype.kind != "b" and place not in self._booleans:
-            return False
-        if type(value) not in self.types:
-            return False
-        row = [self._filler()] * len(self.features) if place is not None else [value]
-        if place is None:
-            array = self._cast(row)
-            return array is not None and self._within(array, None)
-        row[place] = value
-        array = self._cast(row)
-        return array is not None and self._within_at(array, place)
-
     def _within_at(self, row: Array, place: int) -> bool:
         if self.categories and row[place] not in self.categories:
             return False
@@ -297,36 +264,6 @@ class InputReader:
             return True
         legal = bool(self.low[place] <= row[place] <= self.high[place])
         return legal and (place not in self._booleans or not row[place] % 1 > 0)
-
-    def _may_be_missing(self, index: tuple[int, ...]) -> bool:
-        return bool(self._nullable[index[0] if self.features else 0])
-
-
-def _flatten(rows: list[Any], shape: tuple[int, ...]) -> tuple[list[Any], list[int]] | None:
-    """The elements of `rows` in order and the array's shape; None where a list is missing, empty or of a wrong length.
-
-    Lists of a size of -1 must be as long as one another.
-    """
-    level, found = rows, [len(rows)]
-    for size in shape:
-        if set(map(type, level)) != {list}:
-            return None
-        lengths = set(map(len, level))
-        if len(lengths) != 1 or (size != -1 and size not in lengths) or 0 in lengths:
-            return None
-        found.append(lengths.pop())
-        level = list(chain.from_iterable(level))
-    return level, found
-
-
-def _sizes_of(row: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """`shape` with what `row` has in place of -1, as far as its first lists go."""
-    found = []
-    for size in shape:
-        is_list = type(row) is list and bool(row)
-        found.append(len(row) if size == -1 and is_list else size)
-        row = row[0] if is_list else None
-    return tuple(found)
 
 
 def _bounds(schema: Input, dtype: np.dtype[Any]) -> tuple[Array | None, Array | None]:

@@ -19,6 +19,8 @@ NOUNS = {
     "O": "a string",
 }
 PLURALS = {"b": "booleans", "i": "integers", "u": "integers", "f": "numbers", "O": "strings"}
+# What else than a string an element of BYTES is, by Input.content.
+CONTENTS = {"bytes": 'bytes in base64, as {"b64": "..."}', "json": "any JSON value"}
 
 EXAMPLE_BYTES = 4096  # of JSON, in errors and pages
 MOST_NAMES = 30  # in one sentence; a schema may have thousands of features or categories
@@ -46,7 +48,7 @@ def expected_row(schema: Input) -> str:
 def expected_list(schema: Input, rank: int) -> str:
     """What a list `rank` lists deep in a row is, such as "a list of lists of 3 numbers"."""
     *outer, inner = schema.shape[rank:]
-    plural = PLURALS[DTYPES[schema.datatype].kind]
+    plural = CONTENTS.get(schema.content, PLURALS[DTYPES[schema.datatype].kind])
     text = plural if inner == -1 else f"{inner} {plural}"
     for size in reversed(outer):
         text = f"lists of {text}" if size == -1 else f"{size} lists of {text}"
@@ -78,7 +80,9 @@ def is_missing(received: Any, kind: str) -> bool:
 
 
 def brief(value: Any, depth: int = 2) -> Any:
-    """`value` (parsed JSON) cut short enough to be sent back: never deep, long or large."""
+    """`value` (parsed JSON) cut short enough to be sent back: never deep, long or large, and no bytes."""
+    if isinstance(value, bytes):
+        return told(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # from a binary tensor; JSON has no such number
     if isinstance(value, str):
@@ -135,6 +139,8 @@ def told(received: Any) -> str:
         return f"a list of {len(received)}" if received else "an empty list"
     if isinstance(received, dict):
         return "an object"
+    if isinstance(received, bytes):
+        return f"{len(received)} bytes"
     return str(received) if isinstance(received, float) else as_json(brief(received)).decode()
 
 
@@ -147,6 +153,8 @@ def listed(names: list[str]) -> str:
 
 def _element(schema: Input, bounded: Input | Feature) -> str:
     dtype = DTYPES[schema.datatype]
+    if schema.content in CONTENTS:
+        return CONTENTS[schema.content]
     if schema.categories:
         names = [str(value) for value in schema.categories]
         more = f" or another of {len(names)}" if len(names) > MOST_NAMES else ""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from modelhost.models.model import Model
+from modelhost.payload.contents import written
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import JSON, Answer, Environ, compress, parse_json
@@ -82,7 +83,7 @@ def example(model: Model) -> dict[str, Any]:
                 "datatype": reader.schema.datatype,
                 "shape": list(arrays[reader.name].shape),
                 # Not by tolist(): 0.1 as a float32 shall be written 0.1.
-                "data": orjson.loads(orjson.dumps(_flat(arrays[reader.name]), option=orjson.OPT_SERIALIZE_NUMPY)),
+                "data": orjson.loads(orjson.dumps(_written(arrays[reader.name]), option=orjson.OPT_SERIALIZE_NUMPY)),
             }
             for reader in model.inputs
         ]
@@ -158,6 +159,11 @@ def _by_name(tensors: Any, field: str, known: list[str]) -> dict[str, dict[str, 
             raise ClientError(f"{name} is among the {field} twice: send it once.", field, name)
         named[name] = tensor
     return named
+
+
+def _written(array: Array) -> Any:
+    """An input's row-major elements, as a request has them."""
+    return written(array) if array.dtype.kind == "O" else array.ravel()
 
 
 def _flat(array: Array) -> Any:

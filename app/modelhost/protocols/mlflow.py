@@ -3,6 +3,8 @@
 /invocations takes JSON with one of `dataframe_split`, `dataframe_records`, `instances` and
 `inputs`, or CSV with a header line; it answers {"predictions": [...]}, a list of values where the
 model has one output, else of records. The default model answers there, others below /models/.
+Bytes are a string of base64, as MLflow's clients write those of a column of type binary, or {"b64": ...};
+where a model takes nothing else, also a file with its Content-Type, as SageMaker's clients send one.
 Source: mlflow.pyfunc.scoring_server; SageMaker's "Custom Inference Code with Hosting Services".
 """
 
@@ -17,7 +19,9 @@ from modelhost.payload.batches import at_least_one, read_batch, read_columns, re
 from modelhost.payload.csv_rows import read_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
+from modelhost.payload.file_body import read_file
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import brief
 from modelhost.payload.records import read_records
 from modelhost.protocols.protocol import Protocol
@@ -28,13 +32,16 @@ FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
 def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, None]:
-    """Inputs by name as (rows, *shape); CSV if the type says so, else JSON. Raises ClientError."""
-    if environ.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() == "text/csv":
-        return read_csv(model.inputs, body), None
-    return _read_json(model, body), None
+    """Inputs by name as (rows, *shape); CSV or a file if the type says so, else JSON. Raises ClientError."""
+    content_type = environ.get("CONTENT_TYPE", "")
+    if content_type.partition(";")[0].strip().lower() == "text/csv":
+        return read_csv(model.inputs_in_base64, body), None
+    if model.takes_file and (file := read_file(model.inputs, body, content_type)):
+        return file, None
+    return _read_json(model.inputs_in_base64, body), None
 
 
-def _read_json(model: Model, body: bytes) -> Arrays:
+def _read_json(inputs: list[InputReader], body: bytes) -> Arrays:
     sent = parse_json(body)
     forms = [form for form in FORMS if type(sent) is dict and form in sent]
     if len(forms) != 1 or not sent.keys() <= {*forms, "params"}:
@@ -45,12 +52,12 @@ def _read_json(model: Model, body: bytes) -> Arrays:
     (form,) = forms
     value = sent[form]
     if form == "dataframe_split":
-        return _read_split(model, value)
+        return _read_split(inputs, value)
     if form == "dataframe_records":
-        return read_records(model.inputs, at_least_one(value, form))
+        return read_records(inputs, at_least_one(value, form))
     if form == "inputs" and type(value) is dict:
-        return read_columns(model.inputs, value, form)
-    return read_batch(model.inputs, value, form)
+        return read_columns(inputs, value, form)
+    return read_batch(inputs, value, form)
 
 
 def encode(model: Model, outputs: Arrays, _wanted: None, _environ: Environ) -> Answer:
@@ -89,12 +96,13 @@ def urls(repository: Repository) -> Blueprint:
     return urls
 
 
-def _read_split(model: Model, table: Any) -> Arrays:
+def _read_split(inputs: list[InputReader], table: Any) -> Arrays:
     """pandas' orient="split": columns, data, and an index that means nothing here."""
     if type(table) is not dict or not {"data"} <= table.keys() <= {"columns", "data", "index"}:
         raise refuse("dataframe_split", table, "an object with columns and data")
     rows = at_least_one(table["data"], "data")
-    if table.get("columns") is None:
-        return read_batch(model.inputs, rows, "data")
-    header = at_least_one(table["columns"], "columns")
-    return read_table(model.inputs, header, rows, "columns")
+    if table.get("columns") is not None:
+        return read_table(inputs, at_least_one(table["columns"], "columns"), rows, "columns")
+    if type(rows[0]) is list:
+        return read_table(inputs, range(len(rows[0])), rows, "data")
+    return read_batch(inputs, rows, "data")

@@ -6,6 +6,8 @@ The body is one record, or a batch in one of three forms:
     [{...}, ...]       {"records": [{...}, ...]}  records: the answer has "predictions"
     [[...], ...]       {"rows": [[...], ...]}     plain rows
     {"columns": {"petal_width": [0.2, ...], ...}} columns
+
+Where a model takes bytes and nothing else, it may also be the file itself, with its Content-Type.
 """
 
 from collections.abc import Callable
@@ -14,6 +16,7 @@ from typing import Any
 from modelhost.models.model import Model
 from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
+from modelhost.payload.file_body import read_file
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
 from modelhost.payload.records import read_record
 from modelhost.protocols.protocol import Protocol
@@ -21,13 +24,14 @@ from modelhost.protocols.protocol import Protocol
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 
 
-def parse(model: Model, body: bytes, _environ: Environ) -> tuple[Arrays, bool]:
+def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, bool]:
     """Inputs by name as (rows, *shape), and whether the body was a batch; raises ClientError."""
-    return read(model, parse_json(body))
+    if model.takes_file and (file := read_file(model.inputs, body, environ.get("CONTENT_TYPE", ""))):
+        return file, False
+    return _read(model, parse_json(body))
 
 
-def read(model: Model, body: Any) -> tuple[Arrays, bool]:
-    """As `parse`, of a body that is parsed JSON."""
+def _read(model: Model, body: Any) -> tuple[Arrays, bool]:
     if type(body) is dict and len(body) == 1:
         (form,) = body
         if form in BATCHES and not any(form in reader.names for reader in model.inputs):

@@ -21,9 +21,9 @@ from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
-from modelhost.payload.http_body import Environ, parse_json, read_body
+from modelhost.payload.http_body import Environ, read_body
 from modelhost.predictions import Predictions, Served, error_answer
-from modelhost.protocols.native import PREDICT, answer, read
+from modelhost.protocols.native import PREDICT, answer
 from modelhost.responses import to_response
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def urls(registry: Registry, predictions: Predictions) -> Blueprint:
 
 def _stream(served: Served, predictions: Predictions, environ: Environ) -> Response:
     model = served.model
-    inputs, batch = read(model, parse_json(read_body(environ, current_app.config["MAX_CONTENT_LENGTH"])))
+    inputs, batch = PREDICT.parse(model, read_body(environ, current_app.config["MAX_CONTENT_LENGTH"]), environ)
     outputs = model.stream(inputs)
     arrays = _in_turn(served, outputs, partial(predictions.patience, environ))
     # The first is waited for here, so that a model that fails at once is an error as any other.

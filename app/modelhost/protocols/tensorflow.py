@@ -3,11 +3,9 @@
 Source: "RESTful API" of TensorFlow Serving. Row format is {"instances": [...]}, answered by
 {"predictions": [...]}; column format {"inputs": ...}, answered by {"outputs": ...}. An instance,
 or the inputs, may stand without names where the model has one input; outputs do where it has one.
-Text may be written {"b64": "..."}.
+Bytes are written {"b64": "..."}, and text may be.
 """
 
-import base64
-import binascii
 from typing import Any
 
 from flask import Blueprint, Response
@@ -18,7 +16,7 @@ from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
-from modelhost.payload.messages import brief, told
+from modelhost.payload.messages import brief
 from modelhost.protocols.protocol import Protocol
 from modelhost.responses import write_json
 
@@ -42,8 +40,6 @@ def parse(model: Model, source: bytes, _environ: Environ) -> tuple[Arrays, bool]
         message = f"signature_name must be {SIGNATURE}, or left out."
         raise ClientError(message, "signature_name", brief(body["signature_name"]), SIGNATURE)
     value = body[form]
-    if any(reader.dtype.kind == "O" for reader in model.inputs):
-        value = _decoded(value, depth=max(len(reader.schema.shape) for reader in model.inputs) + 3)
     if form == "inputs" and type(value) is dict:
         return read_columns(model.inputs, value, form), False
     return read_batch(model.inputs, value, form), form == "instances"
@@ -102,21 +98,6 @@ def urls(repository: Repository) -> Blueprint:
         return write_json(metadata(registry.find(name, version)))
 
     return urls
-
-
-def _decoded(value: Any, depth: int) -> Any:
-    """`value` with each {"b64": ...} replaced by its text, down to `depth`: none belongs deeper."""
-    if not depth or type(value) not in (list, dict):
-        return value
-    if type(value) is list:
-        return [_decoded(item, depth - 1) for item in value]
-    if set(value) != {"b64"}:
-        return {key: _decoded(item, depth - 1) for key, item in value.items()}
-    try:
-        return base64.b64decode(value["b64"], validate=True).decode()
-    except (TypeError, ValueError, binascii.Error):
-        message = f"b64 must be text in UTF-8, encoded in base64, not {told(value['b64'])}."
-        raise ClientError(message, "b64", brief(value["b64"]), "base64 of text in UTF-8") from None
 
 
 def _described(schema: Any) -> dict[str, Any]:

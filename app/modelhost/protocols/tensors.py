@@ -2,22 +2,30 @@
 
 Source: the protocol's "Tensor Data" and Triton's "Binary Tensor Data Extension". Binary tensors
 stand after the request's JSON in the order of the inputs: little-endian, row-major, a BOOL one
-byte, each element of BYTES after its length as a little-endian uint32.
+byte, each element of BYTES after its length as a little-endian uint32. Of a JSON value that is its text.
+
+In JSON, an element of bytes is {"b64": ...}; or, as MLServer has it, a string of base64 in a tensor with
+the parameter content_type: base64.
 """
 
 import math
 import struct
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 import numpy as np
+import orjson
 
+from modelhost.bundle import base64_text
+from modelhost.payload.contents import as_objects
 from modelhost.payload.datatypes import DTYPES, Array
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import brief, told
 
 LENGTH = struct.Struct("<I")
+BASE64 = "base64"
 
 
 def refuse(field: str, received: Any, wanted: str) -> ClientError:
@@ -38,10 +46,14 @@ def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview 
     if binary is not None:
         if "data" in tensor:
             raise ClientError(f"Send {name} either as data or binary, not both.", f"{name}.data")
+        if schema.content != "text":
+            return reader.from_flat(_elements(reader, binary, math.prod(shape)), shape)
         return reader.from_array(_from_bytes(reader, binary, shape))
     data = tensor.get("data")
     if type(data) is not list:
         raise refuse(f"{name}.data", data, "a list of the elements, nested or flat")
+    if reader.content and (tensor.get("parameters") or {}).get("content_type") == BASE64:
+        data = _in_base64(data, depth=len(shape))
     if data and type(data[0]) is list and schema.shape:
         if len(data) != shape[0]:
             raise refuse(f"{name}.data", data, f"a list of {shape[0]}, as the shape says")
@@ -78,7 +90,7 @@ def _shape(reader: InputReader, shape: Any) -> list[int]:
 def _from_bytes(reader: InputReader, binary: memoryview, shape: list[int]) -> Array:
     field, count = f"{reader.name}.parameters.binary_data_size", math.prod(shape)
     if reader.dtype.kind == "O":
-        return np.array(_texts(reader.name, binary, count), dtype=object).reshape(shape)
+        return as_objects(_elements(reader, binary, count)).reshape(shape)
     dtype = DTYPES[reader.schema.datatype].newbyteorder("<")
     if len(binary) != count * dtype.itemsize:
         raise refuse(field, len(binary), f"{count * dtype.itemsize}, for {count} elements")
@@ -88,21 +100,37 @@ def _from_bytes(reader: InputReader, binary: memoryview, shape: list[int]) -> Ar
     return np.frombuffer(binary, dtype=dtype).reshape(shape).astype(reader.dtype)
 
 
-def _texts(name: str, binary: memoryview, count: int) -> list[str]:
-    """Exactly `count` elements of BYTES, which must be UTF-8."""
-    texts: list[str] = []
+def _elements(reader: InputReader, binary: memoryview, count: int) -> list[Any]:
+    """Exactly `count` elements of BYTES: texts in UTF-8, bytes as they are, or parsed JSON."""
+    parse = PARSE[reader.schema.content]
+    elements: list[Any] = []
     at = 0
-    while at < len(binary) and len(texts) < count:
+    while at < len(binary) and len(elements) < count:
         end = at + LENGTH.size
         end += LENGTH.unpack_from(binary, at)[0] if end <= len(binary) else 0
         if end > len(binary):
             break
         try:
-            texts.append(str(binary[at + LENGTH.size : end], "utf-8"))
-        except UnicodeDecodeError:
-            raise refuse(f"{name}[{len(texts)}]", "other bytes", "text in UTF-8") from None
+            elements.append(parse(binary[at + LENGTH.size : end]))
+        except ValueError:
+            wanted = "text in UTF-8" if reader.schema.content == "text" else "the text of a JSON value, in UTF-8"
+            raise refuse(f"{reader.name}[{len(elements)}]", "other bytes", wanted) from None
         at = end
-    if at != len(binary) or len(texts) != count:
+    if at != len(binary) or len(elements) != count:
         wanted = f"{count} elements, each after its length as a little-endian uint32"
-        raise ClientError(f"{name} must hold {wanted}.", name, f"{len(binary)} bytes", wanted)
-    return texts
+        raise ClientError(f"{reader.name} must hold {wanted}.", reader.name, f"{len(binary)} bytes", wanted)
+    return elements
+
+
+PARSE: dict[str, Callable[[memoryview], Any]] = {
+    "text": lambda raw: str(raw, "utf-8"),
+    "bytes": bytes,
+    "json": orjson.loads,
+}
+
+
+def _in_base64(data: Any, depth: int) -> Any:
+    """`data` with each string down to `depth`, which is base64, as bytes are written in JSON."""
+    if type(data) is list and depth:
+        return [_in_base64(item, depth - 1) for item in data]
+    return {base64_text.KEY: data} if type(data) is str else data

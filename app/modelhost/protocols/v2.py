@@ -9,16 +9,18 @@ from typing import Any
 from flask import Blueprint, Response, current_app, request
 
 from modelhost import __version__
+from modelhost.bundle.schema import Input, Output
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import parse_json, read_body
 from modelhost.protocols.infer import NAME, VERSIONED, parameters
-from modelhost.protocols.tensors import refuse
+from modelhost.protocols.tensors import BASE64, refuse
 from modelhost.responses import write_json
 
 # How the protocol writes the formats it knows ("platform", <project>_<format>).
 PLATFORMS = {"onnx": "onnxruntime_onnx"}
+CONTENT_TYPES = {"bytes": BASE64, "json": "json"}
 
 
 def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
@@ -100,5 +102,8 @@ def _optional_object() -> dict[str, Any]:
     return sent
 
 
-def _described(schema: Any) -> dict[str, Any]:
-    return {"name": schema.name, "datatype": schema.datatype, "shape": [-1, *schema.shape]}
+def _described(schema: Input | Output) -> dict[str, Any]:
+    """As the protocol has it; `parameters` as MLServer does, where an element of BYTES is no text."""
+    found = {"name": schema.name, "datatype": schema.datatype, "shape": [-1, *schema.shape]}
+    content = CONTENT_TYPES.get(schema.content) if isinstance(schema, Input) else None
+    return found | ({"parameters": {"content_type": content}} if content else {})

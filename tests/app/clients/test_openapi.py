@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 import schemathesis
 from flask import Flask
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from modelhost.app import create_app
 from modelhost.settings import Settings
 from schemathesis import GenerationMode
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 
 def says_more_than_json_schema_can(body: Any) -> bool:
@@ -19,6 +20,15 @@ def says_more_than_json_schema_can(body: Any) -> bool:
     if not isinstance(body, dict):
         return False
     return not body.keys().isdisjoint({"columns", "inputs", "dataframe_split"})
+
+
+def is_rounded_to_a_bound(value: Any) -> bool:
+    """Whether a number in `value` is beyond a bound, but not so as the FP32 that it becomes: 4.000000000000001."""
+    if isinstance(value, dict | list):
+        return any(map(is_rounded_to_a_bound, value.values() if isinstance(value, dict) else value))
+    if not isinstance(value, float) or abs(value) > 100:
+        return False
+    return value != np.float32(value) and float(np.float32(value)).is_integer()
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
@@ -40,6 +50,7 @@ def test_every_answer_is_as_described(app: Flask, mode: GenerationMode) -> None:
         @given(case=operation.as_strategy(generation_mode=mode))
         def check(case: schemathesis.Case) -> None:
             excluded = [positive_data_acceptance] if says_more_than_json_schema_can(case.body) else []
+            excluded += [negative_data_rejection] if is_rounded_to_a_bound(case.body) else []
             answer = case.call_and_validate(headers={"Accept-Encoding": "identity"}, excluded_checks=excluded)
             seen.append(answer.status_code)
 

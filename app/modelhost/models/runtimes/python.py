@@ -7,7 +7,8 @@ The bundle's entry file defines `class Model` with these verbs:
     def stream(self, inputs: dict[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]   (may be left out)
 
 `load` reads what it needs from the bundle's directory, once in each worker. `predict` gets each
-input with the rows as first dimension, checked against the schema, and returns the outputs alike
+input with the rows as first dimension, checked against the schema (BYTES as objects: str, bytes or
+parsed JSON, as its `content` says), and returns the outputs alike
 (returned.py tells what else than arrays it may return); several threads may call it at once.
 `stream` gets the same and yields outputs alike, each as soon as it has it: each is an event to the
 client. Modules in the bundle's directory can be imported (see modules.py). With `rows = "one"` as an

@@ -6,6 +6,7 @@ from pathlib import Path
 from types import ModuleType
 
 from modelhost.packing import ragged
+from modelhost.packing.contents import is_of_bytes
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import unsupported
 from modelhost.packing.samples import Sample
@@ -39,6 +40,8 @@ def open_source(path: Path, sample: Sample, allow_pickle: bool = False, one_row:
 
 
 def _open(path: Path, sample: Sample, allow_pickle: bool, one_row: bool) -> Source:
+    if path.suffix != ".py":
+        _check_contents(sample)
     mlflow = load_format("mlflow")
     if mlflow.is_folder(path):
         opened: Source = mlflow.inspect(path, sample, allow_pickle, one_row)
@@ -59,6 +62,15 @@ def inspect_format(name: str, path: Path, sample: Sample, allow_pickle: bool, on
     inspect = load_format(name).inspect
     source: Source = inspect(path, sample, allow_pickle, **({"one_row": one_row} if name in TENSORS else {}))
     return source
+
+
+def _check_contents(sample: Sample) -> None:
+    """Raise PackError where a column is of bytes or of JSON values, which are no tensors."""
+    for why in sample.json.values():
+        raise PackError(why)
+    if raw := next((name for name, array in sample.columns.items() if is_of_bytes(array)), None):
+        instead = "give what the model takes, such as an image's pixels; or write a Python class, which takes the file"
+        raise PackError(f"the sample's column {raw} holds bytes, which only a Python class takes: {instead}")
 
 
 def _check_rows(sample: Sample) -> None:

@@ -10,9 +10,11 @@ from modelhost.models.runtimes.python import LoadError, load_class
 from modelhost.models.runtimes.returned import as_arrays
 from modelhost.packing import ragged
 from modelhost.packing.columns import column_inputs
+from modelhost.packing.contents import is_of_bytes
 from modelhost.packing.errors import PackError
-from modelhost.packing.samples import Sample
+from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source, datatype_of
+from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ModelError
 
@@ -26,6 +28,10 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
     inputs, batch = column_inputs(sample)
     for schema, array in zip(inputs, batch.values(), strict=True):
         schema |= {"datatype": datatype_of(array), "shape": ragged.row_shape(array)}
+        if schema["name"] in sample.json or is_of_bytes(array):
+            schema["content"] = "json" if schema["name"] in sample.json else "bytes"
+        if missing(array).any():  # the class is asked about it now, and has to know what to do
+            schema["nullable"] = True
     one = getattr(model, "rows", "") == "one"
 
     def predict(rows: Arrays) -> Arrays:
@@ -36,7 +42,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
 
     def ask(rows: Arrays) -> Arrays:
         try:
-            return as_arrays(model.predict({name: array.copy() for name, array in rows.items()}))
+            return as_arrays(model.predict({name: array.copy() for name, array in own_copies(rows).items()}))
         except ModelError as error:
             raise PackError(str(error)) from error
         except (Exception, SystemExit) as error:
@@ -47,7 +53,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         return Saved("python", path.name)
 
     kind = f"Python {platform.python_version()}"
-    return Source(kind, "Model", inputs, batch, predict, save, rows="one" if one else "")
+    return Source(kind, "Model", inputs, batch, predict, save, notes=[*sample.notes], rows="one" if one else "")
 
 
 def _any(batch: Arrays) -> Array:
