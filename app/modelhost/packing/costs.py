@@ -8,6 +8,7 @@ from typing import Any
 from modelhost.bundle.lock_files import PYTHON, image_pins
 from modelhost.bundle.manifest import BundleError, label, read_manifest
 from modelhost.packing.clean_environment import clean_environment
+from modelhost.packing.libraries import RUN_PYTHON
 from modelhost.packing.server_image import differences, hint, installed, lock_texts, run_isolated
 
 MEASURES = "modelhost.packing.cost_process"  # the module that such a process runs
@@ -38,7 +39,7 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
         raise BundleError(found["refused"] + (f" ({instead})" if instead else ""))
     imported, version = found.pop("imported"), found.pop("python")
     differs = differences(pins, here, imported) if here else []
-    runs_python = read_manifest(directory)[0].format in ("python", "pickle")
+    runs_python = read_manifest(directory)[0].format in RUN_PYTHON
     if runs_python and version.rpartition(".")[0] != PYTHON:
         differs.append(f"Python is {version.rpartition('.')[0]} here and {PYTHON} there")
     image = {"clean": clean, "python": version, "differs": differs}

@@ -12,6 +12,8 @@ from typing import Any
 from modelhost.bundle.lock_files import read_pins
 from modelhost.bundle.manifest import BundleError
 
+# Formats that run the trainer's code, which may need packages and modules of the trainer's.
+RUN_PYTHON = {"python", "pickle"}
 # Each library of model.yaml by the modules that it brings.
 LIBRARIES = {
     "pandas": "pandas",
@@ -24,6 +26,12 @@ OF_FORMAT = {"pickle": {"pandas", "scikit-learn"}, "skops": {"pandas", "scikit-l
 
 def imported_libraries(directory: Path) -> set[str]:
     """The libraries that the Python files below `directory` import, wherever in them."""
+    found = imported_modules(directory)
+    return {LIBRARIES[name] for name in found if name in LIBRARIES and not (directory / f"{name}.py").exists()}
+
+
+def imported_modules(directory: Path) -> set[str]:
+    """The top-level modules that the Python files below `directory` import, wherever in them."""
     found = set()
     for path in directory.rglob("*.py"):
         try:
@@ -35,7 +43,7 @@ def imported_libraries(directory: Path) -> set[str]:
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
-    return {LIBRARIES[name] for name in found if name in LIBRARIES and not (directory / f"{name}.py").exists()}
+    return found
 
 
 def with_libraries(directory: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -9,13 +9,11 @@ from typing import Any
 
 import orjson
 
-from modelhost.bundle.bundle import file_digest
-from modelhost.bundle.extras import extras_of
-from modelhost.bundle.manifest import read_manifest
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_batch, tolerance_for
-from modelhost.packing.bundle_files import CLASS, GOLDEN, LOCK, STATISTICS
+from modelhost.packing.bundle_files import CLASS, GOLDEN, STATISTICS
+from modelhost.packing.bundle_lock import with_lock
 from modelhost.packing.conversion import Candidate, choose_candidate
 from modelhost.packing.costs import measure
 from modelhost.packing.errors import PackError
@@ -30,21 +28,19 @@ from modelhost.packing.extra_files import (
 from modelhost.packing.formats import open_source
 from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import golden_rows, write_examples
-from modelhost.packing.libraries import until_loaded, with_libraries
+from modelhost.packing.libraries import RUN_PYTHON, until_loaded
 from modelhost.packing.manifest import make_manifest, objectives, output_schemas, write_manifest
 from modelhost.packing.new_version import new_version
 from modelhost.packing.options import PackOptions
 from modelhost.packing.ranges import add_ranges
 from modelhost.packing.reference import check_pure, reference_answers
-from modelhost.packing.requirements import lock_requirements, read_requirements
+from modelhost.packing.requirements import read_requirements
 from modelhost.packing.sample_checks import refuse_unsendable
 from modelhost.packing.sample_folder import read_folder
 from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Source
 from modelhost.packing.statistics import describe
 from modelhost.payload.datatypes import Arrays
-
-RUN_PYTHON = {"python", "pickle"}  # formats that run code, which may need packages and modules of the trainer's
 
 Say = Callable[[str], None]
 
@@ -106,10 +102,7 @@ def _pack(options: PackOptions, model: Path, directory: Path, say: Say) -> dict[
     manifest = _write(directory, replace(options, tolerance=tolerance), source, candidate, reference, sample_name)
     if manifest["format"] in RUN_PYTHON:
         source.notes += imported_from_elsewhere(modules, directory)
-    if options.requirements:
-        manifest = _lock(directory, manifest, options.requirements, source.notes, say)
-    if manifest["format"] in RUN_PYTHON:
-        manifest = with_libraries(directory, manifest)
+    manifest = with_lock(directory, manifest, options, source.notes, say)
     costs: dict[str, Any] = {}
     measured: dict[str, Any] = {}
     if options.measure:
@@ -159,20 +152,6 @@ def _write(
     statistics = describe(len(candidate.agreeing), source.inputs, source.batch, reference)
     (directory / STATISTICS).write_bytes(orjson.dumps(statistics, option=orjson.OPT_INDENT_2))
     manifest = make_manifest(directory, options, source, candidate, saved, outputs, sample_name)
-    write_manifest(directory, manifest)
-    return manifest
-
-
-def _lock(directory: Path, manifest: dict[str, Any], requirements: Path, notes: list[str], say: Say) -> dict[str, Any]:
-    """The manifest with the lock of `requirements`, where the form that the model is kept in can need any."""
-    if manifest["format"] not in RUN_PYTHON:
-        notes.append(f"{requirements.name} is left out: as {manifest['format']} the model needs nothing of it")
-        return manifest
-    say(f"Resolving {requirements} ...")
-    text, found = lock_requirements(requirements, extras_of(read_manifest(directory)[0]))
-    notes += found
-    (directory / LOCK).write_bytes(text.encode())  # the same on every system
-    manifest = manifest | {"requirements": LOCK, "files": manifest["files"] | {LOCK: file_digest(directory / LOCK)}}
     write_manifest(directory, manifest)
     return manifest
 

@@ -28,12 +28,13 @@ MACHINE = "x86_64"
 COMPILE = ("pip", "compile", "--quiet", "--no-python-downloads", "--python", sys.executable)
 
 
-def lock_requirements(path: Path, extras: list[str]) -> tuple[str, list[str]]:
+def lock_requirements(path: Path, extras: list[str], shown: Path | None = None) -> tuple[str, list[str]]:
     """The lock file for the requirements in `path`, beside an image with such extras; and notes.
 
-    `path` is a requirements.txt or a pyproject.toml. Raises PackError where they cannot be installed
-    there: with both lines where they contradict the server's own.
+    `path` is a requirements.txt or a pyproject.toml; errors call it `shown`. Raises PackError where they
+    cannot be installed there: with both lines where they contradict the server's own.
     """
+    shown = shown or path
     direct = read_requirements(path, extras)
     pins = image_pins(locks_of(extras))
     with tempfile.TemporaryDirectory() as scratch:
@@ -46,10 +47,10 @@ def lock_requirements(path: Path, extras: list[str]) -> tuple[str, list[str]]:
             "--output-file", lock, path.name, cwd=path.absolute().parent,
         )  # fmt: skip
         if code:
-            raise PackError(f"{path} cannot be installed beside what the server has: {sentence(said)}")
-        text = _for_the_image(path, lock.read_text(encoding="utf-8"))
+            raise PackError(f"{shown} cannot be installed beside what the server has: {sentence(said)}")
+        text = _for_the_image(shown, lock.read_text(encoding="utf-8"))
         lock.write_text(text, encoding="utf-8")
-        notes = _missing_wheels(path, lock)
+        notes = _missing_wheels(shown, lock)
     head = f"# Further packages for the server's image: Python {PYTHON} on Linux. From {path.name}:\n"
     return head + "".join(f"#   {requirement}\n" for requirement in direct) + text, notes
 
@@ -59,22 +60,32 @@ def read_requirements(path: Path, extras: list[str]) -> list[Requirement]:
 
     And for what contradicts an image with such extras, with both lines.
     """
+    found = parse_requirements(path)
+    if not found:
+        raise PackError(f"{path} names no package: leave the option out")
+    _refuse_contradictions(path, found, image_pins(locks_of(extras)))
+    return found
+
+
+def parse_requirements(path: Path) -> list[Requirement]:
+    """The requirements in `path`; raises PackError for what cannot be locked by version and hash."""
     try:
         text = path.read_text(encoding="utf-8")
         lines = _of_project(path, text) if path.suffix == ".toml" else list(_of_lines(path, text))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise PackError(f"--requirements {path} cannot be read: {error}") from error
-    found = [_requirement(path, line) for line in lines]
-    if not found:
-        raise PackError(f"--requirements {path} names no package: leave the option out")
-    _refuse_contradictions(path, found, image_pins(locks_of(extras)))
-    return found
+        raise PackError(f"{path} cannot be read: {error}") from error
+    return [_requirement(path, line) for line in lines]
+
+
+def is_contradiction(requirement: Requirement, pin: Pin) -> bool:
+    """Whether `requirement` excludes the version of `pin`, a distribution of its name."""
+    return not requirement.specifier.contains(pin.version, prereleases=True)
 
 
 def _of_project(path: Path, text: str) -> list[str]:
     project = tomllib.loads(text).get("project", {})
     if "dependencies" not in project:
-        raise PackError(f"--requirements {path} has no dependencies in [project]: write them there")
+        raise PackError(f"{path} has no dependencies in [project]: write them there")
     return [str(line) for line in project["dependencies"]]
 
 
@@ -86,11 +97,11 @@ def _of_lines(path: Path, text: str) -> Iterator[str]:
             other = path.parent / included[1]
             yield from _of_lines(other, other.read_text(encoding="utf-8"))
         elif line.startswith(("-e", "--editable")):
-            raise PackError(f"--requirements {path} has the line {line!r}: give files of your own by --with")
+            raise PackError(f"{path} has the line {line!r}: give files of your own by --with")
         elif not line.startswith(("-c", "--constraint")):
             if line.startswith("-"):
                 raise PackError(
-                    f"--requirements {path} has the option {line.split()[0]!r}: leave it out, since the host that "
+                    f"{path} has the option {line.split()[0]!r}: leave it out, since the host that "
                     "builds the image decides where packages come from"
                 )
             yield re.sub(r"\s--hash=\S+", "", line)
@@ -101,18 +112,18 @@ def _requirement(path: Path, line: str) -> Requirement:
         requirement = Requirement(line)
     except InvalidRequirement:
         raise PackError(
-            f"--requirements {path} has the line {line!r}: write a package of an index, such as emoji>=2; files of "
+            f"{path} has the line {line!r}: write a package of an index, such as emoji>=2; files of "
             "your own are given by --with"
         ) from None
     if requirement.url:
-        raise PackError(f"--requirements {path} has the line {line!r}: write a version, such as {requirement.name}>=1")
+        raise PackError(f"{path} has the line {line!r}: write a version, such as {requirement.name}>=1")
     return requirement
 
 
 def _refuse_contradictions(path: Path, direct: list[Requirement], pins: dict[str, Pin]) -> None:
     for requirement in direct:
         pin = pins.get(canonicalize_name(requirement.name))
-        if pin and not requirement.specifier.contains(pin.version, prereleases=True):
+        if pin and is_contradiction(requirement, pin):
             raise PackError(f"{path} asks for {requirement} and the server has {pin.line}: allow the server's version")
 
 
@@ -139,7 +150,7 @@ def _for_the_image(path: Path, text: str) -> str:
         except LockError as error:
             raise PackError(f"{path}: its lock {error}") from error
     if not read_pins(kept):
-        raise PackError(f"--requirements {path} names nothing that a server on Linux would install: leave it out")
+        raise PackError(f"{path} names nothing that a server on Linux would install: leave it out")
     return kept
 
 
