@@ -5,7 +5,6 @@ cells cannot tell. It is looked for where a column reaches a step as it was sent
 """
 
 import json
-import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -16,11 +15,13 @@ from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import CountVectorizer, HashingVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import FeatureUnion, Pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, TargetEncoder
+from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEncoder, TargetEncoder
 
 from modelhost.models.runtimes.estimator import NONE
 from modelhost.packing.errors import PackError
+from modelhost.packing.lightgbm_categories import pandas_categories
 from modelhost.packing.samples import Sample
+from modelhost.packing.xgboost_codes import refuse_other_than_codes
 from modelhost.payload.datatypes import Array
 
 MOST_LISTED = 20
@@ -57,7 +58,7 @@ class Fitted:
 
 def fitted_columns(estimator: Any, sample: Sample) -> dict[str, Fitted]:
     """What `estimator` knows of the columns of `sample`, which are all of its columns in its order."""
-    search = _Search()
+    search = _Search(sample)
     search.walk(estimator, list(sample.columns))
     found = {name: _completed(known, sample.columns[name]) for name, known in search.found.items()}
     gaps = [name for name in sample.columns if search.takes_gaps(name)]
@@ -104,7 +105,8 @@ def _fits(datatype: str, known: Fitted) -> bool:
 class _Search:
     """A walk through the steps of a model, that keeps which columns arrive where."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
         self.found: dict[str, Fitted] = {}
         self._gaps: set[str | None] = set()  # that arrive where missing values are taken; None: an unknown one does
         self._encoded: set[str | None] = set()  # that go no further with a missing value
@@ -129,6 +131,8 @@ class _Search:
             return [name for _, inner in step.transformer_list for name in self.walk(inner, columns)]
         if _takes_gaps(step):
             self._gaps.update(columns or [None])
+        if isinstance(step, FunctionTransformer) and step.func is None:
+            return columns
         if isinstance(step, SimpleImputer):
             if step.missing_values is None:
                 self.found |= {name: Fitted(dtype=NONE) for name in columns if name is not None}
@@ -172,10 +176,11 @@ class _Search:
             texts = {*step.get_cat_feature_indices(), *step.get_text_feature_indices()}
             known = [Fitted(text=place in step.get_text_feature_indices()) if place in texts else None
                      for place in range(len(columns))]  # fmt: skip
-        elif hasattr(step, "booster_"):
-            known = _of_lightgbm(step.booster_, len(columns))
-        elif hasattr(step, "get_booster"):
-            known = _of_xgboost(step.get_booster(), len(columns))
+        elif booster := _booster(step, "lightgbm"):
+            categories = pandas_categories(booster, self._sample, columns)
+            known = [_of_pandas(categories.get(place)) for place in range(len(columns))]
+        elif booster := _booster(step, "xgboost"):
+            known = _of_xgboost(booster, columns, self._sample)
         for column, fitted in zip(columns, known, strict=False):
             if column is None or fitted is None:
                 continue
@@ -243,26 +248,33 @@ def _of_hist_gradient_boosting(step: Any, count: int) -> list[Fitted | None]:
     return known
 
 
-def _of_lightgbm(booster: Any, count: int) -> list[Fitted | None]:
-    known: list[Fitted | None] = [None] * count
-    written = re.search(r"^\[categorical_feature: ([\d,]+)\]$", booster.model_to_string(), re.MULTILINE)
-    places = [int(place) for place in written[1].split(",")] if written else []
-    for place, values in zip(places, booster.pandas_categorical or [], strict=False):
-        if place < count:
-            known[place] = Fitted(_plain(values), dtype="category")
-    return known
+def _booster(step: Any, library: str) -> Any:
+    """The booster of this library that `step` is, or has; None if it is no such thing."""
+    if type(step).__name__ == "Booster" and type(step).__module__.partition(".")[0] == library:
+        return step
+    if library == "lightgbm":
+        return getattr(step, "booster_", None)
+    return step.get_booster() if hasattr(step, "get_booster") else None
 
 
-def _of_xgboost(booster: Any, count: int) -> list[Fitted | None]:
-    known: list[Fitted | None] = [None] * count
+def _of_pandas(values: tuple[Any, ...] | None) -> Fitted | None:
+    return None if values is None else Fitted(_plain(values), dtype="category")
+
+
+def _of_xgboost(booster: Any, columns: Names, sample: Sample) -> list[Fitted | None]:
+    known: list[Fitted | None] = [None] * len(columns)
     types = booster.feature_types or []
     if "c" not in types:
         return known
     booster_of = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
     booster_of = booster_of.get("gbtree", booster_of)  # dart keeps its trees one level deeper
     encoded = booster_of["model"].get("cats", {}).get("enc", [])
-    for place, (kind, values) in enumerate(zip(types, encoded, strict=False)):
-        if kind == "c" and place < count:
+    categories = {place: name for place, (kind, name) in enumerate(zip(types, columns, strict=False)) if kind == "c"}
+    if not encoded:
+        coded = {place: name for place, name in categories.items() if name is not None}
+        refuse_other_than_codes(booster_of["model"], types, coded, sample)
+    for place, values in enumerate(encoded):
+        if place in categories:
             known[place] = _of_categories(values)
     return known
 

@@ -112,6 +112,8 @@ def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table
             schema |= _described(array, fitted.get(schema["name"]))
         add_categories(inputs, fitted)
         forms.append(Table("frame", inputs, batch))
+        if any(known.dtype == "category" for known in fitted.values()):
+            return forms  # as an array, its values would be taken for pandas' codes of them
         others = [Table("matrix", inputs, batch)] if "O" in kinds else []
         if len(batch) == 1 and "O" in kinds:
             others.append(Table("column", inputs, batch))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.bundle.bundle import Bundle
+from modelhost.bundle.schema import Manifest
 from modelhost.payload.datatypes import Array, Arrays
 
 # The verb that gives an output; all others are given by `predict`.
@@ -41,13 +42,18 @@ class EstimatorRuntime:
         self._estimator = estimator
         self._wanted = [output.tensor or output.name for output in bundle.manifest.outputs]
         self._table = bundle.manifest.table
-        self._columns = [Column(i.tensor or i.name, i.datatype, i.dtype, i.categories) for i in bundle.manifest.inputs]
+        self._columns = columns_of(bundle.manifest)
         # The schema names the columns, and their order was checked when the model was packed.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime."""
         return answers(self._estimator, as_table(inputs, self._table, self._columns), self._wanted)
+
+
+def columns_of(manifest: Manifest) -> list[Column]:
+    """The columns of the data frame that the model takes, if it takes one."""
+    return [Column(i.tensor or i.name, i.datatype, i.dtype, i.categories) for i in manifest.inputs]
 
 
 def as_table(inputs: Arrays, table: str, columns: Sequence[Column] = ()) -> Any:
