@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import catboost
 import joblib
 import lightgbm
 import numpy as np
@@ -199,6 +200,55 @@ def test_a_calibration_of_trees_knows_their_categories(tmp_path: Path) -> None:
     model = CalibratedClassifierCV(trees, cv=2).fit(rows, rows.kind.isin([10, 40]))
     asked = Asked(tmp_path, model, rows[:200])
     assert_as_estimator(asked, model, rows.astype({"kind": int}), rows)
+
+
+TEXTS = [["true", "false"], ["True", "False"], ["TRUE", "FALSE"], ["1.0", "2.0"], ["1e3", "1E3"], ["1", "2"],
+         ["-0", "0"], ["007", "7"], [" 1", "1"], ["1.50", "1.5"]]  # fmt: skip
+
+
+@pytest.mark.parametrize("texts", TEXTS, ids=str)
+@pytest.mark.parametrize("kept", [".joblib", ".cbm", "pipeline"])
+def test_catboosts_categories_are_the_texts_of_the_sample(tmp_path: Path, kept: str, texts: list[str]) -> None:
+    rows = rows_of(texts).astype({"kind": object})
+    model: Any = catboost.CatBoostRegressor(30, verbose=False, allow_writing_files=False, cat_features=["kind"])
+    if kept == "pipeline":
+        model = make_pipeline(FunctionTransformer(), model)
+    model.fit(rows, (rows.kind == texts[0]) * 10.0)
+    asked = Asked(tmp_path, saved(model, tmp_path, kept) if kept == ".cbm" else model, rows[:200])
+    integers = texts == ["1", "2"]  # which are the same to CatBoost
+    assert asked.column("kind")["datatype"] == ("INT64" if integers else "BYTES")
+    assert_predicts(asked, rows.astype({"kind": int}) if integers else rows, model.predict(rows))
+    if not integers:
+        other = rows[:1].assign(kind="other")
+        assert_predicts(asked, other, model.predict(other))
+
+
+def test_catboosts_categories_in_json_are_the_values_as_written(tmp_path: Path) -> None:
+    """A null among integers makes numbers of them elsewhere, and 1.0 is another category than 1."""
+    rows = rows_of(["1", "2"]).astype({"kind": object})
+    model = catboost.CatBoostRegressor(30, verbose=False, allow_writing_files=False, cat_features=["kind"])
+    model.fit(rows, (rows.kind == "1") * 10.0)
+    sample = tmp_path / "sample.json"
+    records = [{"size": 50.0, "kind": None}, *sent(rows.astype({"kind": int})[:200])]
+    sample.write_text(json.dumps(records))
+    asked = Asked(tmp_path, model, sample)
+    assert_predicts(asked, rows, model.predict(rows))
+
+
+@pytest.mark.parametrize("written", [{True: "True", False: "False"}, {True: "true", False: "false"}], ids=str)
+@pytest.mark.parametrize("kept", [".joblib", ".cbm"])
+@pytest.mark.parametrize("gap", [False, True])
+def test_a_catboost_column_of_booleans_stays_one(
+    tmp_path: Path, gap: bool, kept: str, written: dict[bool, str]
+) -> None:
+    rows = rows_of([True, False]).astype({"kind": bool})
+    model = catboost.CatBoostRegressor(30, verbose=False, allow_writing_files=False, cat_features=["kind"])
+    model.fit(rows, rows.kind * 10.0)
+    cells = rows[:200].assign(kind=rows.kind[:200].map(written))
+    cells.loc[5, "kind"] = None if gap else cells.kind[5]
+    asked = Asked(tmp_path, saved(model, tmp_path, kept), cells)
+    assert_predicts(asked, rows, model.predict(rows))
+    assert asked.column("kind")["datatype"] == "BOOL"
 
 
 def without_values(booster: Any, path: Path) -> Path:

@@ -38,6 +38,7 @@ class Fitted:
     values: tuple[Any, ...] = ()
     strict: bool = False
     text: bool = False
+    by_text: bool = False  # a value is known by its str(), whatever its type
     dtype: str = ""
     takes_gaps: bool = False
     cut: tuple[str, ...] = ()  # the values, read otherwise, of a file that may have lost letters
@@ -174,7 +175,7 @@ class _Search:
             known = _of_hist_gradient_boosting(step, len(columns))
         elif hasattr(step, "get_cat_feature_indices"):  # CatBoost
             texts = {*step.get_cat_feature_indices(), *step.get_text_feature_indices()}
-            known = [Fitted(text=place in step.get_text_feature_indices()) if place in texts else None
+            known = [_of_catboost(place in step.get_text_feature_indices()) if place in texts else None
                      for place in range(len(columns))]  # fmt: skip
         elif booster := _booster(step, "lightgbm"):
             categories = pandas_categories(booster, self._sample, columns)
@@ -188,6 +189,8 @@ class _Search:
             if before is None or fitted.strict or (fitted.dtype and not before.dtype):
                 # The model fails where one of its encoders does.
                 self.found[column] = replace(fitted, dtype=fitted.dtype or (before.dtype if before else ""))
+            if fitted.by_text or (before and before.by_text):
+                self.found[column] = replace(self.found[column], by_text=True)
 
     def _note_gaps(self, encoder: Any, columns: Names) -> None:
         self._encoded.update(columns)
@@ -255,6 +258,11 @@ def _booster(step: Any, library: str) -> Any:
     if library == "lightgbm":
         return getattr(step, "booster_", None)
     return step.get_booster() if hasattr(step, "get_booster") else None
+
+
+def _of_catboost(text: bool) -> Fitted:
+    """A feature of words, or a category: CatBoost takes 1 and "1" for the same, and "true" for another than True."""
+    return Fitted(text=text, by_text=not text)
 
 
 def _of_pandas(values: tuple[Any, ...] | None) -> Fitted | None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from modelhost.models.runtimes.estimator import Column, as_table
+from modelhost.packing.boolean_categories import read_booleans
 from modelhost.packing.columns import column_inputs, matrix_input
 from modelhost.packing.compare import compare
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories
-from modelhost.packing.samples import Sample, missing, objects
+from modelhost.packing.samples import Sample, is_text, missing, objects
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.messages import first_line
 
@@ -54,7 +55,7 @@ def find_table(sample: Sample, named: bool, fitted: dict[str, Fitted], answers: 
     `named` says whether it was trained on a data frame. Raises PackError, with the estimator's own words, where it
     takes the sample in no form.
     """
-    typed = _typed(sample, fitted)
+    typed = typed_columns(sample, fitted, lambda columns: answers(as_table(columns, "frame")))
     reasons: list[Exception] = []
     for table in _forms(typed, named, fitted):
         try:
@@ -70,14 +71,20 @@ def find_table(sample: Sample, named: bool, fitted: dict[str, Fitted], answers: 
     raise PackError(f"the model cannot predict the sample: {type(reason).__name__}: {first_line(reason)}") from reason
 
 
-def _typed(sample: Sample, fitted: dict[str, Fitted]) -> Sample:
-    """The sample with the types by which the model knows its columns: digits are text where an encoder has text."""
+def typed_columns(sample: Sample, fitted: dict[str, Fitted], predict: Callable[[Arrays], Arrays]) -> Sample:
+    """The sample with the types by which the model knows its columns: digits are text where an encoder has text.
+
+    `predict` takes columns by name, each (rows,).
+    """
     columns = dict(sample.columns)
     for name, array in columns.items():
         known = fitted.get(name)
         if known is None or array.ndim > 1:
             continue
-        if known.kind is str and array.dtype.kind != "O":
+        if known.by_text:
+            boolean = array.dtype.kind == "b" or (array.dtype.kind == "O" and not is_text(array))
+            columns[name] = read_booleans(sample, name, predict) if boolean else sample.as_category(name)
+        elif known.kind is str and not is_text(array):
             columns[name] = sample.as_text(name)
         elif known.kind is bool and array.dtype.kind in "if":
             gaps = missing(array)
@@ -107,11 +114,9 @@ def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table
     flat = all(array.ndim == 1 for array in sample.columns.values())
     forms: list[Table] = []
     if flat:
-        inputs, batch = column_inputs(sample)
-        for schema, array in zip(inputs, batch.values(), strict=True):
-            schema |= _described(array, fitted.get(schema["name"]))
-        add_categories(inputs, fitted)
-        forms.append(Table("frame", inputs, batch))
+        frame = frame_table(sample, fitted)
+        inputs, batch = frame.inputs, frame.batch
+        forms.append(frame)
         if any(known.dtype == "category" for known in fitted.values()):
             return forms  # as an array, its values would be taken for pandas' codes of them
         others = [Table("matrix", inputs, batch)] if "O" in kinds else []
@@ -121,6 +126,15 @@ def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table
     if "O" not in kinds and not named:
         forms.insert(0, Table("matrix", *matrix_input(sample, "FP64")))
     return forms
+
+
+def frame_table(sample: Sample, fitted: dict[str, Fitted]) -> Table:
+    """Each column of the sample as an input of its own, as the model knows it."""
+    inputs, batch = column_inputs(sample)
+    for schema, array in zip(inputs, batch.values(), strict=True):
+        schema |= _described(array, fitted.get(schema["name"]))
+    add_categories(inputs, fitted)
+    return Table("frame", inputs, batch)
 
 
 def _described(array: Array, known: Fitted | None) -> dict[str, Any]:
