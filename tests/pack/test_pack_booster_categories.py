@@ -110,6 +110,25 @@ def test_an_xgboost_file_knows_its_categories(tmp_path: Path, suffix: str, value
     assert (asked.found["format"], asked.manifest["libraries"]) == ("xgboost", ["pandas"])
 
 
+@pytest.mark.parametrize("integers", ["int8", "uint8", "int16", "int32"])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_xgboosts_categories_of_short_integers_stay_such(tmp_path: Path, wrapped: bool, integers: str) -> None:
+    """As .dt.month.astype("category") gives: XGBoost takes no 1 of another type for the same category."""
+    rows = rows_of(VALUES["integers"])
+    short = rows.assign(kind=rows.kind.astype(integers).astype("category"))
+    booster = xgboost_of(short)
+    model: Any = saved(booster, tmp_path, ".ubj")
+    if wrapped:
+        model = xgboost.XGBRegressor(n_estimators=12, n_jobs=1, enable_categorical=True).fit(short, target(rows))
+    lacking = short.assign(kind=short.kind.where(short.index % 3 > 0))
+    for directory, sample in ((tmp_path / "whole", rows[:200]), (tmp_path / "lacking", lacking[:200])):
+        directory.mkdir()
+        asked = Asked(directory, model, sample)
+        for taken in (short, lacking):
+            assert_predicts(asked, taken, model.predict(taken) if wrapped else own_answers(booster, taken))
+        assert asked.column("kind")["categories"] == [10, 20, 30, 40]
+
+
 def test_an_xgboost_classifiers_own_file_names_the_categories_that_it_takes(tmp_path: Path) -> None:
     rows = rows_of(VALUES["integers"])
     model = xgboost.XGBClassifier(n_estimators=9, n_jobs=1, enable_categorical=True)

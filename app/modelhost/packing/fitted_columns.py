@@ -25,6 +25,8 @@ from modelhost.packing.xgboost_codes import refuse_other_than_codes
 from modelhost.payload.datatypes import Array
 
 MOST_LISTED = 20
+# XGBoost's numbers for the types of integers: it refuses the categories 1, 2, 3 of another type than it was trained on.
+XGBOOST_INTEGERS = {9: "INT8", 10: "UINT8", 11: "INT16", 13: "INT32", 15: "INT64"}
 Names = list[str | None]  # the columns that arrive at a step, None for one that is no longer as it was sent
 
 
@@ -38,6 +40,7 @@ class Fitted:
     values: tuple[Any, ...] = ()
     strict: bool = False
     text: bool = False
+    datatype: str = ""  # in which alone the model takes the values
     by_text: bool = False  # a value is known by its str(), whatever its type
     dtype: str = ""
     takes_gaps: bool = False
@@ -100,7 +103,8 @@ def _completed(known: Fitted, array: Array) -> Fitted:
 
 def _fits(datatype: str, known: Fitted) -> bool:
     """Whether model.yaml can have the values as categories: text or integers."""
-    return bool(known.values) and known.kind is {"BYTES": str, "INT64": int}.get(datatype)
+    kind = str if datatype == "BYTES" else int if "INT" in datatype else None
+    return bool(known.values) and known.kind is kind
 
 
 class _Search:
@@ -290,7 +294,8 @@ def _of_xgboost(booster: Any, columns: Names, sample: Sample) -> list[Fitted | N
 def _of_categories(encoded: dict[str, Any]) -> Fitted:
     """XGBoost's categories of a column: numbers, or the bytes of all texts (signed) and where each begins."""
     if "offsets" not in encoded:
-        return Fitted(_plain(encoded["values"]), strict=True, dtype="category")
+        datatype = XGBOOST_INTEGERS.get(encoded["type"], "")
+        return Fitted(_plain(encoded["values"]), strict=True, dtype="category", datatype=datatype)
     text = bytes(value & 0xFF for value in encoded["values"])
     places = list(pairwise(encoded["offsets"]))
     values = tuple(text[start:end].decode(errors="ignore") for start, end in places)

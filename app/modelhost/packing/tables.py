@@ -16,7 +16,7 @@ from modelhost.packing.compare import compare
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories
 from modelhost.packing.samples import Sample, is_text, missing, objects
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line
 
 Answers = Callable[[Any], Arrays]  # what the estimator answers to a table
@@ -93,6 +93,8 @@ def typed_columns(sample: Sample, fitted: dict[str, Fitted], predict: Callable[[
                 columns[name] = objects(values) if gaps.any() else array.astype(bool)
         elif known.strict and known.kind is int and array.dtype.kind == "f":
             columns[name] = _integers(array)
+        if known.datatype:
+            columns[name] = _in_datatype(columns[name], known.datatype)
     return replace(sample, columns=columns)
 
 
@@ -106,6 +108,12 @@ def _integers(array: Array) -> Array:
         if gaps.any()
         else array.astype(np.int64)
     )
+
+
+def _in_datatype(array: Array, datatype: str) -> Array:
+    """Integers in the datatype, if all fit; others as they are."""
+    cast = array.astype(DTYPES[datatype]) if array.dtype.kind in "iu" else array
+    return cast if (cast == array).all() else array
 
 
 def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table]:
@@ -144,7 +152,7 @@ def _described(array: Array, known: Fitted | None) -> dict[str, Any]:
     if there and type(there[0]) is bool:
         found = {"datatype": "BOOL", "dtype": "object"}
     elif there and type(there[0]) is int:
-        found = {"datatype": "INT64"}
+        found = {"datatype": known.datatype if known and known.datatype else "INT64"}
     return found | ({"dtype": known.dtype} if known and known.dtype else {})
 
 
@@ -214,7 +222,7 @@ def _nullable(table: Table, lacking: dict[str, bool]) -> Table:
             if array.dtype.kind == "i" and not {"dtype", "categories"}.intersection(schema):
                 schema["datatype"] = "FP64"  # as pandas has integers among which one is missing
                 batch[schema["name"]] = array.astype(np.float64)
-            elif array.dtype.kind in "bi":
+            elif array.dtype.kind in "biu":
                 batch[schema["name"]] = array.astype(object)
         inputs.append(schema)
     return Table(table.kind, inputs, batch)

@@ -9,7 +9,7 @@ import numpy as np
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.bundle.schema import Manifest
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 # The verb that gives an output; all others are given by `predict`.
 VERBS = {
@@ -159,7 +159,7 @@ def _categories(pandas: Any, array: Array, column: Column) -> Any:
 
     The library has its own codes from its training.
     """
-    kind = {"BYTES": "str", "BOOL": "bool"}.get(column.datatype, "int64" if "INT" in column.datatype else "float64")
+    kind: Any = "str" if column.datatype == "BYTES" else DTYPES[column.datatype]
     there = {value for value in array.tolist() if value is not None and value == value}
     categories = pandas.Index(column.categories or sorted(there), dtype=kind)
     values = pandas.Series([None if value != value else value for value in array.tolist()], dtype=object)
