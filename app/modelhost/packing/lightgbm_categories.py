@@ -36,9 +36,9 @@ def pandas_categories(booster: Any, sample: Sample, names: Sequence[str | None])
             f"no columns of the sample hold the categories that the model was trained on, {_told(lists)}: "
             "write them as the training data had them"
         )
-    if place := layout.undecided():
+    if column := layout.undecided():
         raise PackError(
-            f"the model does not say whether {place.name or 'a column'} was one of pandas' categories {_told(lists)}, "
+            f"the model does not say whether {column.name} was one of pandas' categories {_told(lists)}, "
             "and its values may be either: train with categories of text, which can be told from numbers"
         )
     return layout.chosen()
@@ -159,12 +159,13 @@ class _Layout:
         return [step for step, count in self._steps(place, laid) if before + count + after[laid + step] == self.best]
 
     def undecided(self) -> _Column | None:
-        """A column that the best ways read differently."""
+        """A column that is sent as it arrives, and that the best ways read differently."""
         for place, column in enumerate(self._columns):
             ways = {self._lists[laid] if step else None
                     for laid in range(len(self._lists) + 1) for step in self._best_steps(place, laid)}  # fmt: skip
             read = {tuple(sorted(column.codes(way).items(), key=str)) for way in ways}
-            if column.seen.used and len(ways) > 1 and (len(read) > 1 or not column.cells):
+            matters = column.name is not None and column.seen.used
+            if matters and len(ways) > 1 and (len(read) > 1 or not column.cells):
                 return column
         return None
 
