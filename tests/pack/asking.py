@@ -20,15 +20,18 @@ Record = dict[str, Any]
 
 
 class Asked:
-    """The bundle of `estimator` or of a model's file, packed with the data frame `sample` written as CSV."""
+    """The bundle of `estimator` or of a model's file, packed with the data frame `sample` written as CSV, or a file."""
 
-    def __init__(self, directory: Path, estimator: Any, sample: pd.DataFrame, **options: Any) -> None:
+    def __init__(self, directory: Path, estimator: Any, sample: pd.DataFrame | Path, **options: Any) -> None:
         file, rows = directory / "model.joblib", directory / "sample.csv"
         if isinstance(estimator, Path):
             file = estimator
         else:
             joblib.dump(estimator, file)
-        sample.to_csv(rows, index=False)
+        if isinstance(sample, Path):
+            rows = sample
+        else:
+            sample.to_csv(rows, index=False)
         asked = PackOptions(file, "m", rows, directory / "models", measure=False, **options)
         self.found = pack(asked, lambda _: None)
         self.directory = Path(self.found["bundle"])

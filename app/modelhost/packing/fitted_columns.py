@@ -5,7 +5,6 @@ cells cannot tell. It is looked for where a column reaches a step as it was sent
 """
 
 import json
-import re
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -20,10 +19,14 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, OrdinalEnc
 
 from modelhost.models.runtimes.estimator import NONE, SEARCH, defined_in
 from modelhost.packing.errors import PackError
+from modelhost.packing.lightgbm_categories import pandas_categories
 from modelhost.packing.samples import Sample
+from modelhost.packing.xgboost_codes import refuse_other_than_codes
 from modelhost.payload.datatypes import Array
 
 MOST_LISTED = 20
+# XGBoost's numbers for the types of integers: it refuses the categories 1, 2, 3 of another type than it was trained on.
+XGBOOST_INTEGERS = {9: "INT8", 10: "UINT8", 11: "INT16", 13: "INT32", 15: "INT64"}
 Names = list[str | None]  # the columns that arrive at a step, None for one that is no longer as it was sent
 
 
@@ -37,6 +40,8 @@ class Fitted:
     values: tuple[Any, ...] = ()
     strict: bool = False
     text: bool = False
+    datatype: str = ""  # in which alone the model takes the values
+    by_text: bool = False  # a value is known by its str(), whatever its type
     dtype: str = ""
     takes_gaps: bool = False
     cut: tuple[str, ...] = ()  # the values, read otherwise, of a file that may have lost letters
@@ -57,7 +62,7 @@ class Fitted:
 
 def fitted_columns(estimator: Any, sample: Sample) -> dict[str, Fitted]:
     """What `estimator` knows of the columns of `sample`, which are all of its columns in its order."""
-    search = _Search()
+    search = _Search(sample)
     search.walk(estimator, list(sample.columns))
     found = {name: _completed(known, sample.columns[name]) for name, known in search.found.items()}
     gaps = [name for name in sample.columns if search.takes_gaps(name)]
@@ -98,13 +103,15 @@ def _completed(known: Fitted, array: Array) -> Fitted:
 
 def _fits(datatype: str, known: Fitted) -> bool:
     """Whether model.yaml can have the values as categories: text or integers."""
-    return bool(known.values) and known.kind is {"BYTES": str, "INT64": int}.get(datatype)
+    kind = str if datatype == "BYTES" else int if "INT" in datatype else None
+    return bool(known.values) and known.kind is kind
 
 
 class _Search:
     """A walk through the steps of a model, that keeps which columns arrive where."""
 
-    def __init__(self) -> None:
+    def __init__(self, sample: Sample) -> None:
+        self._sample = sample
         self.found: dict[str, Fitted] = {}
         self._gaps: set[str | None] = set()  # that arrive where missing values are taken; None: an unknown one does
         self._encoded: set[str | None] = set()  # that go no further with a missing value
@@ -174,12 +181,13 @@ class _Search:
             known = _of_hist_gradient_boosting(step, len(columns))
         elif hasattr(step, "get_cat_feature_indices"):  # CatBoost
             texts = {*step.get_cat_feature_indices(), *step.get_text_feature_indices()}
-            known = [Fitted(text=place in step.get_text_feature_indices()) if place in texts else None
+            known = [_of_catboost(place in step.get_text_feature_indices()) if place in texts else None
                      for place in range(len(columns))]  # fmt: skip
-        elif hasattr(step, "booster_"):
-            known = _of_lightgbm(step.booster_, len(columns))
-        elif hasattr(step, "get_booster"):
-            known = _of_xgboost(step.get_booster(), len(columns))
+        elif booster := _booster(step, "lightgbm"):
+            categories = pandas_categories(booster, self._sample, columns)
+            known = [_of_pandas(categories.get(place)) for place in range(len(columns))]
+        elif booster := _booster(step, "xgboost"):
+            known = _of_xgboost(booster, columns, self._sample)
         for column, fitted in zip(columns, known, strict=False):
             if column is None or fitted is None:
                 continue
@@ -187,6 +195,8 @@ class _Search:
             if before is None or fitted.strict or (fitted.dtype and not before.dtype):
                 # The model fails where one of its encoders does.
                 self.found[column] = replace(fitted, dtype=fitted.dtype or (before.dtype if before else ""))
+            if fitted.by_text or (before and before.by_text):
+                self.found[column] = replace(self.found[column], by_text=True)
 
     def _note_filled(self, imputer: Any, columns: Names) -> None:
         dtype = NONE if imputer.missing_values is None else ""
@@ -268,26 +278,38 @@ def _of_hist_gradient_boosting(step: Any, count: int) -> list[Fitted | None]:
     return known
 
 
-def _of_lightgbm(booster: Any, count: int) -> list[Fitted | None]:
-    known: list[Fitted | None] = [None] * count
-    written = re.search(r"^\[categorical_feature: ([\d,]+)\]$", booster.model_to_string(), re.MULTILINE)
-    places = [int(place) for place in written[1].split(",")] if written else []
-    for place, values in zip(places, booster.pandas_categorical or [], strict=False):
-        if place < count:
-            known[place] = Fitted(_plain(values), dtype="category")
-    return known
+def _booster(step: Any, library: str) -> Any:
+    """The booster of this library that `step` is, or has; None if it is no such thing."""
+    if type(step).__name__ == "Booster" and type(step).__module__.partition(".")[0] == library:
+        return step
+    if library == "lightgbm":
+        return getattr(step, "booster_", None)
+    return step.get_booster() if hasattr(step, "get_booster") else None
 
 
-def _of_xgboost(booster: Any, count: int) -> list[Fitted | None]:
-    known: list[Fitted | None] = [None] * count
+def _of_catboost(text: bool) -> Fitted:
+    """A feature of words, or a category: CatBoost takes 1 and "1" for the same, and "true" for another than True."""
+    return Fitted(text=text, by_text=not text)
+
+
+def _of_pandas(values: tuple[Any, ...] | None) -> Fitted | None:
+    return None if values is None else Fitted(_plain(values), dtype="category")
+
+
+def _of_xgboost(booster: Any, columns: Names, sample: Sample) -> list[Fitted | None]:
+    known: list[Fitted | None] = [None] * len(columns)
     types = booster.feature_types or []
     if "c" not in types:
         return known
     booster_of = json.loads(booster.save_raw("json"))["learner"]["gradient_booster"]
     booster_of = booster_of.get("gbtree", booster_of)  # dart keeps its trees one level deeper
     encoded = booster_of["model"].get("cats", {}).get("enc", [])
-    for place, (kind, values) in enumerate(zip(types, encoded, strict=False)):
-        if kind == "c" and place < count:
+    categories = {place: name for place, (kind, name) in enumerate(zip(types, columns, strict=False)) if kind == "c"}
+    if not encoded:
+        coded = {place: name for place, name in categories.items() if name is not None}
+        refuse_other_than_codes(booster_of["model"], types, coded, sample)
+    for place, values in enumerate(encoded):
+        if place in categories:
             known[place] = _of_categories(values)
     return known
 
@@ -295,7 +317,8 @@ def _of_xgboost(booster: Any, count: int) -> list[Fitted | None]:
 def _of_categories(encoded: dict[str, Any]) -> Fitted:
     """XGBoost's categories of a column: numbers, or the bytes of all texts (signed) and where each begins."""
     if "offsets" not in encoded:
-        return Fitted(_plain(encoded["values"]), strict=True, dtype="category")
+        datatype = XGBOOST_INTEGERS.get(encoded["type"], "")
+        return Fitted(_plain(encoded["values"]), strict=True, dtype="category", datatype=datatype)
     text = bytes(value & 0xFF for value in encoded["values"])
     places = list(pairwise(encoded["offsets"]))
     values = tuple(text[start:end].decode(errors="ignore") for start, end in places)

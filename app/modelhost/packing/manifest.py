@@ -18,6 +18,7 @@ from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.payload.datatypes import Array
 
 ESTIMATORS = {"skops", "pickle"}  # formats whose runtime needs to know how the model takes its rows
+FRAMES = {"lightgbm", "xgboost"}  # whose runtime takes a matrix, unless it is told of a data frame
 
 
 def make_manifest(
@@ -35,7 +36,7 @@ def make_manifest(
         "format": saved.format,
         "entry": saved.entry,
         **({"rows": source.rows} if source.rows else {}),
-        **({"table": source.table} if saved.format in ESTIMATORS else {}),
+        **({"table": source.table} if _names_table(saved.format, source.table) else {}),
         **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if options.pure else {}),
@@ -67,6 +68,10 @@ def write_manifest(directory: Path, manifest: dict[str, Any]) -> None:
     """Write model.yaml."""
     text = yaml.safe_dump(manifest, sort_keys=False, allow_unicode=True, width=120)
     (directory / MANIFEST).write_text(text, encoding="utf-8")
+
+
+def _names_table(form: str, table: str) -> bool:
+    return form in ESTIMATORS or (form in FRAMES and table == "frame")
 
 
 def _output(name: str, array: Array, source: Source, candidate: Candidate, labels: tuple[str, ...]) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class Sample:
 
     columns: Arrays
     named: bool = True
-    cells: Mapping[str, list[str]] = field(default_factory=dict)  # of a .csv, as they were written
+    cells: Mapping[str, list[str]] = field(default_factory=dict)  # as they were written, where they may read otherwise
     notes: tuple[str, ...] = ()
     whole: bool = False  # the arrays are what one call takes, without rows: only of an .npz
     json: Mapping[str, str] = field(default_factory=dict)  # the columns of JSON values: why each is no tensor
@@ -65,8 +65,22 @@ class Sample:
             return objects([cell or None for cell in self.cells[name]])
         return objects([None if missing else str(value) for value, missing in self._items(name)])
 
+    def as_category(self, name: str) -> Array:
+        """A column (rows,) for a model that knows a value by its str(): as text, unless that is the cell as written.
+
+        A number with a fraction is text too: such a model takes none.
+        """
+        array, texts = self.columns[name], self.as_text(name)
+        alike = array.dtype.kind in "bi" and [str(value) for value in array.tolist()] == texts.tolist()
+        return array if alike or is_text(array) else texts
+
     def _items(self, name: str) -> Iterable[tuple[Any, bool]]:
         return zip(self.columns[name].tolist(), missing(self.columns[name]).tolist(), strict=True)
+
+
+def is_text(array: Array) -> bool:
+    """Whether a column's values are text, and not booleans among which one is missing."""
+    return array.dtype.kind == "O" and any(isinstance(value, str) for value in array)
 
 
 def missing(array: Array) -> Array:
@@ -116,9 +130,11 @@ def _read_table(path: Path) -> Sample:
     if path.suffix != ".csv":
         records = read_records(path)
         names = list(dict.fromkeys(name for record in records for name in record))
-        found = {name: _json_column(name, [record.get(name) for record in records]) for name in names}
+        values = {name: [record.get(name) for record in records] for name in names}
+        found = {name: _json_column(name, column) for name, column in values.items()}
         json = {name: why for name, (_, why) in found.items() if why}
-        return Sample({name: array for name, (array, _) in found.items()}, json=json)
+        columns = {name: array for name, (array, _) in found.items()}
+        return Sample(columns, json=json, cells=_integers(values))
     cells = _read_csv(path)
     columns = {name: column_array(name, _typed(written)) for name, written in cells.items()}
     notes: tuple[str, ...] = ()
@@ -126,6 +142,12 @@ def _read_table(path: Path) -> Sample:
         columns.pop("")
         notes = (f"left out of the sample: its first column, which has no name: {path.name} has an index",)
     return Sample(columns, cells=cells, notes=notes)
+
+
+def _integers(columns: Mapping[str, list[Any]]) -> dict[str, list[str]]:
+    """The columns of integers, missing values among them, as they were written: as an array they may be floats."""
+    whole = {name: column for name, column in columns.items() if {type(value) for value in column} <= {int, type(None)}}
+    return {name: ["" if value is None else str(value) for value in column] for name, column in whole.items()}
 
 
 def _read_csv(path: Path) -> dict[str, list[str]]:

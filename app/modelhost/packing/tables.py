@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from modelhost.models.runtimes.estimator import Column, as_table
+from modelhost.packing.boolean_categories import read_booleans
 from modelhost.packing.columns import column_inputs, matrix_input
 from modelhost.packing.compare import compare
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories
-from modelhost.packing.samples import Sample, missing, objects
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.packing.samples import Sample, is_text, missing, objects
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line
 
 Answers = Callable[[Any], Arrays]  # what the estimator answers to a table
@@ -54,7 +55,7 @@ def find_table(sample: Sample, named: bool, fitted: dict[str, Fitted], answers: 
     `named` says whether it was trained on a data frame. Raises PackError, with the estimator's own words, where it
     takes the sample in no form.
     """
-    typed = _typed(sample, fitted)
+    typed = typed_columns(sample, fitted, lambda columns: answers(as_table(columns, "frame")))
     reasons: list[Exception] = []
     for table in _forms(typed, named, fitted):
         try:
@@ -70,14 +71,20 @@ def find_table(sample: Sample, named: bool, fitted: dict[str, Fitted], answers: 
     raise PackError(f"the model cannot predict the sample: {type(reason).__name__}: {first_line(reason)}") from reason
 
 
-def _typed(sample: Sample, fitted: dict[str, Fitted]) -> Sample:
-    """The sample with the types by which the model knows its columns: digits are text where an encoder has text."""
+def typed_columns(sample: Sample, fitted: dict[str, Fitted], predict: Callable[[Arrays], Arrays]) -> Sample:
+    """The sample with the types by which the model knows its columns: digits are text where an encoder has text.
+
+    `predict` takes columns by name, each (rows,).
+    """
     columns = dict(sample.columns)
     for name, array in columns.items():
         known = fitted.get(name)
         if known is None or array.ndim > 1:
             continue
-        if known.kind is str and array.dtype.kind != "O":
+        if known.by_text:
+            boolean = array.dtype.kind == "b" or (array.dtype.kind == "O" and not is_text(array))
+            columns[name] = read_booleans(sample, name, predict) if boolean else sample.as_category(name)
+        elif known.kind is str and not is_text(array):
             columns[name] = sample.as_text(name)
         elif known.kind is bool and array.dtype.kind in "if":
             gaps = missing(array)
@@ -86,6 +93,8 @@ def _typed(sample: Sample, fitted: dict[str, Fitted]) -> Sample:
                 columns[name] = objects(values) if gaps.any() else array.astype(bool)
         elif known.strict and known.kind is int and array.dtype.kind == "f":
             columns[name] = _integers(array)
+        if known.datatype:
+            columns[name] = _in_datatype(columns[name], known.datatype)
     return replace(sample, columns=columns)
 
 
@@ -101,17 +110,23 @@ def _integers(array: Array) -> Array:
     )
 
 
+def _in_datatype(array: Array, datatype: str) -> Array:
+    """Integers in the datatype, if all fit; others as they are."""
+    cast = array.astype(DTYPES[datatype]) if array.dtype.kind in "iu" else array
+    return cast if (cast == array).all() else array
+
+
 def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table]:
     """What to try, as the estimator was trained: first of all a data frame where it knows names."""
     kinds = {array.dtype.kind for array in sample.columns.values()}
     flat = all(array.ndim == 1 for array in sample.columns.values())
     forms: list[Table] = []
     if flat:
-        inputs, batch = column_inputs(sample)
-        for schema, array in zip(inputs, batch.values(), strict=True):
-            schema |= _described(array, fitted.get(schema["name"]))
-        add_categories(inputs, fitted)
-        forms.append(Table("frame", inputs, batch))
+        frame = frame_table(sample, fitted)
+        inputs, batch = frame.inputs, frame.batch
+        forms.append(frame)
+        if any(known.dtype == "category" for known in fitted.values()):
+            return forms  # as an array, its values would be taken for pandas' codes of them
         others = [Table("matrix", inputs, batch)] if "O" in kinds else []
         if len(batch) == 1 and "O" in kinds:
             others.append(Table("column", inputs, batch))
@@ -122,6 +137,15 @@ def _forms(sample: Sample, named: bool, fitted: dict[str, Fitted]) -> list[Table
     return forms
 
 
+def frame_table(sample: Sample, fitted: dict[str, Fitted]) -> Table:
+    """Each column of the sample as an input of its own, as the model knows it."""
+    inputs, batch = column_inputs(sample)
+    for schema, array in zip(inputs, batch.values(), strict=True):
+        schema |= _described(array, fitted.get(schema["name"]))
+    add_categories(inputs, fitted)
+    return Table("frame", inputs, batch)
+
+
 def _described(array: Array, known: Fitted | None) -> dict[str, Any]:
     """What a column's values do not say: an object array may be of booleans; the model may want a category."""
     there = [value for value in array if value is not None] if array.dtype.kind == "O" else []
@@ -129,7 +153,7 @@ def _described(array: Array, known: Fitted | None) -> dict[str, Any]:
     if there and type(there[0]) is bool:
         found = {"datatype": "BOOL", "dtype": "object"}
     elif there and type(there[0]) is int:
-        found = {"datatype": "INT64"}
+        found = {"datatype": known.datatype if known and known.datatype else "INT64"}
     return found | ({"dtype": known.dtype} if known and known.dtype else {})
 
 
@@ -199,7 +223,7 @@ def _nullable(table: Table, lacking: dict[str, bool]) -> Table:
             if array.dtype.kind == "i" and not {"dtype", "categories"}.intersection(schema) and _fit_floats(array):
                 schema["datatype"] = "FP64"  # as pandas has integers among which one is missing
                 batch[schema["name"]] = array.astype(np.float64)
-            elif array.dtype.kind in "bi":
+            elif array.dtype.kind in "biu":
                 batch[schema["name"]] = array.astype(object)
         inputs.append(schema)
     return Table(table.kind, inputs, batch)

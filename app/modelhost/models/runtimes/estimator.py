@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from modelhost.bundle.bundle import Bundle
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.bundle.schema import Manifest
+from modelhost.payload.datatypes import DTYPES, Array, Arrays
 
 # The verb that gives an output; all others are given by `predict`.
 VERBS = {
@@ -42,13 +43,18 @@ class EstimatorRuntime:
         self._estimator = estimator
         self._wanted = [output.tensor or output.name for output in bundle.manifest.outputs]
         self._table = bundle.manifest.table
-        self._columns = [Column(i.tensor or i.name, i.datatype, i.dtype, i.categories) for i in bundle.manifest.inputs]
+        self._columns = columns_of(bundle.manifest)
         # The schema names the columns, and their order was checked when the model was packed.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
 
     def predict(self, inputs: Arrays) -> Arrays:
         """See Runtime."""
         return answers(self._estimator, as_table(inputs, self._table, self._columns), self._wanted)
+
+
+def columns_of(manifest: Manifest) -> list[Column]:
+    """The columns of the data frame that the model takes, if it takes one."""
+    return [Column(i.tensor or i.name, i.datatype, i.dtype, i.categories) for i in manifest.inputs]
 
 
 def as_table(inputs: Arrays, table: str, columns: Sequence[Column] = ()) -> Any:
@@ -171,7 +177,7 @@ def _categories(pandas: Any, array: Array, column: Column) -> Any:
 
     The library has its own codes from its training.
     """
-    kind = {"BYTES": "str", "BOOL": "bool"}.get(column.datatype, "int64" if "INT" in column.datatype else "float64")
+    kind: Any = "str" if column.datatype == "BYTES" else DTYPES[column.datatype]
     there = {value for value in array.tolist() if value is not None and value == value}
     categories = pandas.Index(column.categories or sorted(there), dtype=kind)
     values = pandas.Series([None if value != value else value for value in array.tolist()], dtype=object)

@@ -1,12 +1,14 @@
 """LightGBM models in their own text file."""
 
 from pathlib import Path
+from typing import Any
 
 import lightgbm
 import numpy as np
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes.boosted import answers
+from modelhost.models.runtimes.estimator import as_table, columns_of
 from modelhost.payload.datatypes import Arrays
 
 
@@ -20,11 +22,16 @@ class LightgbmRuntime:
         except Exception as error:
             raise bundle.refuse("entry", f"{path.name} cannot be loaded: {error}") from error
         self._objective = objective_of(path)
+        self._table, self._columns = bundle.manifest.table, columns_of(bundle.manifest)
 
     def predict(self, inputs: Arrays) -> Arrays:
-        """See Runtime; the one input is (rows, features)."""
-        (features,) = inputs.values()
-        return answers(np.asarray(self._booster.predict(features, num_threads=1)), self._objective)
+        """See Runtime; the one input is (rows, features), or each is a column (rows,) of a data frame."""
+        return booster_answers(self._booster, self._objective, as_table(inputs, self._table, self._columns))
+
+
+def booster_answers(booster: Any, objective: str, features: Any) -> Arrays:
+    """What the trees say of (rows, features)."""
+    return answers(np.asarray(booster.predict(features, num_threads=1)), objective)
 
 
 def objective_of(path: Path) -> str:

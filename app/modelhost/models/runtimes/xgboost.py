@@ -8,6 +8,7 @@ import xgboost
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes.boosted import answers
+from modelhost.models.runtimes.estimator import as_table, columns_of
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.messages import first_line
 
@@ -24,11 +25,11 @@ class XgboostRuntime:
         except Exception as error:
             raise bundle.refuse("entry", f"{path.name} cannot be loaded: {first_line(error)}") from error
         self._objective = objective_of(self._booster)
+        self._table, self._columns = bundle.manifest.table, columns_of(bundle.manifest)
 
     def predict(self, inputs: Arrays) -> Arrays:
-        """See Runtime; the one input is (rows, features)."""
-        (features,) = inputs.values()
-        return booster_answers(self._booster, self._objective, features)
+        """See Runtime; the one input is (rows, features), or each is a column (rows,) of a data frame."""
+        return booster_answers(self._booster, self._objective, as_table(inputs, self._table, self._columns))
 
 
 def objective_of(booster: Any) -> str:

@@ -10,11 +10,12 @@ import onnx
 
 from modelhost.models.runtimes.catboost import load, model_answers, objective_of
 from modelhost.packing import graph
-from modelhost.packing.columns import choose, column_inputs, matrix_input
+from modelhost.packing.columns import choose, matrix_input
 from modelhost.packing.errors import PackError
+from modelhost.packing.fitted_columns import fitted_columns
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Native, Saved, Source
-from modelhost.packing.tables import Table, with_missing
+from modelhost.packing.tables import Table, frame_table, typed_columns, with_missing
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.messages import first_line
 
@@ -69,11 +70,13 @@ def inspect_booster(model: Any, sample: Sample) -> Source:
         raise PackError("the model takes embeddings as features: pack it as a Python class (see docs/pack.md)")
     texts = model.get_cat_feature_indices() + model.get_text_feature_indices()
     # With categories or text, each feature is an input of its own; else all are numbers, in CatBoost's own float32.
-    table = Table("frame", *column_inputs(chosen)) if texts else Table("matrix", *matrix_input(chosen, "FP32"))
 
     def predict(rows: Arrays) -> Arrays:
         return model_answers(model, rows)
 
+    fitted = fitted_columns(model, chosen)
+    chosen = typed_columns(chosen, fitted, predict)
+    table = frame_table(chosen, fitted) if texts else Table("matrix", *matrix_input(chosen, "FP32"))
     table = with_missing(table, lambda _, rows: predict(rows))
     inputs, batch = table.inputs, table.batch
 

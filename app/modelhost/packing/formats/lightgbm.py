@@ -1,14 +1,15 @@
 """LightGBM: its own text files, and its estimators out of a pickle."""
 
 import tempfile
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightgbm
-import numpy as np
 
-from modelhost.models.runtimes.boosted import answers
-from modelhost.models.runtimes.lightgbm import objective_of
+from modelhost.models.runtimes.lightgbm import booster_answers, objective_of
+from modelhost.packing.booster_frames import frame_source
 from modelhost.packing.columns import choose
 from modelhost.packing.crash_check import refuse_what_crashes
 from modelhost.packing.errors import PackError
@@ -51,7 +52,12 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
     known = [] if names[0] == "Column_0" else names
     _, objective = _read_back(booster)
     own = _own_file(booster, booster, objective)
-    inputs, batch = numbers(choose(sample, known, booster.num_feature(), notes), "FP64", own.predict)
+    library = f"LightGBM {lightgbm.__version__}"
+    kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
+    chosen = choose(sample, known, booster.num_feature(), notes)
+    if framed := frame_source(library, kind, booster, chosen, partial(booster_answers, booster, objective), own.save):
+        return replace(framed, notes=[*sample.notes, *notes])
+    inputs, batch = numbers(chosen, "FP64", own.predict)
 
     def convert(datatypes: dict[str, str]) -> Any:
         from onnxmltools import convert_lightgbm
@@ -66,8 +72,6 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
         return made
 
     datatypes = [{inputs[0]["name"]: datatype} for datatype in ("FP32", "FP64")]
-    library = f"LightGBM {lightgbm.__version__}"
-    kind = f"Booster of {booster.num_trees()} trees ({objective or 'no objective'})"
     return Source(
         library, kind, inputs, batch, own.predict, own.save, convert, datatypes,
         notes=[*sample.notes, *notes], probed=True,
@@ -87,7 +91,7 @@ def _own_file(booster: Any, asked: Any, objective: str, labels: tuple[str, ...] 
 
     def predict(rows: Arrays) -> Arrays:
         (features,) = rows.values()
-        return answers(np.asarray(asked.predict(features, num_threads=1)), objective)
+        return booster_answers(asked, objective, features)
 
     def save(directory: Path) -> Saved:
         booster.save_model(directory / "model.txt")

@@ -2,12 +2,15 @@
 
 import copy
 import json
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import xgboost
 
 from modelhost.models.runtimes.xgboost import OF_ESTIMATOR, booster_answers, objective_of
+from modelhost.packing.booster_frames import frame_source
 from modelhost.packing.columns import choose
 from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample
@@ -42,7 +45,11 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
     notes: list[str] = []
     chosen = choose(sample, booster.feature_names or [], booster.num_features(), notes)
     notes += _unused_rounds(booster)
-    own = _own_file(booster, booster)
+    own, objective = _own_file(booster, booster), objective_of(booster)
+    kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective})"
+    library = f"XGBoost {xgboost.__version__}"
+    if framed := frame_source(library, kind, booster, chosen, partial(booster_answers, booster, objective), own.save):
+        return replace(framed, notes=[*sample.notes, *notes])
     inputs, batch = numbers(chosen, "FP32", own.predict)  # XGBoost's own
 
     def convert(datatypes: dict[str, str]) -> Any:
@@ -56,8 +63,6 @@ def inspect_booster(booster: Any, sample: Sample) -> Source:
         return convert_xgboost(unnamed, initial_types=initial, target_opset=OPSET)
 
     datatypes = [{inputs[0]["name"]: "FP32"}]
-    kind = f"Booster of {booster.num_boosted_rounds()} rounds ({objective_of(booster)})"
-    library = f"XGBoost {xgboost.__version__}"
     return Source(
         library, kind, inputs, batch, own.predict, own.save, convert, datatypes,
         notes=[*sample.notes, *notes], probed=True,
