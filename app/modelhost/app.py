@@ -10,8 +10,8 @@ from modelhost.models.repository import Repository, read_wanted
 from modelhost.predictions import Predictions
 from modelhost.protocols import PREDICTING, TELLING, sse
 from modelhost.protocols.protocol import Protocol
-from modelhost.readiness import Readiness
 from modelhost.responses import to_response
+from modelhost.server.readiness import Readiness
 from modelhost.settings import Settings
 from modelhost.views import views
 

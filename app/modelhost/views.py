@@ -6,8 +6,8 @@ from modelhost import describe, page
 from modelhost.metrics import TYPE, scrape
 from modelhost.models.registry import Registry
 from modelhost.predictions import Predictions
-from modelhost.readiness import Readiness
 from modelhost.responses import write_json
+from modelhost.server.readiness import Readiness
 
 
 def views(registry: Registry, readiness: Readiness, predictions: Predictions) -> Blueprint:

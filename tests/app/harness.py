@@ -113,7 +113,7 @@ class Server:
             "MODELHOST_RELEASE": RELEASE,
             **variables,
         }
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.gunicorn_conf"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.server.gunicorn_conf"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log)
 

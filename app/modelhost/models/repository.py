@@ -24,7 +24,7 @@ from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import brief
-from modelhost.readiness import Readiness
+from modelhost.server.readiness import Readiness
 from modelhost.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ from flask import Flask
 
 from modelhost.app import create_app
 from modelhost.bundle.bundle import BundleError
-from modelhost.readiness import Readiness
+from modelhost.server.readiness import Readiness
 from modelhost.settings import Settings
 
 # Gunicorn's master stops the server when a worker ends with this status before it has booted;

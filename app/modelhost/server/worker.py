@@ -17,7 +17,7 @@ from gevent import socket
 from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
-from modelhost.whole import WholeResponse
+from modelhost.server.buffered_response import BufferedResponse
 
 if TYPE_CHECKING:  # what it imports reads variables that gunicorn_conf.py sets later
     from modelhost.predictions import Predictions
@@ -49,7 +49,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """After the fork."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        wsgi.Response = WholeResponse  # what Gunicorn answers every request with
+        wsgi.Response = BufferedResponse  # what Gunicorn answers every request with
         super().init_process()
 
     def load_wsgi(self) -> None:
