@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 from flask.testing import FlaskClient
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"

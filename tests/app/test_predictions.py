@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from harness import MODELS, RELEASE, Bundles, assert_error_shape
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 

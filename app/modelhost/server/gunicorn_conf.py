@@ -14,8 +14,8 @@ from typing import Any
 
 from modelhost.bundle.bundle import BundleError, check_files, find_bundles
 from modelhost.bundle.manifest import read_manifest
+from modelhost.models.readiness import Readiness
 from modelhost.server import sizing
-from modelhost.server.readiness import Readiness
 from modelhost.server.socket_access import SocketAccess
 from modelhost.settings import Settings, SettingsError
 
@@ -125,7 +125,7 @@ def _import_what_workers_share() -> float:
     from modelhost.models.memory import private_mb
     from modelhost.models.runtimes import import_libraries
 
-    importlib.import_module("modelhost.app")
+    importlib.import_module("modelhost.web.app")
     alone = private_mb()
     import_libraries(settings.models_dir)
     added = private_mb() - alone

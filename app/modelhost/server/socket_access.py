@@ -10,7 +10,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from modelhost.server.readiness import Readiness
+from modelhost.models.readiness import Readiness
 from modelhost.settings import Settings
 
 OPEN, CLOSED = 0o666, 0o600

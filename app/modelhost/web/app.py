@@ -2,18 +2,18 @@
 
 from flask import Blueprint, Flask, Response, request
 
-from modelhost.documentation import documentation
-from modelhost.fastpath import FastPath
-from modelhost.handlers import register_errors
+from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository, read_wanted
 from modelhost.predictions import Predictions
 from modelhost.protocols import PREDICTING, TELLING, sse
 from modelhost.protocols.protocol import Protocol
 from modelhost.responses import to_response
-from modelhost.server.readiness import Readiness
 from modelhost.settings import Settings
-from modelhost.views import views
+from modelhost.web.docs import documentation
+from modelhost.web.error_handlers import register_errors
+from modelhost.web.fast_path import FastPath
+from modelhost.web.views import views
 
 
 def create_app(settings: Settings) -> Flask:
@@ -34,7 +34,7 @@ def create_app(settings: Settings) -> Flask:
         predictions.follow_registry()
         fast_path.follow_registry()
 
-    app = Flask("modelhost", static_folder=None)
+    app = Flask("modelhost.web", static_folder=None)
     app.extensions["modelhost"] = predictions
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False  # /models/ is /models
