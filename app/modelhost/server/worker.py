@@ -20,7 +20,7 @@ from gunicorn.workers.ggevent import GeventWorker
 from modelhost.server.buffered_response import BufferedResponse
 
 if TYPE_CHECKING:  # what it imports reads variables that gunicorn_conf.py sets later
-    from modelhost.predictions import Predictions
+    from modelhost.inference.pipeline import Pipeline
 
 # Loading may take this long in all; the master kills a worker that is silent longer than its timeout.
 LOADING_SECONDS = 600
@@ -78,12 +78,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
             for greenlet, timeout in self._idle.items():
                 greenlet.kill(timeout, block=False)
         serving = getattr(self.wsgi, "extensions", {})
-        predictions: Predictions | None = serving.get("modelhost")
-        if predictions is None:
+        pipeline: Pipeline | None = serving.get("modelhost")
+        if pipeline is None:
             return
-        predictions.write_metrics()
+        pipeline.write_metrics()
         serving["modelhost.repository"].look()
-        if self.alive and (seconds := predictions.stuck()) > 2 * self.cfg.timeout:
+        if self.alive and (seconds := pipeline.stuck()) > 2 * self.cfg.timeout:
             self.log.critical("a prediction has not ended for %d s: this worker is replaced", seconds)
             self.alive = False
 

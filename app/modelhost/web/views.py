@@ -2,15 +2,15 @@
 
 from flask import Blueprint, Response, request
 
-from modelhost.metrics import TYPE, scrape
+from modelhost.inference.metrics import TYPE, scrape
+from modelhost.inference.pipeline import Pipeline
 from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
-from modelhost.predictions import Predictions
-from modelhost.responses import write_json
+from modelhost.protocols.responses import write_json
 from modelhost.web import home_page, metadata
 
 
-def views(registry: Registry, readiness: Readiness, predictions: Predictions) -> Blueprint:
+def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("modelhost", __name__)
 
@@ -54,7 +54,7 @@ def views(registry: Registry, readiness: Readiness, predictions: Predictions) ->
     @urls.get("/metrics")
     def metrics() -> Response:
         """For Prometheus: this worker's to the moment, the others' at most a second old."""
-        predictions.write_metrics()
+        pipeline.write_metrics()
         return Response(scrape(), content_type=TYPE)
 
     return urls
