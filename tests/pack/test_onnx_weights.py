@@ -70,7 +70,7 @@ def test_changed_weights_are_refused_by_the_server(tmp_path: Path) -> None:
 def test_weights_that_are_not_there_are_named(tmp_path: Path) -> None:
     path = saved(tmp_path / "made")
     (tmp_path / "made/weights.bin").unlink()
-    with pytest.raises(PackError, match=r"keeps weights in weights.bin, which is not there: put that file beside it"):
+    with pytest.raises(PackError, match=r"keeps weights in weights.bin, which does not exist: put that file beside it"):
         Packed(tmp_path, path, SAMPLE)
 
 

@@ -35,7 +35,7 @@ POOL, MOST_ROWS = 300, 64  # rows that are known of each model; in one request
 EXAMPLES = ("churn", "colours", "digits", "iris")
 PACKED = {  # by the model's name: the trained model, and how it is packed
     "text": ("mixed", []),  # converted to ONNX: several inputs, one of them text
-    "trees": ("forest", ["--no-convert"]),  # skops, and slow enough to share calls
+    "trees": ("forest", ["--no-convert", "--batching"]),  # skops, whose requests share calls
     "light": ("lightgbm", ["--no-convert"]),
     "extreme": ("xgboost", ["--no-convert"]),
     "cats": ("catboost-mixed", []),
