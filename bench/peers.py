@@ -139,7 +139,14 @@ def ours(
         "MODELHOST_BODY_LIMIT_MB": "4",
         **(settings or {}),
     }
-    words = [program(environment, "python"), "-m", "gunicorn", "--config", "python:modelhost.gunicorn_conf", *app]
+    words = [
+        program(environment, "python"),
+        "-m",
+        "gunicorn",
+        "--config",
+        "python:modelhost.server.gunicorn_conf",
+        *app,
+    ]
     return [Command(words, variables), nginx(config)]
 
 

@@ -50,6 +50,7 @@ def lint() -> Commands:
         ["ruff", "check", "."],
         ["ruff", "format", "--check", "--quiet", "."],
         ["mypy"],
+        ["env", "PYTHONPATH=app", "lint-imports", "--no-cache"],
         ["yamllint", "--strict", "."],
         ["shellcheck", *shell_scripts()],
         ["ansible-lint", "-q"],

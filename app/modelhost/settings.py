@@ -22,7 +22,7 @@ class Settings:
     models_dir: Path = Path("/models")
     default_model: str = "colours"  # answers at /; empty: the only model there is
     bind: str = DEFAULT_BIND
-    workers: int = 0  # 0: decided by the cores and the models' sizes (capacity.py)
+    workers: int = 0  # 0: decided by the cores and the models' sizes (sizing.py)
     threads: int = 0  # that compute one slow model in a worker; 0: decided likewise
     queue: int = 64  # requests that may wait for one model in a worker
     body_limit_mb: float = 1.0

@@ -32,7 +32,7 @@ from modelhost.packing.errors import PackError
 from modelhost.packing.options import PackOptions
 from modelhost.packing.pack import pack
 from modelhost.payload.errors import ClientError, ModelError
-from modelhost.protocols import infer, native, tensorflow
+from modelhost.protocols import native, tensorflow, v2_infer
 from onnx import numpy_helper
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator")
@@ -260,7 +260,7 @@ def _ask_tensorflow(model: Model, rows: dict[str, Any]) -> dict[str, Any]:
 
 def _ask_v2(model: Model, rows: dict[str, Any]) -> dict[str, Any]:
     inputs = [_tensor(model, name, array) | {"data": _nested(array.ravel())} for name, array in rows.items()]
-    answer = json.loads(_predict(infer.PREDICT, model, json.dumps({"inputs": inputs}).encode(), {})[0])
+    answer = json.loads(_predict(v2_infer.PREDICT, model, json.dumps({"inputs": inputs}).encode(), {})[0])
     return {
         output["name"]: np.array(output["data"], object).reshape(output["shape"]).tolist()
         for output in answer["outputs"]
@@ -275,8 +275,8 @@ def _ask_v2_binary(model: Model, rows: dict[str, Any]) -> dict[str, Any]:
     ]
     head = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
     environ = {"HTTP_INFERENCE_HEADER_CONTENT_LENGTH": str(len(head))}
-    body, headers = _predict(infer.PREDICT, model, head + b"".join(blobs.values()), environ)
-    size = int(dict(headers).get(infer.HEADER, len(body)))
+    body, headers = _predict(v2_infer.PREDICT, model, head + b"".join(blobs.values()), environ)
+    size = int(dict(headers).get(v2_infer.HEADER, len(body)))
     rest, found = io.BytesIO(body[size:]), {}
     for output in json.loads(body[:size])["outputs"]:
         blob = rest.read(output["parameters"]["binary_data_size"])

@@ -62,8 +62,8 @@ def pack(directory: Path, model: str, options: list[str]) -> dict[str, Any]:
 
 def serve(directory: Path) -> dict[str, Any]:
     """The bundle in the application; every fresh row is asked, and compared."""
-    from modelhost.app import create_app
     from modelhost.settings import Settings
+    from modelhost.web.app import create_app
 
     with (directory / "expected.pickle").open("rb") as file:
         rows, expected = pickle.load(file)

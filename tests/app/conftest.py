@@ -7,8 +7,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from harness import MODELS, RELEASE, Bundles, Server, free_port
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 
 @pytest.fixture(scope="session", params=["fast path", "Flask"])

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 from flask.testing import FlaskClient
 from harness import Bundles
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 SOURCE = """
 import json

@@ -17,8 +17,8 @@ from typing import Any
 
 import yaml
 from flask.testing import FlaskClient
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
@@ -113,7 +113,7 @@ class Server:
             "MODELHOST_RELEASE": RELEASE,
             **variables,
         }
-        command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.gunicorn_conf"]
+        command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.server.gunicorn_conf"]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, cwd=ROOT / "app", env=self.environment, stdout=log, stderr=log)
 

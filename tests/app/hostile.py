@@ -6,7 +6,7 @@ import random
 import zlib
 from typing import Any
 
-from speak import HEADER, Spoken
+from protocol_requests import HEADER, ProtocolRequest
 
 VALUES: list[Any] = [
     None, True, -1, 5, 2.5, 10**18, 2**63, 2**64, 10**400, 1e308, 1e39, 5e-324, "", "x", "\x00", "x" * 500, "ü",
@@ -21,7 +21,7 @@ LENGTHS = ["", "0", "-1", "1", "7", "99999999", "x", "²", "1e3"]
 TYPES = ["text/csv", "text/csv; charset=utf-16", "application/json", "multipart/form-data", "", ";", "a/b;c=\xff"]
 
 
-def spoil(good: Spoken, seed: int) -> tuple[str, bytes, dict[str, str]]:
+def spoil(good: ProtocolRequest, seed: int) -> tuple[str, bytes, dict[str, str]]:
     """A URL, body and headers, always the same for a `seed`."""
     pick = random.Random(seed)
     body, headers = good.body, dict(good.headers)

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from harness import MODELS, Bundles, assert_error_shape
-from modelhost.app import create_app
 from modelhost.models.model import close
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 RECORD = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from harness import MODELS, Bundles
-from modelhost.app import create_app
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.models.registry import Registry
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 Manifest = dict[str, Any]
 

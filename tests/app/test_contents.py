@@ -13,9 +13,9 @@ from echoes import SOURCE, client_of, write_bundle
 from flask.testing import FlaskClient
 from harness import Bundles, assert_error_shape
 from modelhost.bundle.bundle import BundleError, read_bundle
-from modelhost.executor import Job, Patience, _compute
+from modelhost.inference.executor import Deadline, Job, _compute
 from modelhost.payload.records import read_record
-from speak import HEADER, dump, write_binary
+from protocol_requests import HEADER, dump, write_binary
 
 SOURCE = SOURCE.replace(
     "def seen(value):", 'def seen(value):\n    if isinstance(value, bytes):\n        return "bytes " + value.hex()'
@@ -302,7 +302,7 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
     (served,) = predictions._served.values()
 
     def asked(*orders: Any) -> list[Any]:
-        jobs = [Job(Patience(9e9), read_record(served.model.inputs, {"order": order}), 1) for order in orders]
+        jobs = [Job(Deadline(9e9), read_record(served.model.inputs, {"order": order}), 1) for order in orders]
         results, _ = _compute(served.model, jobs)
         return [json.loads(outputs["seen"][0])["order"] if outputs else str(error) for outputs, error in results]
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from modelhost.bundle.schema import Input
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from speak import Spoken, every_way, ways
+from protocol_requests import ProtocolRequest, every_way, ways
 
 URLS = ["/", "/models/iris/predict", "/models/digits/predict", "/models/churn/predict"]
 NAMES = ["index", "measurements", "petal_width", "image", "petal_widht", "", "\x00", "x" * 500]
@@ -62,7 +62,7 @@ def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> Non
         assert_error_shape(answer.data)
 
 
-def good_requests(app: Flask) -> list[Spoken]:
+def good_requests(app: Flask) -> list[ProtocolRequest]:
     """Two rows to each model in every way of every protocol."""
     client, found = app.test_client(), []
     for name in ("churn", "colours", "digits", "iris"):
@@ -72,7 +72,7 @@ def good_requests(app: Flask) -> list[Spoken]:
     return found
 
 
-def statuses_of_spoilt(client: FlaskClient, good: list[Spoken]) -> list[int]:
+def statuses_of_spoilt(client: FlaskClient, good: list[ProtocolRequest]) -> list[int]:
     """What 6,000 spoilt requests are answered with, each of which is right or an error in the one shape."""
     statuses = []
     for seed in range(6000):

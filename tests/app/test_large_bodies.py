@@ -21,7 +21,7 @@ from modelhost.bundle.bundle import file_digest, read_bundle
 from modelhost.cli.predict import predict
 from modelhost.cli.serve import _body_limit
 from modelhost.payload.messages import EXAMPLE_BYTES, shorten
-from modelhost.whole import SILENCE_SECONDS
+from modelhost.server.buffered_response import SILENCE_SECONDS
 
 SIDE = 300
 PIXELS = [{"name": "image", "datatype": "FP32", "shape": [SIDE, SIDE]}]

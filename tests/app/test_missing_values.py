@@ -14,7 +14,7 @@ from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.bundle.schema import Feature, Input
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from speak import HEADER, dump, ways
+from protocol_requests import HEADER, dump, ways
 
 PEOPLE = {
     "name": "numbers",

@@ -9,8 +9,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from harness import MODELS, RELEASE, Bundles, assert_error_shape
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
@@ -227,7 +227,7 @@ def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(
         answer = client.post("/", json={"index": 3})
     assert answer.status_code == 500
     assert "secret" not in assert_error_shape(answer.data)["error"]
-    assert [record.name for record in caplog.records] == ["modelhost.predictions"]
+    assert [record.name for record in caplog.records] == ["modelhost.inference.pipeline"]
     assert "secret" in caplog.text
     assert client.post("/", json={"index": 2}).status_code == 200
 

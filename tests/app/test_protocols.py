@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 from harness import Server
 from modelhost.models.model import close
-from speak import Row, every_way
+from protocol_requests import Row, every_way
 
 BOUNDS = {"sepal_length": 10, "sepal_width": 6, "petal_length": 10, "petal_width": 4}
 MAKE = {

@@ -125,7 +125,7 @@ def test_requests_on_one_connection_keep_it_open(server: Server) -> None:
 
 def test_healthcheck_says_nothing_of_a_healthy_server_and_why_of_another(server: Server, tmp_path: Path) -> None:
     def healthcheck(bind: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "modelhost.healthcheck", *arguments]
+        command = [sys.executable, "-m", "modelhost.server.healthcheck", *arguments]
         environment = {**server.environment, "MODELHOST_BIND": bind}
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 

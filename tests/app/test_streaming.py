@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from harness import Bundles, Server, assert_error_shape, eventually
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 # Says a colour for each place up to the one asked for; a list of colours has no fifth.
 SOURCE = """

@@ -12,12 +12,12 @@ from gevent.threadpool import ThreadPool
 from harness import Bundles, Server, assert_error_shape
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.bundle.schema import Input
-from modelhost.executor import Executor, Patience
+from modelhost.inference.executor import Deadline, Executor
 from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import expected_row
-from speak import every_way
+from protocol_requests import every_way
 
 TOKENS = [{"name": "tokens", "datatype": "INT64", "shape": [-1], "minimum": 0}]
 BOXES = [{"name": "boxes", "datatype": "FP32", "shape": [-1, 2]}]
@@ -227,5 +227,5 @@ def test_a_long_row_is_not_computed_in_the_loop(bundles: Bundles) -> None:
     executor = Executor(Model.load(read_bundle(bundles.directory / "echo" / "1")), 1, 8, ThreadPool(1))
     asked: list[int] = []
     executor.speed.expected = lambda rows: asked.append(rows) or 0.0  # type: ignore[assignment,func-returns-value]
-    executor.predict({"tokens": np.zeros((2, 300), np.int64)}, Patience(float("inf")))
+    executor.predict({"tokens": np.zeros((2, 300), np.int64)}, Deadline(float("inf")))
     assert asked == [200]  # the example has 3 tokens

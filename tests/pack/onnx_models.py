@@ -11,7 +11,7 @@ from modelhost.bundle.bundle import read_bundle
 from modelhost.models.model import Model
 from modelhost.packing.options import PackOptions
 from modelhost.packing.pack import pack
-from modelhost.protocols import infer, mlflow, native, tensorflow
+from modelhost.protocols import mlflow, native, tensorflow, v2_infer
 from onnx import TensorProto, helper, numpy_helper
 
 FLOAT, INT64, TEXT = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
@@ -94,7 +94,7 @@ def by_tensorflow(model: Model, arrays: dict[str, Any]) -> dict[str, Any]:
 
 def by_v2(model: Model, arrays: dict[str, Any]) -> dict[str, Any]:
     inputs = [tensor(model, name, array) | {"data": array.ravel().tolist()} for name, array in arrays.items()]
-    answer = json.loads(predict(infer.PREDICT, model, json.dumps({"inputs": inputs}).encode(), {}).body)
+    answer = json.loads(predict(v2_infer.PREDICT, model, json.dumps({"inputs": inputs}).encode(), {}).body)
     return {out["name"]: np.array(out["data"]).reshape(out["shape"]).tolist() for out in answer["outputs"]}
 
 
@@ -107,7 +107,7 @@ def by_v2_binary(model: Model, arrays: dict[str, Any]) -> dict[str, Any]:
     ]
     head = json.dumps({"inputs": inputs}).encode()
     environ = {"HTTP_INFERENCE_HEADER_CONTENT_LENGTH": str(len(head))}
-    answer = json.loads(predict(infer.PREDICT, model, head + b"".join(blobs.values()), environ).body)
+    answer = json.loads(predict(v2_infer.PREDICT, model, head + b"".join(blobs.values()), environ).body)
     return {out["name"]: np.array(out["data"]).reshape(out["shape"]).tolist() for out in answer["outputs"]}
 
 

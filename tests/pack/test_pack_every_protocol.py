@@ -26,7 +26,7 @@ from modelhost.bundle.schema import Format
 from modelhost.cli import main
 from modelhost.models.runtimes import open_runtime
 from modelhost.payload.datatypes import DTYPES
-from speak import Row, ways
+from protocol_requests import Row, ways
 from trained import train
 
 SEED = 20250131

@@ -25,7 +25,7 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 WORKER = """
 import json, os, sys
 from pathlib import Path
-import modelhost.app
+import modelhost.web.app
 from modelhost.bundle.bundle import read_bundle
 from modelhost.models.runtimes import import_libraries
 from modelhost.models.model import Model

@@ -163,7 +163,7 @@ def test_replicas_differ_by_their_names_alone(read):
     assert first["environment"].pop("MODELHOST_REPLICAS") == second["environment"].pop("MODELHOST_REPLICAS") == "2"
     del first["container_name"], second["container_name"]
     assert first == second
-    # Together they keep within what one may take.
+    # BufferedSocket they keep within what one may take.
     for limit in ("mem_limit", "memswap_limit"):
         assert int(first.pop(limit)) * 2 == int(alone.pop(limit))
     del alone["container_name"]

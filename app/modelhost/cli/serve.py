@@ -84,7 +84,7 @@ def _bundles_at(path: Path) -> list[Path]:
 
 
 def _run(variables: dict[str, str], bind: str, names: list[str]) -> int:
-    command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.gunicorn_conf"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.server.gunicorn_conf"]
     server = subprocess.Popen(command, env={**os.environ, **variables})
     with _passed_on(server):
         if _becomes_ready(server, bind):
@@ -103,7 +103,7 @@ def _refuse_without_gunicorn() -> None:
 
 def _refuse_taken(bind: str) -> None:
     """Said at once: Gunicorn would try for seconds, while the other server answers for this one."""
-    from modelhost.healthcheck import ask
+    from modelhost.server.healthcheck import ask
     from modelhost.settings import Settings
 
     Settings.from_environment({"MODELHOST_BIND": bind})
@@ -131,7 +131,7 @@ def _passed_on(server: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _becomes_ready(server: subprocess.Popen[bytes], bind: str) -> bool:
-    from modelhost.healthcheck import ask
+    from modelhost.server.healthcheck import ask
 
     while server.poll() is None:
         with contextlib.suppress(OSError):

@@ -21,10 +21,10 @@ import gevent
 
 from modelhost.bundle.bundle import BundleError, find_bundles, read_bundle
 from modelhost.models.model import Model
+from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import brief
-from modelhost.readiness import Readiness
 from modelhost.settings import Settings
 
 log = logging.getLogger(__name__)

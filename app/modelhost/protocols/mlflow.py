@@ -13,6 +13,7 @@ from typing import Any
 from flask import Blueprint, Response
 
 from modelhost import __version__
+from modelhost.inference.protocol import Protocol, Schema
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.batches import at_least_one, read_batch, read_columns, read_table
@@ -24,9 +25,10 @@ from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import brief
 from modelhost.payload.records import read_records
-from modelhost.protocols.protocol import Protocol
+from modelhost.protocols import jsonschema
+from modelhost.protocols.jsonschema import TEXT, array_of, object_of
+from modelhost.protocols.responses import write_json
 from modelhost.protocols.tensors import refuse
-from modelhost.responses import write_json
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
@@ -70,12 +72,28 @@ def example(model: Model) -> Any:
     return {"dataframe_records": [model.example]}
 
 
+def schemas(model: Model) -> tuple[Schema, Schema]:
+    """MLflow's four forms of a request; a value for each row."""
+    record, row, columns = jsonschema.record(model), jsonschema.row(model), jsonschema.columns(model)
+    split = object_of({"columns": array_of(TEXT), "data": array_of({"type": "array"})}, {"index": {"type": "array"}})
+    request = [
+        object_of({"dataframe_records": array_of(record)}),
+        object_of({"dataframe_split": split}),
+        object_of({"instances": {"anyOf": [array_of(record), array_of(row)]}}),
+        object_of({"inputs": {"anyOf": [array_of(row), columns]}}),
+    ]
+    return {"anyOf": request}, object_of({"predictions": array_of(jsonschema.values(model))})
+
+
 PREDICT = Protocol(
     "mlflow",
     ("/invocations", "/models/<name>/invocations", "/models/<name>/versions/<version>/invocations"),
     parse,
     encode,
     example,
+    schemas,
+    operation="mlflow",
+    tag="MLflow and SageMaker",
 )
 
 

@@ -13,13 +13,15 @@ Where a model takes bytes and nothing else, it may also be the file itself, with
 from collections.abc import Callable
 from typing import Any
 
+from modelhost.inference.protocol import Protocol, Schema
 from modelhost.models.model import Model
 from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.file_body import read_file
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
 from modelhost.payload.records import read_record
-from modelhost.protocols.protocol import Protocol
+from modelhost.protocols import jsonschema
+from modelhost.protocols.jsonschema import array_of, object_of
 
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 
@@ -58,10 +60,29 @@ def example(model: Model) -> Any:
     return model.example
 
 
+def schemas(model: Model) -> tuple[Schema, Schema]:
+    """A record, or several in any of their forms; the prediction, or one for each."""
+    record, row, prediction = jsonschema.record(model), jsonschema.row(model), jsonschema.prediction(model)
+    request = [
+        record,
+        array_of(record),
+        array_of(row),
+        object_of({"records": array_of(record)}),
+        object_of({"rows": array_of(row)}),
+        object_of({"columns": jsonschema.columns(model)}),
+    ]
+    about: Schema = {"model": {"const": model.name}, "version": {"const": model.version}}
+    answer = [object_of(about | {"prediction": prediction}), object_of(about | {"predictions": array_of(prediction)})]
+    return {"anyOf": request}, {"anyOf": answer}
+
+
 PREDICT = Protocol(
     "native",
     ("/", "/models/<name>/predict", "/models/<name>/versions/<version>/predict"),
     parse,
     encode,
     example,
+    schemas,
+    operation="native",
+    tag="predict",
 )

@@ -16,15 +16,15 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, current_app, request
 
-from modelhost.executor import Patience
+from modelhost.inference.executor import Deadline
+from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
 from modelhost.payload.http_body import Environ, read_body
-from modelhost.predictions import Predictions, Served, error_answer
 from modelhost.protocols.native import PREDICT, answer
-from modelhost.responses import to_response
+from modelhost.protocols.responses import to_response
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +54,18 @@ def encode(model: Model, outputs: Iterator[Arrays], batch: bool) -> Iterator[byt
     yield encode_event({"events": number}, "end")
 
 
-def urls(registry: Registry, predictions: Predictions) -> Blueprint:
+def urls(registry: Registry, pipeline: Pipeline) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("sse", __name__)
 
     @urls.post("/models/<name>/stream")
     @urls.post("/models/<name>/versions/<version>/stream")
     def stream(name: str, version: str | None = None) -> Response:
-        served = predictions.served(registry.find(name, version))
+        served = pipeline.served(registry.find(name, version))
         if not served.model.streams:
             raise ClientError(f"{name} does not stream: POST the same to /models/{name}/predict.", status=404)
         try:
-            return _stream(served, predictions, request.environ)
+            return _stream(served, pipeline, request.environ)
         except ClientError as error:
             PREDICT.add_example(error, served.model)
             return to_response(error_answer(error, served))
@@ -73,11 +73,11 @@ def urls(registry: Registry, predictions: Predictions) -> Blueprint:
     return urls
 
 
-def _stream(served: Served, predictions: Predictions, environ: Environ) -> Response:
+def _stream(served: ServedModel, pipeline: Pipeline, environ: Environ) -> Response:
     model = served.model
     inputs, batch = PREDICT.parse(model, read_body(environ, current_app.config["MAX_CONTENT_LENGTH"]), environ)
     outputs = model.stream(inputs)
-    arrays = _in_turn(served, outputs, partial(predictions.patience, environ))
+    arrays = _in_turn(served, outputs, partial(pipeline.deadline, environ))
     # The first is waited for here, so that a model that fails at once is an error as any other.
     first = list(itertools.islice(arrays, 1))
     response = Response(encode(model, itertools.chain(first, arrays), batch), mimetype="text/event-stream")
@@ -88,10 +88,10 @@ def _stream(served: Served, predictions: Predictions, environ: Environ) -> Respo
 
 
 def _in_turn(
-    served: Served, outputs: Generator[Arrays, None, None], patience: Callable[[], Patience]
+    served: ServedModel, outputs: Generator[Arrays, None, None], deadline: Callable[[], Deadline]
 ) -> Iterator[Arrays]:
     """What the model yields, each computed in a thread in its turn with the model's other work."""
-    while (arrays := served.executor.call(lambda: next(outputs, None), patience())) is not None:
+    while (arrays := served.executor.call(lambda: next(outputs, None), deadline())) is not None:
         yield arrays
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from modelhost.inference.protocol import Protocol, Schema
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.batches import read_batch, read_columns
@@ -17,8 +18,9 @@ from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
 from modelhost.payload.messages import brief
-from modelhost.protocols.protocol import Protocol
-from modelhost.responses import write_json
+from modelhost.protocols import jsonschema
+from modelhost.protocols.jsonschema import array_of, object_of
+from modelhost.protocols.responses import write_json
 
 SIGNATURE = "serving_default"
 DTYPES = {"BOOL": "DT_BOOL", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "BYTES": "DT_STRING"}
@@ -58,7 +60,26 @@ def example(model: Model) -> Any:
     return {"instances": [model.example]}
 
 
-PREDICT = Protocol("tensorflow", (NAME + ":predict", VERSIONED + ":predict"), parse, encode, example)
+def schemas(model: Model) -> tuple[Schema, Schema]:
+    """By row or by column, both ways."""
+    record, row, columns = jsonschema.record(model), jsonschema.row(model), jsonschema.columns(model)
+    signature: Schema = {"signature_name": {"const": SIGNATURE}}
+    by_row = object_of({"instances": {"anyOf": [array_of(record), array_of(row)]}}, signature)
+    by_column = object_of({"inputs": {"anyOf": [array_of(row), columns]}}, signature)
+    answers = [object_of({"predictions": array_of(jsonschema.values(model))}), object_of({"outputs": {}})]
+    return {"anyOf": [by_row, by_column]}, {"anyOf": answers}
+
+
+PREDICT = Protocol(
+    "tensorflow",
+    (NAME + ":predict", VERSIONED + ":predict"),
+    parse,
+    encode,
+    example,
+    schemas,
+    operation="tensorflow",
+    tag="TensorFlow Serving",
+)
 
 
 def status(models: list[Model]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from echoes import SOURCE, write_bundle
 from flask import Flask
 from harness import Bundles
 from hypothesis import HealthCheck, given, settings
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 

@@ -9,8 +9,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from harness import Bundles
 from hypothesis import HealthCheck, given, settings
-from modelhost.app import create_app
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 

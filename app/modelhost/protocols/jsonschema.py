@@ -16,6 +16,7 @@ from modelhost.payload.datatypes import DTYPES, limits
 from modelhost.payload.inputs import InputReader
 
 Schema = dict[str, Any]
+TEXT: Schema = {"type": "string"}
 FORMATS = {"FP32": "float", "FP64": "double", "INT32": "int32", "INT64": "int64"}
 
 
@@ -126,6 +127,11 @@ def columns(model: Model) -> Schema:
 def prediction(model: Model) -> Schema:
     """The outputs for one row, by name."""
     return object_of({writer.name: output(writer.schema) for writer in model.outputs})
+
+
+def values(model: Model) -> Schema:
+    """The outputs for one row, or the only one without its name."""
+    return prediction(model) if len(model.outputs) > 1 else output(model.outputs[0].schema)
 
 
 def output(schema: Output) -> Schema:

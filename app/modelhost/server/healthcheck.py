@@ -1,4 +1,4 @@
-"""Asks the server in this container whether it is well: python -m modelhost.healthcheck [PATH].
+"""Asks the server in this container whether it is well: python -m modelhost.server.healthcheck [PATH].
 
 PATH is /healthz unless given (/readyz: every worker is ready too). Exits 0 where the answer is
 200, otherwise 1 with a sentence. Only sockets are imported: it runs every few seconds.

@@ -10,13 +10,13 @@ import contextlib
 import os
 from pathlib import Path
 
-from modelhost.readiness import Readiness
+from modelhost.models.readiness import Readiness
 from modelhost.settings import Settings
 
 OPEN, CLOSED = 0o666, 0o600
 
 
-class Door:
+class SocketAccess:
     """The socket of a server, and who may connect to it."""
 
     def __init__(self, settings: Settings, readiness: Readiness) -> None:

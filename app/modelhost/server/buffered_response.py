@@ -20,11 +20,11 @@ LINGER_SECONDS, SILENCE_SECONDS = 30, 5
 PIECE = 8192
 
 
-class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
+class BufferedResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
     """Gunicorn's, but for when its headers leave. Nothing is sent as a file: that goes past the headers."""
 
     def __init__(self, request: Any, sock: Any, cfg: Any) -> None:
-        super().__init__(request, Together(sock), cfg)
+        super().__init__(request, BufferedSocket(sock), cfg)
 
     def can_sendfile(self) -> bool:
         """Never."""
@@ -52,7 +52,7 @@ class WholeResponse(Response):  # type: ignore[misc]  # Gunicorn has no types
         self.force_close()
 
 
-class Together:
+class BufferedSocket:
     """A socket that holds what it is given first, the headers, until it is given more."""
 
     def __init__(self, sock: Any) -> None:

@@ -17,10 +17,10 @@ from gevent import socket
 from gunicorn.http import wsgi
 from gunicorn.workers.ggevent import GeventWorker
 
-from modelhost.whole import WholeResponse
+from modelhost.server.buffered_response import BufferedResponse
 
 if TYPE_CHECKING:  # what it imports reads variables that gunicorn_conf.py sets later
-    from modelhost.predictions import Predictions
+    from modelhost.inference.pipeline import Pipeline
 
 # Loading may take this long in all; the master kills a worker that is silent longer than its timeout.
 LOADING_SECONDS = 600
@@ -49,7 +49,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
     def init_process(self) -> None:
         """After the fork."""
         sys.setswitchinterval(SWITCH_SECONDS)
-        wsgi.Response = WholeResponse  # what Gunicorn answers every request with
+        wsgi.Response = BufferedResponse  # what Gunicorn answers every request with
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -78,12 +78,12 @@ class Worker(GeventWorker):  # type: ignore[misc]
             for greenlet, timeout in self._idle.items():
                 greenlet.kill(timeout, block=False)
         serving = getattr(self.wsgi, "extensions", {})
-        predictions: Predictions | None = serving.get("modelhost")
-        if predictions is None:
+        pipeline: Pipeline | None = serving.get("modelhost")
+        if pipeline is None:
             return
-        predictions.write_metrics()
+        pipeline.write_metrics()
         serving["modelhost.repository"].look()
-        if self.alive and (seconds := predictions.stuck()) > 2 * self.cfg.timeout:
+        if self.alive and (seconds := pipeline.stuck()) > 2 * self.cfg.timeout:
             self.log.critical("a prediction has not ended for %d s: this worker is replaced", seconds)
             self.alive = False
 

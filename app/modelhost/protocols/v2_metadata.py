@@ -14,9 +14,9 @@ from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import parse_json, read_body
-from modelhost.protocols.infer import NAME, VERSIONED, parameters
+from modelhost.protocols.responses import write_json
 from modelhost.protocols.tensors import BASE64, refuse
-from modelhost.responses import write_json
+from modelhost.protocols.v2_infer import NAME, VERSIONED, parameters
 
 # How the protocol writes the formats it knows ("platform", <project>_<format>).
 PLATFORMS = {"onnx": "onnxruntime_onnx"}

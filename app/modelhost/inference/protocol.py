@@ -9,12 +9,15 @@ from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import Answer, Environ
 from modelhost.payload.messages import shorten
 
+Schema = dict[str, Any]
+
 
 class Protocol(NamedTuple):
     """How predictions are asked for and answered, by clients of one kind.
 
     `urls` in Flask's notation; without <name> it is the default model's. `parse` raises ClientError;
-    what it returns beside the inputs is for `encode` alone. `example` is a body that works.
+    what it returns beside the inputs is for `encode` alone. `example` is a body that works, `schemas` are
+    JSON Schemas of a request and of an answer. In OpenAPI it is an `operation` under a `tag`.
     """
 
     name: str
@@ -22,6 +25,9 @@ class Protocol(NamedTuple):
     parse: Callable[[Model, bytes, Environ], tuple[Arrays, Any]]
     encode: Callable[[Model, Arrays, Any, Environ], Answer]
     example: Callable[[Model], Any]
+    schemas: Callable[[Model], tuple[Schema, Schema]]
+    operation: str
+    tag: str
 
     def shown_example(self, model: Model) -> tuple[Any, bool]:
         """`example` of bounded size, and whether it was cut for that (see `shorten`); made once for each model."""

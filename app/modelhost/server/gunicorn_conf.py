@@ -1,4 +1,4 @@
-"""Gunicorn's settings: gunicorn --config python:modelhost.gunicorn_conf.
+"""Gunicorn's settings: gunicorn --config python:modelhost.server.gunicorn_conf.
 
 What a deployment decides comes from MODELHOST_* (settings.py). In the package, so that the server
 on a laptop (`modelhost serve`) runs with the same.
@@ -12,11 +12,11 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from modelhost import capacity
 from modelhost.bundle.bundle import BundleError, check_files, find_bundles
 from modelhost.bundle.manifest import read_manifest
-from modelhost.door import Door
-from modelhost.readiness import Readiness
+from modelhost.models.readiness import Readiness
+from modelhost.server import sizing
+from modelhost.server.socket_access import SocketAccess
 from modelhost.settings import Settings, SettingsError
 
 try:
@@ -24,24 +24,24 @@ try:
 except SettingsError as error:
     raise SystemExit(f"refusing to start: {error}") from None
 
-decided = capacity.here(settings)
+decided = sizing.here(settings)
 # Workers tell the master that they live by touching a file: on a disk that stalls, a healthy
 # worker would be killed.
 worker_tmp_dir = "/dev/shm"
 readiness = Readiness(Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), decided.workers)
 metrics = Path(worker_tmp_dir, f"modelhost-metrics-{os.getpid()}")
-door = Door(settings, readiness)
+access = SocketAccess(settings, readiness)
 
-wsgi_app = "modelhost.wsgi:app"
+wsgi_app = "modelhost.server.wsgi:app"
 bind = settings.bind
 # Mode 0666: who may connect is decided by the socket's directory, which the host gives to this
 # user and nginx's group. Gunicorn puts its own group on the socket, whatever the directory's is,
-# so 0660 would keep nginx out. One of several replicas lets nobody in yet (door.py).
-umask = door.umask
+# so 0660 would keep nginx out. One of several replicas lets nobody in yet (socket_access.py).
+umask = access.umask
 
 # One loop for each worker; measured against the others in docs/decisions/033. Slow models compute
 # in threads beside it (executor.py).
-worker_class = "modelhost.worker.Worker"
+worker_class = "modelhost.server.worker.Worker"
 workers = decided.workers
 # Models load after the fork: the threads of a native library would not survive one.
 preload_app = False
@@ -88,7 +88,7 @@ def on_starting(server: Any) -> None:
 def post_worker_init(worker: Any) -> None:
     """In a worker whose application, and so every model, has loaded."""
     readiness.add(worker.pid)
-    door.follow()
+    access.follow()
 
 
 def child_exit(_server: Any, worker: Any) -> None:
@@ -96,7 +96,7 @@ def child_exit(_server: Any, worker: Any) -> None:
     from prometheus_client import multiprocess
 
     readiness.remove(worker.pid)
-    door.follow()
+    access.follow()
     multiprocess.mark_process_dead(worker.pid, str(metrics))  # type: ignore[no-untyped-call]  # no types
 
 
@@ -125,7 +125,7 @@ def _import_what_workers_share() -> float:
     from modelhost.models.memory import private_mb
     from modelhost.models.runtimes import import_libraries
 
-    importlib.import_module("modelhost.app")
+    importlib.import_module("modelhost.web.app")
     alone = private_mb()
     import_libraries(settings.models_dir)
     added = private_mb() - alone

@@ -1,14 +1,16 @@
 """The server described in OpenAPI 3.1: each model's own URLs, schemas and a real example."""
 
+from typing import Any
+
 from modelhost import __version__
-from modelhost.bodies import TEXT, Json, bodies
-from modelhost.jsonschema import object_of
+from modelhost.inference.protocol import Protocol, example_url
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
-from modelhost.protocols import infer, mlflow, native, tensorflow
-from modelhost.protocols.protocol import Protocol, example_url
+from modelhost.protocols import PREDICTORS, jsonschema, mlflow, native, tensorflow, v2_infer
+from modelhost.protocols.jsonschema import TEXT, object_of
 from modelhost.protocols.sse import encode_event
 
+Json = dict[str, Any]
 ERROR = object_of(
     {
         "error": TEXT | {"description": "What is wrong, and what to send instead"},
@@ -30,15 +32,6 @@ TOLD = [
 ]
 
 
-# For each protocol: its tag, and itself.
-PROTOCOLS: dict[str, tuple[str, Protocol]] = {
-    "native": ("predict", native.PREDICT),
-    "infer": ("Open Inference Protocol", infer.PREDICT),
-    "tensorflow": ("TensorFlow Serving", tensorflow.PREDICT),
-    "mlflow": ("MLflow and SageMaker", mlflow.PREDICT),
-}
-
-
 def document(registry: Registry) -> Json:
     """The whole description, ready for JSON."""
     models = [model for versions in registry.models.values() for model in versions.values()]
@@ -47,13 +40,13 @@ def document(registry: Registry) -> Json:
     default = registry.find()
     for model in models:
         name = _component(registry, model)
-        schemas |= {f"{name}.{part}": schema for part, schema in bodies(model).items()}
+        schemas |= {f"{name}.{part}": schema for part, schema in _schemas(model).items()}
         paths |= _paths(model, name, latest=registry.find(model.name) is model)
     name = _component(registry, default)
     summary = f"The model {default.name}, which answers at /"
     paths["/"] = {"get": _told("welcome", "models", "What is up, and what to send"),
-                  "post": _predict(default, name, "native", summary, "default")}  # fmt: skip
-    paths["/invocations"] = {"post": _predict(default, name, "mlflow", summary, "default")}
+                  "post": _predict(default, name, native.PREDICT, summary, "default")}  # fmt: skip
+    paths["/invocations"] = {"post": _predict(default, name, mlflow.PREDICT, summary, "default")}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -64,6 +57,15 @@ def document(registry: Registry) -> Json:
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": schemas},
     }
+
+
+def _schemas(model: Model) -> Json:
+    """Those of a row and its outputs, and of both bodies of each protocol."""
+    found: Json = {"Record": jsonschema.record(model), "Prediction": jsonschema.prediction(model)}
+    for protocol in PREDICTORS:
+        request, answer = protocol.schemas(model)
+        found |= {f"{protocol.operation}.Request": request, f"{protocol.operation}.Answer": answer}
+    return found
 
 
 def _component(registry: Registry, model: Model) -> str:
@@ -79,35 +81,34 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
     return streamed | {
         f"{models}/example": {"get": _told(f"example.{name}", "models", f"A record that {model.name} answers, whole")},
         models: {"get": _told(f"show.{name}", "models", f"The schema of {model.name}")},
-        f"{models}/predict": {"post": _predict(model, name, "native", about)},
-        f"{models}/invocations": {"post": _predict(model, name, "mlflow", about)},
-        f"{v1}:predict": {"post": _predict(model, name, "tensorflow", about)},
+        f"{models}/predict": {"post": _predict(model, name, native.PREDICT, about)},
+        f"{models}/invocations": {"post": _predict(model, name, mlflow.PREDICT, about)},
+        f"{v1}:predict": {"post": _predict(model, name, tensorflow.PREDICT, about)},
         v2: {"get": _told(f"metadata.{name}", "Open Inference Protocol", f"The tensors of {model.name}")},
-        f"{v2}/infer": {"post": _predict(model, name, "infer", about)},
+        f"{v2}/infer": {"post": _predict(model, name, v2_infer.PREDICT, about)},
     }
 
 
-def _predict(model: Model, name: str, protocol: str, summary: str, suffix: str = "") -> Json:
-    tag, speaks = PROTOCOLS[protocol]
-    example, cut = speaks.shown_example(model)
-    request = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Request"}, "example": example}
+def _predict(model: Model, name: str, protocol: Protocol, summary: str, suffix: str = "") -> Json:
+    example, cut = protocol.shown_example(model)
+    request = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol.operation}.Request"}, "example": example}
     about = {"description": f"The example is cut short: GET {example_url(model)} gives a whole record"} if cut else {}
-    answer: Json = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol}.Answer"}}
-    if protocol == "native":
+    answer: Json = {"schema": {"$ref": f"#/components/schemas/{name}.{protocol.operation}.Answer"}}
+    if protocol is native.PREDICT:
         outputs = {"model": model.name, "version": model.version, "prediction": model.example_outputs}
         answer["example"] = outputs
     return {
-        "operationId": ".".join(filter(None, [protocol, name, suffix])),
-        "tags": [tag],
+        "operationId": ".".join(filter(None, [protocol.operation, name, suffix])),
+        "tags": [protocol.tag],
         "summary": summary,
         "requestBody": about | {"required": True, "content": {"application/json": request} | _files(model, protocol)},
         "responses": {"200": {"description": "The outputs", "content": {"application/json": answer}}} | _errors(),
     }
 
 
-def _files(model: Model, protocol: str) -> Json:
+def _files(model: Model, protocol: Protocol) -> Json:
     """Where the body may be a file itself: types for which the page at /docs shows a file chooser."""
-    if not model.takes_file or protocol not in ("native", "mlflow"):
+    if not model.takes_file or protocol not in (native.PREDICT, mlflow.PREDICT):
         return {}
     return {
         mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in ("application/octet-stream", "image/*")
@@ -116,7 +117,7 @@ def _files(model: Model, protocol: str) -> Json:
 
 def _stream(model: Model, name: str) -> Json:
     """As predict, but the answer is a stream of events, each with an answer of predict as data."""
-    told = _predict(model, name, "native", f"{model.manifest.description}, event by event", "stream")
+    told = _predict(model, name, native.PREDICT, f"{model.manifest.description}, event by event", "stream")
     example = encode_event({"model": model.name, "version": model.version, "prediction": model.example_outputs})
     content = {"text/event-stream": {"schema": TEXT, "example": example.decode()}}
     told["responses"]["200"] = {"description": "Events with outputs, then the event end", "content": content}

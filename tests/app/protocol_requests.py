@@ -15,7 +15,7 @@ Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Spoken:
+class ProtocolRequest:
     """A request, and how to read its answer as one record of outputs for each row."""
 
     url: str
@@ -24,12 +24,12 @@ class Spoken:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def every_way(schema: dict[str, Any], rows: list[Row]) -> dict[str, Spoken]:
+def every_way(schema: dict[str, Any], rows: list[Row]) -> dict[str, ProtocolRequest]:
     """`rows` (records by feature) for the model whose GET /models/<name> is `schema`, each way."""
     return {way: speak() for way, speak in ways(schema, rows).items()}
 
 
-def ways(schema: dict[str, Any], rows: list[Row]) -> dict[str, Callable[[], Spoken]]:
+def ways(schema: dict[str, Any], rows: list[Row]) -> dict[str, Callable[[], ProtocolRequest]]:
     """What `every_way` gives, each made when it is called."""
     name, outputs = schema["name"], [output["name"] for output in schema["outputs"]]
     inputs = schema["inputs"]
@@ -52,8 +52,8 @@ def ways(schema: dict[str, Any], rows: list[Row]) -> dict[str, Callable[[], Spok
         found = json.loads(body)["outputs"]
         return transposed(found if len(outputs) > 1 else {outputs[0]: found})
 
-    def said(url: str, body: Callable[[], bytes], read: Any, **headers: str) -> Callable[[], Spoken]:
-        return lambda: Spoken(url, body(), read, headers)
+    def said(url: str, body: Callable[[], bytes], read: Any, **headers: str) -> Callable[[], ProtocolRequest]:
+        return lambda: ProtocolRequest(url, body(), read, headers)
 
     found = {
         "records": said(native, lambda: dump({"records": rows}), predictions),
@@ -77,18 +77,18 @@ def ways(schema: dict[str, Any], rows: list[Row]) -> dict[str, Callable[[], Spok
     return found
 
 
-def open_inference(url: str, inputs: list[Any], columns: dict[str, list[Any]], write: Any) -> Spoken:
+def open_inference(url: str, inputs: list[Any], columns: dict[str, list[Any]], write: Any) -> ProtocolRequest:
     """The Open Inference Protocol, with data as `write` makes it of an array."""
     tensors = [sent | {"data": write(array)} for sent, array in as_tensors(inputs, columns)]
-    return Spoken(url, dump({"inputs": tensors}), read_tensors)
+    return ProtocolRequest(url, dump({"inputs": tensors}), read_tensors)
 
 
-def open_inference_binary(url: str, inputs: list[Any], columns: dict[str, list[Any]]) -> Spoken:
+def open_inference_binary(url: str, inputs: list[Any], columns: dict[str, list[Any]]) -> ProtocolRequest:
     """The same with tensors after the JSON, asking for the answer alike."""
     tensors = [(sent, write_binary(array)) for sent, array in as_tensors(inputs, columns)]
     sizes = [sent | {"parameters": {"binary_data_size": len(raw)}} for sent, raw in tensors]
     head = dump({"inputs": sizes, "parameters": {"binary_data_output": True}})
-    return Spoken(url, head + b"".join(raw for _, raw in tensors), read_tensors, {HEADER: str(len(head))})
+    return ProtocolRequest(url, head + b"".join(raw for _, raw in tensors), read_tensors, {HEADER: str(len(head))})
 
 
 def as_tensors(inputs: list[Any], columns: dict[str, list[Any]]) -> list[tuple[dict[str, Any], Any]]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from modelhost.bundle.lock_files import LOCKS
-from modelhost.capacity import LIBRARIES_MB, decide, libraries_mb, usable_cores, usable_memory_mb
+from modelhost.server.sizing import LIBRARIES_MB, decide, libraries_mb, usable_cores, usable_memory_mb
 from modelhost.settings import Settings
 
 MODELS = Path(__file__).parents[2] / "models"

@@ -20,12 +20,12 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.threadpool import ThreadPool
 
+from modelhost.inference.latency import Latency
 from modelhost.models.model import Model
 from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.records import read_record
-from modelhost.speed import Speed
 
 AT_ONCE = 0.001  # seconds: what is expected to take longer goes to a thread
 
@@ -44,10 +44,10 @@ class Outcome(NamedTuple):
     computed: float
 
 
-class Patience(NamedTuple):
-    """How long a client waits: until `deadline`, of time.perf_counter, unless it goes before."""
+class Deadline(NamedTuple):
+    """How long a client waits: until `at`, of time.perf_counter, unless it goes before."""
 
-    deadline: float
+    at: float
     connection: Any = None  # its socket
 
     def gone(self) -> bool:
@@ -63,7 +63,7 @@ class Patience(NamedTuple):
 class Job:
     """Something to compute: `inputs` of `rows`, or another `call`."""
 
-    patience: Patience
+    deadline: Deadline
     inputs: Arrays = field(default_factory=dict)
     rows: int = 0
     work: int = 0  # in rows as long as the example's
@@ -79,7 +79,7 @@ class Executor:
     def __init__(self, model: Model, threads: int, queue: int, pool: ThreadPool) -> None:
         batching = model.manifest.batching
         self.model = model
-        self.speed = Speed.measure(model)
+        self.speed = Latency.measure(model)
         self._row_elements = _elements(read_record(model.inputs, model.example)) if model.varies else 0
         self.most_rows = batching.max_rows if batching else 0
         # One at a time where requests share calls: two would halve the batch of each.
@@ -96,7 +96,7 @@ class Executor:
         """How many requests wait for a thread."""
         return len(self._waiting)
 
-    def predict(self, inputs: Arrays, patience: Patience) -> Outcome:
+    def predict(self, inputs: Arrays, deadline: Deadline) -> Outcome:
         """The model's outputs for `inputs` of (rows, *shape).
 
         Raises ModelError as the model does; ClientError where too many wait (503) or the deadline
@@ -107,17 +107,17 @@ class Executor:
         work = max(1, _elements(inputs) // self._row_elements) if self._row_elements else rows
         if not self._workers and self.speed.expected(work) < AT_ONCE:
             start = time.perf_counter()
-            if start > patience.deadline:
+            if start > deadline.at:
                 raise _too_late(self.model)
             outputs = self.model.predict(inputs)
             seconds = time.perf_counter() - start
             self.speed.learn(work, seconds)
             return Outcome(outputs, 0.0, seconds)
-        return self._wait_for(Job(patience, inputs, rows, work))
+        return self._wait_for(Job(deadline, inputs, rows, work))
 
-    def call(self, function: Callable[[], Any], patience: Patience) -> Any:
+    def call(self, function: Callable[[], Any], deadline: Deadline) -> Any:
         """What `function` returns, run in a thread in its turn; raises as it and `predict` do."""
-        return self._wait_for(Job(patience, call=function)).outputs
+        return self._wait_for(Job(deadline, call=function)).outputs
 
     def stuck(self) -> float:
         """The seconds for which the longest call has been under way."""
@@ -133,7 +133,7 @@ class Executor:
             self._workers += 1
             gevent.spawn(self._work)  # begins after this turn of the loop, with all that came in it
         try:
-            outputs = job.result.get(timeout=max(0.0, job.patience.deadline - arrived))
+            outputs = job.result.get(timeout=max(0.0, job.deadline.at - arrived))
         except gevent.Timeout:
             if not job.begun:
                 self._waiting.remove(job)
@@ -173,7 +173,7 @@ class Executor:
             if jobs and (job.call or rows + job.rows > self.most_rows):
                 break
             self._waiting.popleft()
-            if job.patience.gone():
+            if job.deadline.gone():
                 job.result.set_exception(_too_late(self.model))
                 continue
             jobs.append(job)

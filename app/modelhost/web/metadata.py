@@ -7,12 +7,12 @@ import msgspec
 import orjson
 
 from modelhost.bundle.schema import Feature, Input
+from modelhost.inference.protocol import example_url
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import expected, expected_row, left_out
 from modelhost.protocols import native
-from modelhost.protocols.protocol import example_url
 
 
 def predict_url(model: Model) -> str:

@@ -2,18 +2,18 @@
 
 from flask import Blueprint, Flask, Response, request
 
-from modelhost.documentation import documentation
-from modelhost.fastpath import FastPath
-from modelhost.handlers import register_errors
+from modelhost.inference.pipeline import Pipeline
+from modelhost.inference.protocol import Protocol
+from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository, read_wanted
-from modelhost.predictions import Predictions
-from modelhost.protocols import PREDICTING, TELLING, sse
-from modelhost.protocols.protocol import Protocol
-from modelhost.readiness import Readiness
-from modelhost.responses import to_response
+from modelhost.protocols import METADATA, PREDICTORS, sse
+from modelhost.protocols.responses import to_response
 from modelhost.settings import Settings
-from modelhost.views import views
+from modelhost.web.docs import documentation
+from modelhost.web.error_handlers import register_errors
+from modelhost.web.fast_path import FastPath
+from modelhost.web.views import views
 
 
 def create_app(settings: Settings) -> Flask:
@@ -24,29 +24,29 @@ def create_app(settings: Settings) -> Flask:
     readiness = Readiness.of(settings)
     wanted = read_wanted(readiness.directory)
     registry = Registry.load(settings.models_dir, settings.default_model, wanted["models"] if wanted else None)
-    predictions = Predictions(registry, settings)
+    pipeline = Pipeline(registry, settings)
 
     # A deployment is complete when answers carry its release.
     signature = [("X-Release", settings.release), ("X-Content-Type-Options", "nosniff")]
-    fast_path = FastPath(PREDICTING, registry, predictions, signature)
+    fast_path = FastPath(PREDICTORS, registry, pipeline, signature)
 
     def changed() -> None:
-        predictions.follow_registry()
+        pipeline.follow_registry()
         fast_path.follow_registry()
 
-    app = Flask("modelhost", static_folder=None)
-    app.extensions["modelhost"] = predictions
+    app = Flask("modelhost.web", static_folder=None)
+    app.extensions["modelhost"] = pipeline
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
     repository = app.extensions["modelhost.repository"] = Repository(registry, settings, readiness, changed)
-    app.register_blueprint(views(registry, readiness, predictions))
+    app.register_blueprint(views(registry, readiness, pipeline))
     app.register_blueprint(documentation(registry))
-    for telling in TELLING:
+    for telling in METADATA:
         app.register_blueprint(telling(repository))
-    for protocol in PREDICTING:
-        app.register_blueprint(_predicting(protocol, registry, predictions))
-    app.register_blueprint(sse.urls(registry, predictions))
+    for protocol in PREDICTORS:
+        app.register_blueprint(_predicting(protocol, registry, pipeline))
+    app.register_blueprint(sse.urls(registry, pipeline))
     register_errors(app)
 
     @app.after_request
@@ -60,13 +60,13 @@ def create_app(settings: Settings) -> Flask:
     return app
 
 
-def _predicting(protocol: Protocol, registry: Registry, predictions: Predictions) -> Blueprint:
+def _predicting(protocol: Protocol, registry: Registry, pipeline: Pipeline) -> Blueprint:
     """A protocol's URLs as Flask routes them: fastpath.py knows only the exact ones of loaded models."""
     urls = Blueprint(protocol.name, __name__)
 
     def predict(name: str | None = None, version: str | None = None) -> Response:
-        served = predictions.served(registry.find(name, version))
-        return to_response(predictions.answer(protocol, served, request.environ))
+        served = pipeline.served(registry.find(name, version))
+        return to_response(pipeline.answer(protocol, served, request.environ))
 
     for url in protocol.urls:
         urls.post(url)(predict)

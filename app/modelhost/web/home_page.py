@@ -8,14 +8,14 @@ from importlib import resources
 from flask import Response, render_template
 from markupsafe import Markup
 
-from modelhost import describe
 from modelhost.models.registry import Registry
+from modelhost.web import metadata
 
 
 @functools.cache
 def _style() -> tuple[str, str]:
     """The page's style sheet, and the policy under which a browser applies it and nothing else."""
-    style = (resources.files("modelhost") / "templates" / "style.css").read_text(encoding="utf-8")
+    style = (resources.files("modelhost.web") / "templates" / "style.css").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -34,14 +34,14 @@ def render(registry: Registry, host_url: str) -> Response:
         "index.html",
         style=Markup(style),
         default=default,
-        default_curl=describe.curl(host, "/", default),
+        default_curl=metadata.curl(host, "/", default),
         models=[
             {
                 "model": model,
-                "url": describe.predict_url(model),
-                "fields": describe.fields(model),
-                "curl": describe.curl(host, describe.predict_url(model), model),
-                "curl_file": describe.curl_file(host, describe.predict_url(model), model),
+                "url": metadata.predict_url(model),
+                "fields": metadata.fields(model),
+                "curl": metadata.curl(host, metadata.predict_url(model), model),
+                "curl_file": metadata.curl_file(host, metadata.predict_url(model), model),
             }
             for model in models
         ],

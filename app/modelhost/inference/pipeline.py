@@ -12,14 +12,14 @@ from typing import Any
 from cachetools import LRUCache
 from gevent.threadpool import ThreadPool
 
-from modelhost.executor import Executor, Patience
-from modelhost.metrics import ModelMetrics
+from modelhost.inference.executor import Deadline, Executor
+from modelhost.inference.metrics import ModelMetrics
+from modelhost.inference.protocol import Protocol
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.http_body import Answer, Environ, read_body
 from modelhost.payload.messages import brief
-from modelhost.protocols.protocol import Protocol
 from modelhost.settings import Settings
 
 TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 now = time.perf_counter
 
 
-class Served:
+class ServedModel:
     """One model with all that serves it in this worker."""
 
     def __init__(self, model: Model, settings: Settings, pool: ThreadPool) -> None:
@@ -48,14 +48,14 @@ class Served:
             self.kept += (("X-Accel-Expires", str(settings.cache_seconds)),)
 
 
-class Predictions:
+class Pipeline:
     """Answers predictions of every model of `registry`."""
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._registry = registry
         self._settings = settings
         self._pool = ThreadPool(1)
-        self._served: dict[tuple[str, int], Served] = {}
+        self._served: dict[tuple[str, int], ServedModel] = {}
         self.follow_registry()
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds
@@ -68,11 +68,11 @@ class Predictions:
         self._pool.maxsize = max(1, len(models) * max(1, self._settings.threads))
         self._served = {
             (model.name, model.version): self._served.get((model.name, model.version))
-            or Served(model, self._settings, self._pool)
+            or ServedModel(model, self._settings, self._pool)
             for model in models
         }
 
-    def served(self, model: Model) -> Served:
+    def served(self, model: Model) -> ServedModel:
         """`model` with what serves it."""
         return self._served[model.name, model.version]
 
@@ -85,7 +85,7 @@ class Predictions:
         """The seconds for which the longest of all calls has been under way."""
         return max(served.executor.stuck() for served in self._served.values())
 
-    def answer(self, protocol: Protocol, served: Served, environ: Environ) -> Answer:
+    def answer(self, protocol: Protocol, served: ServedModel, environ: Environ) -> Answer:
         """The answer to a request for a prediction, which may be an error in the one shape."""
         try:
             answer = self._answer(protocol, served, environ)
@@ -104,7 +104,7 @@ class Predictions:
         served.metrics.answered(protocol.name, answer.status)
         return answer
 
-    def patience(self, environ: Environ) -> Patience:
+    def deadline(self, environ: Environ) -> Deadline:
         """How long the request's client waits; raises ClientError where it says so wrongly."""
         seconds, asked = float(self._seconds), environ.get(ENVIRON_TIMEOUT)
         if asked is not None:
@@ -112,11 +112,11 @@ class Predictions:
                 wanted = "a whole number of milliseconds from 1"
                 raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, brief(asked), wanted)
             seconds = min(seconds, int(asked[:10]) / 1000)
-        return Patience(now() + seconds - _already_waited(environ), environ.get("gunicorn.socket"))
+        return Deadline(now() + seconds - _already_waited(environ), environ.get("gunicorn.socket"))
 
-    def _answer(self, protocol: Protocol, served: Served, environ: Environ) -> Answer:
+    def _answer(self, protocol: Protocol, served: ServedModel, environ: Environ) -> Answer:
         start = now()
-        patience = self.patience(environ)
+        deadline = self.deadline(environ)
         body = read_body(environ, self._limit)
         key = None
         if self._cache is not None and served.model.pure:
@@ -127,7 +127,7 @@ class Predictions:
                 return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
         inputs, wanted = protocol.parse(served.model, body, environ)
         parsed = now()
-        outcome = served.executor.predict(inputs, patience)
+        outcome = served.executor.predict(inputs, deadline)
         computed = now()
         answer = protocol.encode(served.model, outcome.outputs, wanted, environ)
         end = now()
@@ -143,7 +143,7 @@ class Predictions:
         return Answer(answer.body, answer.mimetype, (*answer.headers, ("Server-Timing", timing), *served.kept))
 
 
-def error_answer(error: ClientError, served: Served) -> Answer:
+def error_answer(error: ClientError, served: ServedModel) -> Answer:
     """`error` in the one shape."""
     retry = (("Retry-After", str(error.retry_after)),) if error.retry_after else ()
     return Answer(write_error(error), headers=served.headers + retry, status=error.status)

@@ -13,7 +13,7 @@ CALLS, ENOUGH = 5, 0.02  # as many calls, or until so many seconds have passed
 WEIGHT = 0.05  # of the newest call in the correction
 
 
-class Speed:
+class Latency:
     """Seconds of a call as (base + rows * each) * correction.
 
     The correction is a moving average, so that a model whose time depends on its values, or a

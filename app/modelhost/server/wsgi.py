@@ -5,10 +5,10 @@ import sys
 
 from flask import Flask
 
-from modelhost.app import create_app
 from modelhost.bundle.bundle import BundleError
-from modelhost.readiness import Readiness
+from modelhost.models.readiness import Readiness
 from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 # Gunicorn's master stops the server when a worker ends with this status before it has booted;
 # after any other status it starts a new worker, for ever. But a second worker that ends with it

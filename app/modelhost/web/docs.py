@@ -10,7 +10,7 @@ import orjson
 from flask import Blueprint, Response, abort, render_template
 
 from modelhost.models.registry import Registry
-from modelhost.openapi import document
+from modelhost.web.openapi import document
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -20,7 +20,7 @@ POLICY = (
 ASSETS = {
     "swagger-ui-bundle.js": ("flask_swagger_ui", "dist", "text/javascript"),
     "swagger-ui.css": ("flask_swagger_ui", "dist", "text/css"),
-    "docs.js": ("modelhost", "templates", "text/javascript"),
+    "docs.js": ("modelhost.web", "templates", "text/javascript"),
 }
 
 

@@ -2,15 +2,15 @@
 
 from flask import Blueprint, Response, request
 
-from modelhost import describe, page
-from modelhost.metrics import TYPE, scrape
+from modelhost.inference.metrics import TYPE, scrape
+from modelhost.inference.pipeline import Pipeline
+from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
-from modelhost.predictions import Predictions
-from modelhost.readiness import Readiness
-from modelhost.responses import write_json
+from modelhost.protocols.responses import write_json
+from modelhost.web import home_page, metadata
 
 
-def views(registry: Registry, readiness: Readiness, predictions: Predictions) -> Blueprint:
+def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("modelhost", __name__)
 
@@ -18,21 +18,21 @@ def views(registry: Registry, readiness: Readiness, predictions: Predictions) ->
     def welcome() -> Response:
         offered = ["application/json", "text/html"]  # the first is for clients without preference
         if request.accept_mimetypes.best_match(offered) == "text/html":
-            response = page.render(registry, request.host_url)
+            response = home_page.render(registry, request.host_url)
         else:
-            response = write_json(describe.welcome(registry))
+            response = write_json(metadata.welcome(registry))
         response.headers["Vary"] = "Accept"
         return response
 
     @urls.get("/models")
     def list_models() -> Response:
-        return write_json([describe.summary(registry.find(name)) for name in registry.models])
+        return write_json([metadata.summary(registry.find(name)) for name in registry.models])
 
     @urls.get("/models/<name>")
     @urls.get("/models/<name>/versions/<version>")
     def show_model(name: str, version: str | None = None) -> Response:
         model = registry.find(name, version)
-        return write_json(describe.details(model, sorted(registry.models[name])))
+        return write_json(metadata.details(model, sorted(registry.models[name])))
 
     @urls.get("/models/<name>/example")
     @urls.get("/models/<name>/versions/<version>/example")
@@ -54,7 +54,7 @@ def views(registry: Registry, readiness: Readiness, predictions: Predictions) ->
     @urls.get("/metrics")
     def metrics() -> Response:
         """For Prometheus: this worker's to the moment, the others' at most a second old."""
-        predictions.write_metrics()
+        pipeline.write_metrics()
         return Response(scrape(), content_type=TYPE)
 
     return urls

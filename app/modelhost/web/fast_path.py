@@ -1,17 +1,17 @@
 """Predictions past Flask: a dictionary instead of its routing, request and response.
 
 Those layers cost ten times what a small model does. Whatever is not a POST to the exact URL of a
-loaded model goes to Flask, whose views end in the same Predictions.answer.
+loaded model goes to Flask, whose views end in the same Pipeline.answer.
 """
 
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 
+from modelhost.inference.pipeline import Pipeline, ServedModel
+from modelhost.inference.protocol import Protocol
 from modelhost.models.registry import Registry
 from modelhost.payload.http_body import Environ
-from modelhost.predictions import Predictions, Served
-from modelhost.protocols.protocol import Protocol
 
 STATUS = {status.value: f"{status.value} {status.phrase}" for status in HTTPStatus}
 
@@ -28,20 +28,20 @@ class FastPath:
         self,
         protocols: Iterable[Protocol],
         registry: Registry,
-        predictions: Predictions,
+        pipeline: Pipeline,
         signature: list[tuple[str, str]],
     ) -> None:
         self._protocols = protocols
         self._registry = registry
-        self._predictions = predictions
-        self._answer = predictions.answer
+        self._pipeline = pipeline
+        self._answer = pipeline.answer
         self._signature = signature
         self.follow_registry()
 
     def follow_registry(self) -> None:
         """Know the URLs of the models that are loaded now."""
-        self._routes: dict[str, tuple[Protocol, Served]] = {
-            path: (protocol, self._predictions.served(model))
+        self._routes: dict[str, tuple[Protocol, ServedModel]] = {
+            path: (protocol, self._pipeline.served(model))
             for protocol in self._protocols
             for url in protocol.urls
             for path, model in self._registry.addresses(url)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from modelhost.inference.protocol import Protocol, Schema
 from modelhost.models.model import Model
 from modelhost.payload.contents import written
 from modelhost.payload.datatypes import Array, Arrays
@@ -11,7 +12,8 @@ from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import JSON, Answer, Environ, compress, parse_json
 from modelhost.payload.messages import brief, listed
 from modelhost.payload.records import read_record
-from modelhost.protocols.protocol import Protocol
+from modelhost.protocols import jsonschema
+from modelhost.protocols.jsonschema import TEXT, array_of, object_of
 from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
 
 HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
@@ -171,4 +173,33 @@ def _flat(array: Array) -> Any:
     return array.ravel().tolist() if array.dtype.kind == "O" else array.ravel()
 
 
-PREDICT = Protocol("v2", (NAME + "/infer", VERSIONED + "/infer"), parse, encode, example)
+def schemas(model: Model) -> tuple[Schema, Schema]:
+    """Tensors: each input, but for those that have defaults; each output that is asked for."""
+    least = max(1, sum(bool(reader.required) for reader in model.inputs))
+    inputs = [jsonschema.tensor(reader.schema) for reader in model.inputs]
+    anything: Schema = {"type": "object"}
+    request = object_of(
+        {"inputs": array_of({"anyOf": inputs}, [len(inputs)]) | {"minItems": least}},
+        {"id": TEXT, "parameters": anything, "outputs": {"type": "array", "items": anything}},
+    )
+    answer = object_of(
+        {
+            "model_name": {"const": model.name},
+            "model_version": {"const": str(model.version)},
+            "outputs": array_of({"anyOf": [jsonschema.tensor(writer.schema) for writer in model.outputs]}),
+        },
+        {"id": TEXT},
+    )
+    return request, answer
+
+
+PREDICT = Protocol(
+    "v2",
+    (NAME + "/infer", VERSIONED + "/infer"),
+    parse,
+    encode,
+    example,
+    schemas,
+    operation="infer",
+    tag="Open Inference Protocol",
+)

@@ -1,0 +1,1 @@
+"""One prediction from body to answer: who computes it, when, and what it cost."""

@@ -1,0 +1,1 @@
+"""A server process: Gunicorn's settings, its workers, how many there are, and whether they are healthy."""
