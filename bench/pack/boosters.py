@@ -242,15 +242,10 @@ def _xgboost_file(model: Any) -> tuple[dict[str, Any], Callable[[Path], Path]]:
     booster = model if isinstance(model, xgboost.Booster) else model.get_booster()
 
     def raw(frame: pd.DataFrame) -> Any:
-        return booster.predict(xgboost.DMatrix(frame), iteration_range=_best(booster))
+        return booster.predict(xgboost.DMatrix(frame))
 
     objective = json.loads(booster.save_config())["learner"]["objective"]["name"]
     return _calls(raw, objective), _saved(booster.save_model, "model.ubj")
-
-
-def _best(booster: Any) -> tuple[int, int]:
-    best = booster.attr("best_iteration")
-    return (0, int(best) + 1) if best else (0, 0)
 
 
 def _lightgbm_file(model: Any) -> tuple[dict[str, Any], Callable[[Path], Path]]:

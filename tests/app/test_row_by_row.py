@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from modelhost.models.runtimes.row_by_row import RowByRow
-from modelhost.payload.errors import ClientError
+from modelhost.payload.errors import ClientError, ModelError
 
 
 class OneRow:
@@ -29,6 +29,17 @@ def test_each_row_is_a_call_and_the_answers_are_put_together() -> None:
 def test_answers_of_several_sizes_are_the_clients_to_ask_apart() -> None:
     with pytest.raises(ClientError, match=r"numbers, of several sizes \(\[2\] and \[3\]\).*a request of its own"):
         RowByRow(OneRow()).predict({"n": np.array([3, 2])})
+
+
+@pytest.mark.parametrize("sizes", [(2, 0), (2, 2), (0, 0)])
+def test_an_answer_of_other_than_one_row_is_never_given_to_another(sizes: tuple[int, int]) -> None:
+    class WithoutRows:
+        def predict(self, inputs: dict[str, Any]) -> Any:
+            (row,) = inputs["n"]
+            return {"box": np.full((row, 2), row)}
+
+    with pytest.raises(ModelError, match=r"output box has [02] rows for one row: return it with one row first"):
+        RowByRow(WithoutRows()).predict({"n": np.array(sizes)})
 
 
 def test_stream_takes_one_row() -> None:

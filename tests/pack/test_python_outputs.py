@@ -195,9 +195,7 @@ def test_a_server_answers_dates_and_lists_through_every_protocol(tmp_path: Path)
         tensor = {"name": "n", "datatype": "INT64", "shape": [2], "data": [1, 2]}
         assert ask("/v2/models/m/infer", {"inputs": [tensor]})["outputs"][0]["data"] == ["2024-01-02", "2024-01-03"]
         assert ask("/v1/models/m:predict", {"instances": [1, 2]})["predictions"] == ["2024-01-02", "2024-01-03"]
-        assert ask("/invocations", {"dataframe_records": [{"n": 2}]})["predictions"] in (
-            ["2024-01-03"], [{"out": "2024-01-03"}]
-        )  # fmt: skip
+        assert ask("/invocations", {"dataframe_records": [{"n": 2}]})["predictions"] == ["2024-01-03"]
 
 
 def test_a_class_of_one_row_a_call_may_answer_with_any_length(invoke: Invoke) -> None:
@@ -236,3 +234,57 @@ def test_a_class_may_write_into_what_it_gets(tmp_path: Path, invoke: Invoke) -> 
     invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv").ok()
     invoke("check", "models/m/1").ok()
     assert json.loads(invoke("predict", "models/m/1", "--data", '{"x": 3.5}').out) == {"x": 7.0}
+
+
+def write_class(*lines: str) -> None:
+    Path("model.py").write_text("\n".join(["class Model:", *(f"    {line}" for line in lines)]))
+    pd.DataFrame({"x": [1, 3, 2]}).to_csv("sample.csv", index=False)
+
+
+def test_a_row_without_a_finding_is_an_empty_list(invoke: Invoke) -> None:
+    write_class("rows = 'one'", "def predict(self, i):",
+                "    return {'boxes': [[[float(k), 1.0] for k in range(i['x'][0])]]}")  # fmt: skip
+    invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv").ok()
+    for count, boxes in ((2, [[0.0, 1.0], [1.0, 1.0]]), (0, [])):
+        asked = invoke("predict", "models/m/1", "--data", json.dumps({"x": count})).ok()
+        assert json.loads(asked.out) == {"boxes": boxes}
+    pd.DataFrame({"x": [1, 0, 2]}).to_csv("sample.csv", index=False)
+    invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv").ok()
+    manifest = yaml.safe_load(Path("models/m/2/model.yaml").read_text())
+    assert manifest["outputs"][0]["shape"] == [-1, 2]
+
+
+def test_an_answer_without_the_row_first_is_refused(invoke: Invoke) -> None:
+    write_class("rows = 'one'", "def predict(self, i):", "    return {'box': [[1.0, 2.0], [3.0, 4.0]]}")
+    refused = invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv")
+    assert refused.code == 1
+    assert "output box has the shape [2, 2] for one row: return it with one row first" in refused.err
+
+
+def test_a_model_of_one_thread_is_refused(invoke: Invoke) -> None:
+    write_class(
+        "def load(self, directory):",
+        "    import sqlite3",
+        "    self.base = sqlite3.connect(':memory:')",
+        "def predict(self, i):",
+        "    (one,) = self.base.execute('select 1').fetchone()",
+        "    return {'y': i['x'] + one}",
+    )
+    refused = invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv")
+    assert refused.code == 1
+    assert "answers only in the thread that loaded it" in refused.err
+
+
+def test_what_a_model_prints_is_no_part_of_a_report(invoke: Invoke) -> None:
+    write_class("def predict(self, i):", "    print('here'); return {'y': i['x'] * 2}")
+    assert invoke("pack", "model.py", "--name", "m", "--sample", "sample.csv", "--json").ok().json["ok"]
+    assert json.loads(invoke("predict", "models/m/1", "--data", '{"x": 2}').ok().out) == {"y": 4}
+
+
+def test_a_model_may_change_the_working_directory(invoke: Invoke, tmp_path: Path) -> None:
+    write_class("def load(self, directory):", "    import os; os.chdir('/')", "def predict(self, i):", "    return i")
+    here = Path.cwd()
+    try:
+        run("pack", "model.py", "--name", "m", "--sample", "sample.csv", cwd=here).ok()
+    finally:
+        assert (here / "models/m/1/model.yaml").is_file()

@@ -74,7 +74,7 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
         ["  schema", "ok", fields],
         ["  digests", "ok", f"{len(bundle.manifest.files)} files"],
         ["  image", "differs" if found["image"]["differs"] else "ok", _image(found)],
-        ["  golden", "ok", f"{found['examples']} examples, one by one and in a batch"],
+        ["  golden", "ok", _examples(bundle, found["examples"])],
         ["  load", "ok", f"{found['load_ms']:.1f} ms with the examples answered"],
         ["  memory", _judged(found, "memory_mb"), f"{found['memory_mb']:.1f} MB in each worker"
          + _within(objectives.memory_mb, "MB") + f", and {found['shared_mb']:.0f} MB of libraries once for all"],
@@ -87,6 +87,12 @@ def _told(bundle: Bundle, found: dict[str, Any]) -> str:
     ]  # fmt: skip
     head = f"{bundle.name} version {bundle.version} ({bundle.manifest.format}), digest {bundle.digest[:12]}"
     return f"{head}\n{table(rows)}"
+
+
+def _examples(bundle: Bundle, count: int) -> str:
+    """How many golden examples were answered, and what was compared."""
+    how = "each in a call of its own" if bundle.manifest.rows == "one" else "one by one and in a batch"
+    return f"{count} examples, {how}" + (", by shape and datatype alone" if bundle.manifest.varies else "")
 
 
 def _requirements(bundle: Bundle) -> list[str]:

@@ -1,6 +1,10 @@
 """modelhost pack: a model file and a sample of rows become a bundle."""
 
 import re
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +14,15 @@ from modelhost.bundle.manifest import WRITE
 from modelhost.bundle.schema import NAME_PATTERN
 from modelhost.cli.files import FILE, FILE_OR_FOLDER
 from modelhost.cli.reports import CommandError, Report, progress, reporting
+
+
+class Share(click.FloatRange):
+    """A number within bounds; NaN, which is within any, is none."""
+
+    def convert(self, value: Any, parameter: click.Parameter | None, context: click.Context | None) -> Any:
+        """See click."""
+        found = super().convert(value, parameter, context)
+        return self.fail("nan is not a number", parameter, context) if found != found else found
 
 
 def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> str:
@@ -38,8 +51,9 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
               help="A file or folder to put beside the model, which it reads or imports.")  # fmt: skip
 @click.option("--requirements", type=FILE, metavar="FILE",
               help="A requirements.txt or pyproject.toml, locked for the server's image.")  # fmt: skip
-@click.option("--tolerance", default=1e-4, show_default=True, help="How far a number may differ, absolute or relative.")
-@click.option("--may-differ", default=0.0, show_default=True, type=click.FloatRange(0, 1),
+@click.option("--tolerance", default=1e-4, show_default=True, type=Share(0),
+              help="How far a number may differ, absolute or relative.")  # fmt: skip
+@click.option("--may-differ", default=0.0, show_default=True, type=Share(0, 1),
               help="The share of the sample that ONNX may answer otherwise.")  # fmt: skip
 @click.option("--no-convert", is_flag=True, help="Keep the native form, though ONNX may be faster.")
 @click.option("--ranges", is_flag=True, help="Refuse requests far outside of what the sample holds.")
@@ -77,8 +91,23 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
         raise click.UsageError("Missing option '--sample': only a folder of MLflow's may bring its own rows.")
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()
     asked = PackOptions(model=model, convert=not no_convert, labels=names, **options)
-    found = make(asked, progress)
+    with _ended_as_by_ctrl_c():
+        found = make(asked, progress)
     return Report({"ok": True, **found}, _lines(found))
+
+
+@contextmanager
+def _ended_as_by_ctrl_c() -> Iterator[None]:
+    """Have other signals that end a process clean up as well."""
+    signals = [found for name in ("SIGTERM", "SIGHUP") if (found := getattr(signal, name, None))]
+    if threading.current_thread() is not threading.main_thread():
+        signals = []  # Python allows no other to say so
+    before = [signal.signal(each, signal.default_int_handler) for each in signals]
+    try:
+        yield
+    finally:
+        for each, handler in zip(signals, before, strict=True):
+            signal.signal(each, handler)
 
 
 def _lines(found: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """How every command ends: text for people or JSON for programs, and an exit code."""
 
+import contextlib
 import functools
 import json
 import os
@@ -39,7 +40,8 @@ def reporting(function: Callable[..., Report]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*arguments: Any, as_json: bool, **options: Any) -> None:
         try:
-            report = function(*arguments, **options)
+            with contextlib.redirect_stdout(sys.stderr):  # a model may print, and the report stands alone
+                report = function(*arguments, **options)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except (Exception, SystemExit) as error:

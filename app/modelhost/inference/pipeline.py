@@ -1,7 +1,7 @@
 """A prediction's way from the bytes of a request to those of its answer, whatever the protocol.
 
 Read, parse and check, compute, encode; timed and counted, and perhaps taken from a cache. Knows
-WSGI's environ and no framework: Flask's views and fastpath.py both call it.
+WSGI's environ and no framework: Flask's views and web/fast_path.py both call it.
 """
 
 import hashlib

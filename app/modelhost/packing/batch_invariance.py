@@ -35,7 +35,7 @@ def difference_in_batch(predict: Callable[[Arrays], Arrays], batch: Arrays, rows
         except (ValueError, IndexError) as error:
             raise PackError(f"output {name} has another shape for one row than for {rows}: {error}") from error
     if found > MOST:
-        instead = "is it in training mode, or does it normalise across rows?"
+        instead = "is it in training mode, does it normalise across rows, or does it draw at random (--varies)?"
         raise PackError(f"the model's answer to a row depends on the rows sent with it (by {found:.2g}): {instead}")
     return found
 

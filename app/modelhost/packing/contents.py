@@ -44,11 +44,13 @@ def element_sizes(array: Array) -> Array | None:
     return np.array([len(value) if isinstance(value, bytes) else len(orjson.dumps(value)) for value in values])
 
 
-def light_rows(batch: Arrays, rows: int) -> Any:
-    """(rows,) bool: the rows that are light enough to be examples; the lightest, where none else is."""
+def light_rows(batch: Arrays, eligible: Array) -> Array:
+    """(rows,) bool: of the `eligible` rows (rows,) bool those light enough for examples, or else the lightest."""
+    rows = len(eligible)
     found = np.zeros(rows, np.int64)
     for array in batch.values():
         sizes = element_sizes(array)
         if sizes is not None:
             found += sizes.reshape(rows, -1).sum(axis=1)
-    return found <= max(LIGHT, int(found.min()))
+    least = int(found[eligible].min()) if eligible.any() else 0
+    return eligible & (found <= max(LIGHT, least))

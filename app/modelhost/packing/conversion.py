@@ -132,7 +132,7 @@ def draw_probes(source: Source) -> list[Probes]:
     found = []
     try:
         for drawn in draw_rows(source.inputs, source.batch, source.unknown, source.predict):
-            taken, given = _answered(source.predict, drawn.rows) if drawn.rows else ({}, {})
+            taken, given = _answered(source.predict, drawn.rows) if _count(drawn.rows) else ({}, {})
             if taken:
                 found.append(Probes(taken, given, drawn.edges))
     except Exception as error:  # the model refuses values on the way to an edge; the rows before were compared
@@ -140,6 +140,10 @@ def draw_probes(source: Source) -> list[Probes]:
             f"not all rows beyond the sample were compared: {type(error).__name__}: {first_line(error)}"
         )
     return found
+
+
+def _count(rows: Arrays) -> int:
+    return len(next(iter(rows.values()), ()))
 
 
 def _answered(predict: Predict, rows: Arrays) -> tuple[Arrays, Arrays]:

@@ -9,6 +9,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from modelhost.packing.batching import time_calls
 from modelhost.packing.timing import median, seconds_per_call
 from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, cycled, grouped, stack
+from modelhost.payload.messages import first_line
 from modelhost.payload.records import read_record
 
 CALLS, SECONDS = 1000, 0.3  # of one row, whichever comes first
@@ -34,6 +36,7 @@ def costs_of(directory: Path) -> dict[str, Any]:
     """What costs.measure returns, without `image`; raises BundleError."""
     bundle = read_bundle(directory)
     model, found = _load(bundle)
+    _refuse_of_one_thread(model, bundle)
     took = _quietest(_one_row(model, bundle), bundle.manifest.objectives.latency_ms)
     return {
         **found,
@@ -43,6 +46,16 @@ def costs_of(directory: Path) -> dict[str, Any]:
         "python": platform.python_version(),
         "imported": sorted({name.partition(".")[0] for name in sys.modules}),
     }
+
+
+def _refuse_of_one_thread(model: Model, bundle: Bundle) -> None:
+    """Raise BundleError where the model answers only in the thread that loaded it: the server has others."""
+    try:
+        with ThreadPoolExecutor(1) as another:
+            another.submit(_one_row(model, bundle)).result()
+    except Exception as error:  # the model's own
+        reason = f"{type(error).__name__}: {first_line(error)}"
+        raise bundle.refuse("entry", f"answers only in the thread that loaded it ({reason})") from error
 
 
 def _quietest(call: Callable[[], object], objective_ms: float | None) -> list[float]:

@@ -23,7 +23,7 @@ def golden_rows(batch: Arrays, answers: Arrays, agreeing: Array) -> list[int]:
     numbers says more, so other rows come first.
     """
     sendable = agreeing & ~_infinite(batch)
-    sendable &= light_rows(batch, len(sendable))
+    sendable = light_rows(batch, sendable)
     gaps = _gaps(batch, len(sendable))
     rows = choose_rows(answers, sendable & _finite(answers), gaps) or choose_rows(answers, sendable, gaps)
     if not rows:

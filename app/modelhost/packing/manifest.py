@@ -4,6 +4,7 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from modelhost.bundle.bundle import file_digest
@@ -81,10 +82,10 @@ def _output(name: str, array: Array, source: Source, candidate: Candidate, label
     if name == "label" and candidate.labels:
         found |= {"labels": list(candidate.labels)}
     elif name == "label" and labels:
-        if array.dtype.kind not in "iu" or not 0 <= array.min() <= array.max() < len(labels):
-            raise PackError(
-                f"--labels: {len(labels)} names cannot stand for the model's labels {sorted(set(array.tolist()))}"
-            )
+        known = list(source.classes) if array.dtype.kind in "iu" else []
+        values = np.unique([*array.tolist(), *known]) if array.dtype.kind in "iu" else np.unique(array.astype(str))
+        if array.dtype.kind not in "iu" or not 0 <= values.min() <= values.max() < len(labels):
+            raise PackError(f"--labels: {len(labels)} names cannot stand for the model's labels {values.tolist()}")
         found |= {"datatype": "BYTES", "labels": list(labels)}
     if name == "probabilities" and len(source.classes):
         found["description"] = "Of each class: " + ", ".join(map(str, labels or source.classes))

@@ -7,11 +7,18 @@ from collections.abc import Callable
 
 import numpy as np
 
+from modelhost.packing.errors import PackError
 from modelhost.payload.datatypes import Array, Arrays
 
 
 def of_rows(rows: list[Array]) -> Array:
-    """`rows` as one array (rows, *shape) where all are of one size, else as an array of arrays."""
+    """`rows` as one array (rows, *shape) where all are of one size, else as an array of arrays.
+
+    A row of no values has no dimensions below: it gets those of the others.
+    """
+    deepest = max(rows, key=lambda row: row.ndim)
+    empty = np.empty((0, *deepest.shape[1:]), deepest.dtype)
+    rows = [empty if row.ndim < deepest.ndim and not row.size else row for row in rows]
     if len({row.shape for row in rows}) == 1:
         return np.stack(rows)
     array = np.empty(len(rows), object)
@@ -59,6 +66,10 @@ def row_by_row(predict: Callable[[Arrays], Arrays]) -> Callable[[Arrays], Arrays
     def each_row(batch: Arrays) -> Arrays:
         count = len(next(iter(batch.values())))
         answers = [predict({name: array[row : row + 1] for name, array in batch.items()}) for row in range(count)]
+        for name, array in [(name, np.asarray(array)) for answer in answers for name, array in answer.items()]:
+            if array.shape[:1] != (1,):
+                wanted = "one row first, as array[None]"
+                raise PackError(f"output {name} has the shape {list(array.shape)} for one row: return it with {wanted}")
         return {name: of_rows([row for answer in answers for row in np.asarray(answer[name])]) for name in answers[0]}
 
     return each_row

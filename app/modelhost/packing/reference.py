@@ -23,7 +23,10 @@ def reference_answers(source: Source) -> Arrays:
     rows = len(next(iter(source.batch.values())))
     for name, array in answers.items():
         if array.shape[:1] != (rows,):
-            raise PackError(f"output {name} has the shape {array.shape} for {rows} rows: its rows must come first")
+            hint = "its rows must come first"
+            if source.table == "frame" and array.shape[:1] == (len(source.batch),):
+                hint = "it takes one column, not several: leave out the others, such as the target, with --drop NAME"
+            raise PackError(f"output {name} has the shape {array.shape} for {rows} rows: {hint}")
     return answers
 
 

@@ -74,6 +74,8 @@ def parse_requirements(path: Path) -> list[Requirement]:
         lines = _of_project(path, text) if path.suffix == ".toml" else list(_of_lines(path, text))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise PackError(f"{path} cannot be read: {error}") from error
+    except RecursionError:
+        raise PackError(f"{path} includes itself by -r: take that line out") from None
     return [_requirement(path, line) for line in lines]
 
 

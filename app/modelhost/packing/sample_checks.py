@@ -1,5 +1,7 @@
 """Columns of a sample that no request could carry, so that no model can be packed with them."""
 
+import math
+
 import numpy as np
 import orjson
 
@@ -36,6 +38,15 @@ def _refuse_unsendable_json(name: str, array: Array) -> None:
             orjson.dumps(value)
         except TypeError as error:  # half of a surrogate pair, an integer of more than 64 bits, too deep
             raise PackError(f"column {name} of the sample cannot be sent as JSON (row {row}: {error})") from None
+        if not _is_finite(value):
+            raise PackError(f"column {name} of the sample holds NaN or an infinity (row {row}): write null instead")
+
+
+def _is_finite(value: object) -> bool:
+    """Whether every number in nested JSON values is one that JSON has."""
+    if isinstance(value, list | dict):
+        return all(map(_is_finite, value.values() if isinstance(value, dict) else value))
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 def _problem(value: object) -> str:

@@ -26,7 +26,7 @@ from modelhost.payload.messages import is_missing_cell
 SUFFIXES = (".csv", ".json", ".jsonl", ".npy", ".npz")
 # As JSON writes numbers, so that 007, +1 and 1_000 stay text.
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
-NUMBER = re.compile(r"-?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
+NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 BOOLEANS = {"true": True, "false": False}
 
 
@@ -158,6 +158,9 @@ def _read_csv(path: Path) -> dict[str, list[str]]:
         raise PackError(f"{path} is not CSV ({error}): quote a cell that holds a quote or a line break") from error
     if short := next((n for n, line in enumerate(lines, 2) if len(line) != len(head)), None):
         raise PackError(f"{path} line {short} has another number of cells than the header's {len(head)}")
+    if len(head) == 1 and (other := next((mark for mark in ";\t|" if mark in head[0]), "")):
+        name = {"\t": "tabs"}.get(other, repr(other))
+        raise PackError(f"{path} has {name} between its cells: write it with commas, as to_csv() of pandas does")
     if len(set(head)) != len(head) or not all(head[1:]) or head == [""]:
         raise PackError(f"{path} must begin with a line of names, each only once")
     return {name: [line[place] for line in lines] for place, name in enumerate(head)}
@@ -191,7 +194,7 @@ def _typed(cells: list[str]) -> list[Any]:
     there = [word for word in words if not is_missing_cell(word)]
     if there and all(map(INTEGER.fullmatch, there)):
         kind: Any = int
-    elif there and all(NUMBER.fullmatch(word) and any(map(str.isdigit, word)) for word in there):
+    elif there and all(map(NUMBER.fullmatch, there)):
         kind = float
     elif there and all(word.lower() in BOOLEANS for word in there):
         kind = _boolean
@@ -221,14 +224,17 @@ def column_array(name: str, values: list[Any]) -> Array:
     if kinds == {str}:
         return objects(values)
     if kinds <= {int, float}:
-        whole = kinds == {int} and not gaps and all(-(2**63) <= value < 2**63 for value in values)
-        try:
-            numbers = [np.nan if value is None else value for value in values]
-            return np.array(numbers, np.int64 if whole else np.float64)
-        except OverflowError:
-            raise PackError(
-                f"the sample's column {name} holds an integer beyond any number: write it as text"
-            ) from None
+        numbers = [np.nan if value is None else value for value in values]
+        if kinds != {int} or (gaps and all(value is None or abs(value) <= 2**63 for value in values)):
+            try:
+                return np.array(numbers, np.float64)
+            except OverflowError:
+                pass
+        for dtype in (np.int64, np.uint64):
+            limits = np.iinfo(dtype)
+            if not gaps and limits.min <= min(values) and max(values) <= limits.max:
+                return np.array(values, dtype)
+        raise PackError(f"the sample's column {name} holds an integer beyond 64 bits: write it as text")
     if kinds == {list} and not gaps:
         return _nested(name, values)
     told = " and ".join(sorted("null" if kind is type(None) else KINDS.get(kind, kind.__name__) for kind in kinds))
@@ -241,6 +247,12 @@ KINDS: dict[type, str] = {bool: "booleans", int: "integers", float: "numbers", s
 
 def _nested(name: str, values: list[Any]) -> Array:
     """Lists of one size as an array (rows, *shape); of several sizes as an array of arrays (see ragged.py)."""
+    kinds = _kinds_in(values)
+    if not kinds:
+        raise PackError(f"the sample's column {name} holds empty lists alone: give a row that has values")
+    if len(kinds) > 1 and not kinds <= {int, float}:  # numpy would make texts of numbers, and numbers of booleans
+        names = " and ".join(sorted(KINDS.get(kind, kind.__name__) for kind in kinds))
+        raise PackError(f"the sample's column {name} holds lists that mix {names}: use one of them")
     try:
         return _of_one_kind(name, np.array(values))
     except ValueError:
@@ -249,6 +261,12 @@ def _nested(name: str, values: list[Any]) -> Array:
         raise PackError(f"the sample's column {name} holds lists of values and lists of lists: use one of them")
     dtype = np.result_type(*rows)
     return ragged.of_rows([row.astype(dtype) for row in rows])
+
+
+def _kinds_in(values: list[Any]) -> set[type]:
+    """The types of the elements in nested lists."""
+    kinds = {type(value) for value in values} - {list}
+    return kinds.union(*(_kinds_in(value) for value in values if type(value) is list))
 
 
 def _row(name: str, value: list[Any]) -> Array:

@@ -11,8 +11,10 @@ from unittest import mock
 import numpy as np
 import onnx
 import skl2onnx
+from skl2onnx._supported_operators import sklearn_operator_name_map
 from skl2onnx.common import data_types as types
 from skl2onnx.common import tree_ensemble
+from skl2onnx.common._registration import get_converter
 from skl2onnx.sklapi import CastTransformer
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
@@ -153,8 +155,15 @@ def _options(model: Any, wanted: Sequence[str]) -> dict[str, Any] | None:
     if "label" in wanted and "probabilities" in wanted:
         return {"zipmap": False}
     if list(wanted) == ["label", "scores"]:
-        return {"zipmap": False, "raw_scores": True}
+        taken = _options_of(_last(model))
+        return {name: value for name, value in (("zipmap", False), ("raw_scores", True)) if name in taken}
     return None
+
+
+def _options_of(estimator: Any) -> Sequence[str]:
+    """The options that the converter of `estimator` takes: a few classifiers have no zipmap to leave out."""
+    alias = sklearn_operator_name_map.get(type(estimator))
+    return get_converter(alias).get_allowed_options() or () if alias else ("zipmap", "raw_scores")
 
 
 def _convertible(step: Any) -> Any:

@@ -221,7 +221,9 @@ class InputReader:
         if bool in types and kind != "b" and not self._booleans_in_place(elements):
             return None
         if float in types and kind in "iu":
-            if not all(float(element).is_integer() for element in elements):
+            # A float beyond that stands for several integers: in JSON also for one that no 64 bits hold.
+            if not all(float(element).is_integer() and (type(element) is int or abs(element) <= 2**53)
+                       for element in elements):  # fmt: skip
                 return None
             elements = [int(element) for element in elements]
         try:

@@ -32,6 +32,8 @@ class OutputWriter:
             array = np.asarray(returned[tensor], order="C")
         except ValueError as error:
             raise self._refusal("shape", f"cannot be told of what the model returned: {error}") from error
+        if not array.size:
+            array = self._empty(array, rows)
         if array.shape != (rows, *self.schema.shape) and not self._fits(array.shape, rows):
             told = f"is {list(self.schema.shape)}, but for {rows} rows the model returned "
             raise self._refusal("shape", told + f"{list(array.shape)}")
@@ -62,6 +64,11 @@ class OutputWriter:
         """Whether `shape` is the schema's, with any size in place of -1."""
         wanted = (rows, *self.schema.shape)
         return len(shape) == len(wanted) and all(w in (-1, size) for w, size in zip(wanted, shape, strict=True))
+
+    def _empty(self, array: Array, rows: int) -> Array:
+        """An empty list has no shape of its own further down, nor a datatype: it gets the schema's, with 0 for -1."""
+        shape = (rows, *(0 if size == -1 else size for size in self.schema.shape))
+        return np.empty(shape, self.dtype) if array.shape[:1] == (rows,) and 0 in shape[1:] else array
 
     def _labelled(self, array: Array, labels: Array) -> Array:
         if array.dtype.kind not in "iu":

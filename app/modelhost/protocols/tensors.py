@@ -53,6 +53,8 @@ def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview 
     if type(data) is not list:
         raise refuse(f"{name}.data", data, "a list of the elements, nested or flat")
     if reader.content and (tensor.get("parameters") or {}).get("content_type") == BASE64:
+        if schema.content == "json":
+            raise refuse(f"{name}.parameters.content_type", BASE64, "no content_type: the elements are JSON values")
         data = _in_base64(data, depth=len(shape))
     if data and type(data[0]) is list and schema.shape:
         if len(data) != shape[0]:

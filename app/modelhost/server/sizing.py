@@ -37,7 +37,7 @@ TIMES_ITS_FILE = 3
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-class Capacity(NamedTuple):
+class Sizing(NamedTuple):
     """What was decided, and why."""
 
     workers: int
@@ -45,7 +45,7 @@ class Capacity(NamedTuple):
     reason: str
 
 
-def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float, libraries_mb: float = 0) -> Capacity:
+def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float, libraries_mb: float = 0) -> Sizing:
     """Workers and threads for so many cores, so much memory, and models whose files and libraries are so large."""
     each = WORKER_MB + TIMES_ITS_FILE * models_mb + COPIED * libraries_mb
     fitting = max(1, int((memory_mb - MASTER_MB - libraries_mb) / each))
@@ -59,10 +59,10 @@ def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float, l
     # More would compute no faster, and keep the others waiting.
     threads = settings.threads or max(1, round(cores / workers))
     told = "as set" if settings.threads else "one for each core"
-    return Capacity(workers, threads, f"workers: {workers} ({why}); threads of a slow model: {threads} ({told})")
+    return Sizing(workers, threads, f"workers: {workers} ({why}); threads of a slow model: {threads} ({told})")
 
 
-def here(settings: Settings) -> Capacity:
+def here(settings: Settings) -> Sizing:
     """What this machine can carry of the models in settings.models_dir."""
     directory = settings.models_dir
     sizes = _size_mb(directory), libraries_mb(directory)

@@ -61,7 +61,7 @@ def create_app(settings: Settings) -> Flask:
 
 
 def _predicting(protocol: Protocol, registry: Registry, pipeline: Pipeline) -> Blueprint:
-    """A protocol's URLs as Flask routes them: fastpath.py knows only the exact ones of loaded models."""
+    """A protocol's URLs as Flask routes them: web/fast_path.py knows only the exact ones of loaded models."""
     urls = Blueprint(protocol.name, __name__)
 
     def predict(name: str | None = None, version: str | None = None) -> Response:

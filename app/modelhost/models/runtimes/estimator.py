@@ -114,6 +114,8 @@ def plain(answer: Any) -> Array:
         array = array.astype(np.result_type(*answer.dtypes))  # a data frame of numbers and booleans
     if array.dtype.kind in "UT":
         return array.astype(object)
+    if array.dtype == np.uint64 and (array > np.iinfo(np.int64).max).any():
+        raise TypeError("an output holds integers beyond 63 bits: answer them as text")
     if array.dtype.kind in "iu":
         return array.astype(np.int64, copy=False)
     if array.dtype.kind != "O":

@@ -118,6 +118,8 @@ def _of_objects(name: str, array: Array) -> Array:
         raise _refusal(name, f"mixes {' and '.join(mixed)}: return values of one kind, such as text for all")
     if kinds == {"boolean"}:
         return array.astype(np.bool_)
+    if not items and len(array):  # a list of nothing for each row; what it is of, the schema says
+        return np.empty(array.shape)
     if not kinds:
         raise _refusal(name, "has no values: return one for each row")
     convert: dict[str, Callable[[Any], str]] = {

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.payload.datatypes import Arrays
-from modelhost.payload.errors import ClientError
+from modelhost.payload.errors import ClientError, ModelError
 
 
 class RowByRow:
@@ -38,6 +38,10 @@ def _row(inputs: Arrays, row: int) -> Arrays:
 
 
 def _put_together(name: str, arrays: list[Any]) -> Any:
+    for array in arrays:
+        if array.shape[:1] != (1,):  # its values would be another row's
+            given = f"{array.shape[0]} rows" if array.ndim else "a single value"
+            raise ModelError(f"output {name} has {given} for one row: return it with one row first, as array[None]")
     shapes = {array.shape[1:] for array in arrays}
     if len(shapes) > 1:
         sizes = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])

@@ -53,7 +53,7 @@ def _open(path: Path, sample: Sample, allow_pickle: bool, one_row: bool) -> Sour
     if path.suffix not in FORMATS:
         raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(FORMATS)}")
     if FORMATS[path.suffix] not in TENSORS:
-        _check_rows(sample)
+        _check_rows(sample, may_vary=path.suffix == ".py")
     return inspect_format(FORMATS[path.suffix], path, sample, allow_pickle, one_row)
 
 
@@ -73,10 +73,12 @@ def _check_contents(sample: Sample) -> None:
         raise PackError(f"the sample's column {raw} holds bytes, which only a Python class takes: {instead}")
 
 
-def _check_rows(sample: Sample) -> None:
-    """Raise PackError where the sample is anything but rows of one size: only models of tensors take others."""
+def _check_rows(sample: Sample, may_vary: bool) -> None:
+    """Raise PackError where the sample has no rows, or of several sizes: tables take none, and no class the first."""
     if sample.whole:
         raise PackError("the sample must hold arrays with as many rows each, rows first")
+    if may_vary:
+        return
     if varying := next((name for name, array in sample.columns.items() if ragged.is_ragged(array)), None):
         raise PackError(f"the sample's column {varying} holds lists of several lengths: this model takes one length")
 

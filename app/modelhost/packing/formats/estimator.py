@@ -6,6 +6,7 @@ Unpickling runs what the file holds: it is done here, on the trainer's own machi
 
 import importlib
 import io
+import re
 import shlex
 import warnings
 from collections.abc import Callable, Sequence
@@ -35,6 +36,7 @@ from modelhost.payload.datatypes import Arrays
 from modelhost.payload.messages import first_line
 
 VERBS = ("predict", "transform", "score_samples")
+DATA = {"pandas", "numpy", "scipy", "builtins"}  # whose objects have such verbs, and are no models
 UNNAMED = "X does not have valid feature names"  # scikit-learn's warning about an array
 
 
@@ -53,7 +55,7 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
     is_search = defined_in(loaded, "predict") == SEARCH
     estimator = limit_to_one_thread(loaded.best_estimator_ if is_search else loaded)
     _refuse_unsafe(estimator, path)
-    if not any(hasattr(estimator, verb) for verb in VERBS):
+    if package in DATA or not any(hasattr(estimator, verb) for verb in VERBS):
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
     if estimator is not loaded:
         notes.append(f"the best estimator of a {type(loaded).__name__}, with which it predicts")
@@ -74,6 +76,11 @@ def _load(path: Path) -> tuple[Any, list[str]]:
         instead = f"install it, or give the file that defines it by --with {(error.name or 'module').split('.')[0]}.py"
         raise PackError(f"{path} needs the module {error.name}, which is not here: {instead}") from error
     except (Exception, SystemExit) as error:
+        if missing := re.search(r"Can't get attribute '(\w+)' on <module '[^']*__main__'", str(error)):
+            raise PackError(
+                f"{path} needs {missing[1]}, which its training script or notebook defined in itself: move it to a "
+                "module, such as steps.py, import it from there, train again, and pack with --with steps.py"
+            ) from error
         raise PackError(f"{path} cannot be read: {type(error).__name__}: {first_line(error)}") from error
 
 
@@ -151,7 +158,9 @@ def _outputs(estimator: Any, table: Any) -> list[str]:
     """What the estimator offers for new rows: each output is asked for once, and left out if it raises."""
     if not hasattr(estimator, "predict"):
         return ["transformed" if hasattr(estimator, "transform") else "densities"]
-    classifies = _is_a(is_classifier, estimator) or len(_attribute(estimator, "classes_", ())) > 0
+    # CatBoost's base class predicts raw values, whatever its classes.
+    raw = type(estimator).__name__ == "CatBoost"
+    classifies = not raw and (_is_a(is_classifier, estimator) or len(_attribute(estimator, "classes_", ())) > 0)
     found = ["label" if classifies else "prediction"]
     if hasattr(estimator, "predict_proba"):
         others = ["probabilities"]

@@ -1,9 +1,8 @@
 """A Python file that defines `class Model` (modelhost/models/runtimes/python.py tells its verbs)."""
 
 import platform
+from functools import partial
 from pathlib import Path
-
-import numpy as np
 
 from modelhost.models.runtimes.modules import reason_of
 from modelhost.models.runtimes.python import LoadError, load_class
@@ -15,7 +14,7 @@ from modelhost.packing.errors import PackError
 from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.payload.contents import own_copies
-from modelhost.payload.datatypes import Array, Arrays
+from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ModelError
 
 
@@ -34,12 +33,6 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
             schema["nullable"] = True
     one = getattr(model, "rows", "") == "one"
 
-    def predict(rows: Arrays) -> Arrays:
-        if not one:
-            return ragged.in_groups(ask, rows)
-        answers = [ask({name: _row(array, row) for name, array in rows.items()}) for row in range(len(_any(rows)))]
-        return {name: ragged.of_rows([row for answer in answers for row in answer[name]]) for name in answers[0]}
-
     def ask(rows: Arrays) -> Arrays:
         try:
             return as_arrays(model.predict({name: array.copy() for name, array in own_copies(rows).items()}))
@@ -49,17 +42,11 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
             reason = f"{reason_of(error)}{modules.place_of(error)}"
             raise PackError(f"the model cannot predict the sample: {reason}") from error
 
+    each = partial(ragged.in_groups, ask)
+    predict = ragged.row_by_row(each) if one else each
+
     def save(_directory: Path) -> Saved:
         return Saved("python", path.name)
 
     kind = f"Python {platform.python_version()}"
     return Source(kind, "Model", inputs, batch, predict, save, notes=[*sample.notes], rows="one" if one else "")
-
-
-def _any(batch: Arrays) -> Array:
-    return next(iter(batch.values()))
-
-
-def _row(array: Array, row: int) -> Array:
-    """One row as a batch, also of an array of arrays."""
-    return array[row][np.newaxis] if ragged.is_ragged(array) else array[row : row + 1]
