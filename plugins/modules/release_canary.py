@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.canary import beside_another, canary, rest, tried
-from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, JUDGED, RELEASE, Step, run
-from ansible.module_utils.releases.watch import Limits
+from ansible.module_utils.modelhostctl.steps.canary import beside_another, canary, rest, tried
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, JUDGED, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.steps.watch import Limits
+from ansible.module_utils.modelhostctl.view.state import State
 
 DOCUMENTATION = """
 module: release_canary

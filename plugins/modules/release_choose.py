@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.plan import Limits, go_back
-from ansible.module_utils.releases.step import LIMITS, Step, run
+from ansible.module_utils.modelhostctl.steps.plan import Limits, go_back
+from ansible.module_utils.modelhostctl.steps.step import LIMITS, Step, run
 
 DOCUMENTATION = """
 module: release_choose

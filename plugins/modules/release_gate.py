@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.gates import Limits, judge
-from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.steps.gate import Limits, judge
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, RELEASE, Step, run
 
 DOCUMENTATION = """
 module: release_gate

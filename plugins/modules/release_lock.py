@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.releases.errors import StepError
-from ansible.module_utils.releases.files import read_json
-from ansible.module_utils.releases.lock import HeldError, at_work, give_back, take
-from ansible.module_utils.releases.place import Place
+from ansible.module_utils.modelhostctl.errors import StepError
+from ansible.module_utils.modelhostctl.host.layout import Place
+from ansible.module_utils.modelhostctl.store.atomic_files import read_json
+from ansible.module_utils.modelhostctl.store.lock import HeldError, at_work, give_back, take
 
 DOCUMENTATION = """
 module: release_lock

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.plan import Limits, make
-from ansible.module_utils.releases.release import Release
-from ansible.module_utils.releases.step import LIMITS, Step, run
+from ansible.module_utils.modelhostctl.steps.plan import Limits, make
+from ansible.module_utils.modelhostctl.steps.step import LIMITS, Step, run
+from ansible.module_utils.modelhostctl.store.release import Release
 
 DOCUMENTATION = """
 module: release_plan

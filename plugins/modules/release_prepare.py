@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.prepare import prepare
-from ansible.module_utils.releases.release import Release
-from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import Step, run
+from ansible.module_utils.modelhostctl.steps.prepare import prepare
+from ansible.module_utils.modelhostctl.steps.step import Step, run
+from ansible.module_utils.modelhostctl.store.release import Release
+from ansible.module_utils.modelhostctl.view.state import State
 
 DOCUMENTATION = """
 module: release_prepare

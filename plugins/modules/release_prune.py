@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.prune import make_room, prune
-from ansible.module_utils.releases.step import Step, run
+from ansible.module_utils.modelhostctl.steps.prune import make_room, prune
+from ansible.module_utils.modelhostctl.steps.step import Step, run
 
 DOCUMENTATION = """
 module: release_prune

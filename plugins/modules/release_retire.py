@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.settle import retire
-from ansible.module_utils.releases.step import CHAIN, Step, run
+from ansible.module_utils.modelhostctl.steps.outcome import retire
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, Step, run
 
 DOCUMENTATION = """
 module: release_retire

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.canary import beside_another
-from ansible.module_utils.releases.errors import GateError, StepError
-from ansible.module_utils.releases.golden import examples_of
-from ansible.module_utils.releases.mirror import clear
-from ansible.module_utils.releases.release import Record
-from ansible.module_utils.releases.shadow import Colours, compare, keep
-from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, JUDGED, RELEASE, Step, run
-from ansible.module_utils.releases.watch import Limits
+from ansible.module_utils.modelhostctl.checks.golden import examples_of
+from ansible.module_utils.modelhostctl.errors import GateError, StepError
+from ansible.module_utils.modelhostctl.host.mirror import clear
+from ansible.module_utils.modelhostctl.steps.canary import beside_another
+from ansible.module_utils.modelhostctl.steps.shadow import Colours, compare, keep
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, JUDGED, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.steps.watch import Limits
+from ansible.module_utils.modelhostctl.store.release import Record
+from ansible.module_utils.modelhostctl.view.state import State
 
 DOCUMENTATION = """
 module: release_shadow

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.start import Owners, start
-from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.steps.start import Owners, start
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.view.state import State
 
 DOCUMENTATION = """
 module: release_start

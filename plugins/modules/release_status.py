@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.status import history, status
-from ansible.module_utils.releases.step import Step, run
+from ansible.module_utils.modelhostctl.steps.step import Step, run
+from ansible.module_utils.modelhostctl.view.status import history, status
 
 DOCUMENTATION = """
 module: release_status

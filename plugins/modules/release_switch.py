@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.step import CHAIN, RELEASE, Step, run
-from ansible.module_utils.releases.switch import switch
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.steps.switch import switch
 
 DOCUMENTATION = """
 module: release_switch

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.module_utils.releases.release import Record
-from ansible.module_utils.releases.settle import accept
-from ansible.module_utils.releases.state import State
-from ansible.module_utils.releases.step import CHAIN, JUDGED, RELEASE, Step, run
-from ansible.module_utils.releases.watch import Limits, watch
+from ansible.module_utils.modelhostctl.steps.outcome import accept
+from ansible.module_utils.modelhostctl.steps.step import CHAIN, JUDGED, RELEASE, Step, run
+from ansible.module_utils.modelhostctl.steps.watch import Limits, watch
+from ansible.module_utils.modelhostctl.store.release import Record
+from ansible.module_utils.modelhostctl.view.state import State
 
 DOCUMENTATION = """
 module: release_watch

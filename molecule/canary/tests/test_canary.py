@@ -11,7 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from bundles import amount, at_call, bundle
 from deploying import PROJECT, QUICK, TESTBED, changes, deploy, ledger, live, load, on_host, play, url
-from releases.ask import ask
+
+from modelhostctl.host.http_client import ask
 
 CANARY = {
     "model_server_canary_percent": 50,
