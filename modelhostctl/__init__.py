@@ -1,4 +1,6 @@
-"""Releases on a host: what the modules release_* are made of.
+"""The release tool of a host: the steps of a deployment, and commands for people on that machine.
 
-Runs on the host, so: Python 3.10 and its standard library alone.
+Runs there alone, so: Python 3.10 or newer, and its standard library.
 """
+
+__version__ = "0.1.0"  # that of the app, which a test compares

@@ -1,6 +1,10 @@
-"""What stops a step."""
+"""What ends a command early."""
 
 from __future__ import annotations
+
+
+class UsageError(Exception):
+    """A command that was typed wrong, as a sentence that says what to type."""
 
 
 class StepError(Exception):

@@ -54,7 +54,7 @@ def _walk(live: Any, new: Any, tolerance: float, path: tuple[str, ...]) -> Itera
             below = within if key == "data" and within != path else (*within, key)
             yield from _walk(live.get(key, ABSENT), new.get(key, ABSENT), tolerance, below)
     elif isinstance(live, list) and isinstance(new, list) and len(live) == len(new):
-        for one, other in zip(live, new):
+        for one, other in zip(live, new, strict=True):
             yield from _walk(one, other, tolerance, path)
     else:
         output = ".".join(path[1:] if len(path) > 1 and path[0] in AROUND else path) or "body"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..host.http_client import Answer
+from ..host.http_client import Response
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Example:
     tolerance: float
     varies: bool = False  # whether the model may answer otherwise each time
 
-    def difference(self, answer: Answer) -> str:
+    def difference(self, answer: Response) -> str:
         """What is wrong with an answer, in words; empty where it is right."""
         if answer.status != 200:
             return f"status {answer.status or 'none'}: {answer.body[:300].decode(errors='replace').strip()}"
@@ -44,7 +44,7 @@ def examples_of(bundles: Iterator[dict[str, Any]] | tuple[dict[str, Any], ...]) 
         for number, example in enumerate(json.loads(Path(bundle["folder"], bundle["golden"]).read_text())):
             name = f"{bundle['name']} {bundle['version']}, example {number}"
             body = json.dumps(example["inputs"]).encode()
-            varies = bundle.get("varies", False)  # not told of releases of an older version
+            varies = bundle.get("varies", False)  # an older version did not write it
             found.append(Example(name, path, body, example["outputs"], bundle["tolerance"], varies))
     return found
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks.diff import Leaf, leaves
-from ..host.http_client import Answer
-from ..steps.watch import Seen, percentile
+from ..host.http_client import Response
+from .limits import Seen, percentile
 
 TOLERANCE = 1e-6
 MOST_EXAMPLES = 3
@@ -48,7 +48,7 @@ class Report:
     live_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
-    def add(self, path: str, live: Answer, new: Answer, tolerances: dict[str, float]) -> None:
+    def add(self, path: str, live: Response, new: Response, tolerances: dict[str, float]) -> None:
         """Compare one request's two answers."""
         self.compared += 1
         self.live_seconds.append(live.seconds)
@@ -61,7 +61,7 @@ class Report:
         elif _well(live):
             self._compare(path, live, new, tolerances)
 
-    def _compare(self, path: str, live: Answer, new: Answer, tolerances: dict[str, float]) -> None:
+    def _compare(self, path: str, live: Response, new: Response, tolerances: dict[str, float]) -> None:
         model = live.model.partition("/")[0] or path
         by_output: dict[str, list[Leaf]] = {}
         for leaf in leaves(live.body, new.body, tolerances.get(model, TOLERANCE)):
@@ -87,19 +87,19 @@ class Report:
         return f"{self.compared} requests compared, {self.differ or 'none'} differ{share}{left_out}"
 
     def lines(self) -> list[str]:
-        """The report as people read it."""
-        told = [self.summary]
+        """The report in words."""
+        lines = [self.summary]
         outputs = sorted(self.outputs.items(), key=lambda item: -item[1].differ)
         for (model, output), seen in outputs[:MOST_OUTPUTS]:
             apart = f", by {seen.apart:.6g} at most" if seen.apart else ""
-            told.append(f"{model}, {output}: {seen.differ or 'none'} of {seen.answers} differ{apart}")
-        told += [f"{words}: {times}" for words, times in self.statuses.most_common()]
+            lines.append(f"{model}, {output}: {seen.differ or 'none'} of {seen.answers} differ{apart}")
+        lines += [f"{words}: {times}" for words, times in self.statuses.most_common()]
         if self.compared:
-            told += [f"{name}: {_latency(took)}" for name, took in self._latencies()]
-        return told + [f"for example {example}" for example in self.examples]
+            lines += [f"{name}: {_latency(took)}" for name, took in self._latencies()]
+        return lines + [f"for example {example}" for example in self.examples]
 
-    def told(self) -> dict[str, Any]:
-        """The report as a program reads it."""
+    def as_dict(self) -> dict[str, Any]:
+        """The report for a program."""
         return {
             "summary": self.summary,
             "compared": self.compared,
@@ -119,7 +119,7 @@ class Report:
         return [("live", list(self.live_seconds)), ("new", [one.seconds for one in self.seen])]
 
 
-def _well(answer: Answer) -> bool:
+def _well(answer: Response) -> bool:
     return 200 <= answer.status < 300
 
 
@@ -133,4 +133,4 @@ def _ms(took: list[float], share: float) -> float:
 
 
 def _latency(took: list[float]) -> str:
-    return f"50 of 100 answers within {_ms(took, 0.5)} ms, 95 within {_ms(took, 0.95)} ms"
+    return f"50 % of the answers within {_ms(took, 0.5)} ms, 95 % within {_ms(took, 0.95)} ms"

@@ -1,4 +1,4 @@
-"""The Docker engine, asked through its command: the host has no library for it."""
+"""The Docker engine, through its command: the host has no library for it."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import json
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from ..errors import StepError
 from ..host.layout import COLOURS, REPLICAS, suffix
-from ..store.release import Record
 
 LABEL = "modelhost.release"
 PROXY = "modelhost-proxy"
@@ -46,7 +46,7 @@ class Container:
 
 
 @dataclass(frozen=True)
-class Engine:
+class Docker:
     """Commands to the engine. `inherit` are file descriptors that what it starts keeps open."""
 
     inherit: tuple[int, ...] = ()
@@ -57,22 +57,29 @@ class Engine:
         found = json.loads(self._run(["docker", "inspect", "--type", "container", *names], check=False) or "[]")
         return sorted(map(_container, found), key=lambda container: container.name)
 
-    def start(self, record: Record, colour: str) -> None:
+    def start(self, compose_file: Path, release: str, colour: str) -> None:
         """Create a release's containers in a colour, instead of another release's; start those that are stopped."""
-        self._compose(record, colour, "up", "--detach", "--no-build", "--pull", "never", "--remove-orphans")
+        compose = ["docker", "compose", "--project-name", name_of(colour), "--file", str(compose_file)]
+        up = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"]
+        self._run(["env", f"COLOUR={colour}", f"RELEASE={release}", *compose, *up])
 
     def start_again(self, containers: Sequence[Container]) -> None:
         """Start stopped containers as they are."""
         self._run(["docker", "start", *(container.id for container in containers)])
 
     def stop(self, containers: Sequence[Container], seconds: int) -> None:
-        """Ask containers to end, all at once, and wait; what they do later than that is cut off. They are kept."""
+        """Ask containers to end, all at once, and wait; kill those that have not ended by then. They are kept."""
         ids = [container.id for container in containers]
         self._run(["docker", "stop", "--time", str(seconds), *ids], timeout=seconds + 60)
 
-    def logs(self, container: Container, lines: int) -> list[str]:
+    def names(self) -> list[str]:
+        """The names of all containers of modelhost, stopped ones too."""
+        found = self._run(["docker", "ps", "--all", "--filter", "name=^modelhost-", "--format", "{{.Names}}"])
+        return sorted(found.split())
+
+    def logs(self, name: str, lines: int) -> list[str]:
         """The last lines that a container wrote."""
-        return self._run(["docker", "logs", "--tail", str(lines), container.id], check=False, errors=True).splitlines()
+        return self._run(["docker", "logs", "--tail", str(lines), name], check=False, errors=True).splitlines()
 
     def proxy_log(self, since: float) -> list[str]:
         """What nginx has logged since then (seconds since 1970); empty where there is no proxy."""
@@ -91,18 +98,14 @@ class Engine:
         self._run(["docker", "image", "rm", image])
 
     def forget_builds(self, everything: bool) -> bool:
-        """Remove what building left: that which was not used for three days, or all. Tell whether there was any."""
+        """Remove what building left: all, or what was not used for three days. Returns whether there was any."""
         how = ["--all"] if everything else ["--filter", "until=72h"]
         freed = self._run(["docker", "builder", "prune", "--force", *how], check=False).split()
         return bool(freed) and freed[-1] != "0B"
 
-    def _compose(self, record: Record, colour: str, *words: str) -> None:
-        command = ["docker", "compose", "--project-name", name_of(colour), "--file", str(record.compose_file), *words]
-        self._run(["env", f"COLOUR={colour}", f"RELEASE={record.id}", *command])
-
     def _run(self, command: list[str], check: bool = True, errors: bool = False, timeout: float = 300) -> str:
         try:
-            answer = subprocess.run(
+            done = subprocess.run(
                 command,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT if errors else subprocess.PIPE,
@@ -115,10 +118,10 @@ class Engine:
             )
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StepError(f"`{' '.join(command)}` did not end well: {error}") from None
-        if check and answer.returncode:
-            said = (answer.stderr or answer.stdout).strip()
+        if check and done.returncode:
+            said = (done.stderr or done.stdout).strip()
             raise StepError(f"`{' '.join(command)}` failed: {said}")
-        return answer.stdout
+        return done.stdout
 
 
 def name_of(colour: str, number: int = 1) -> str:

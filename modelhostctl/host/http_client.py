@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+# What a model answers is read by root: not without a bound.
+MOST_BYTES = 64 * 1024 * 1024
+
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """What came back. Status 0: no answer at all, and `body` says why."""
 
     status: int
@@ -33,16 +36,16 @@ class _Unix(http.client.HTTPConnection):
         self.sock.connect(self._path)
 
 
-def ask(
+def request(
     server: Path | str,
     path: str,
     body: bytes | None = None,
     timeout: float = 5,
     sent: Mapping[str, str] | None = None,
-) -> Answer:
+) -> Response:
     """GET, or POST where there is a body; `server` is a socket's path or a URL such as http://127.0.0.1:80.
 
-    `sent` are headers; a body whose type they do not tell is JSON.
+    `sent` are headers; a body without a Content-Type is JSON.
     """
     begun = time.monotonic()
     connection: http.client.HTTPConnection
@@ -54,10 +57,12 @@ def ask(
         headers = {"Connection": "close", "Content-Type": "application/json", **(sent or {})}
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
-        text = answer.read()
+        text = answer.read(MOST_BYTES + 1)
     except (OSError, http.client.HTTPException) as error:
-        return Answer(0, "", f"{type(error).__name__}: {error}".encode(), time.monotonic() - begun)
+        return Response(0, "", f"{type(error).__name__}: {error}".encode(), time.monotonic() - begun)
     finally:
         connection.close()
-    told = answer.headers
-    return Answer(answer.status, told.get("X-Release", ""), text, time.monotonic() - begun, told.get("X-Model", ""))
+    if len(text) > MOST_BYTES:
+        return Response(0, "", f"an answer of more than {MOST_BYTES} bytes".encode(), time.monotonic() - begun)
+    release, model = (answer.headers.get(name, "") for name in ("X-Release", "X-Model"))
+    return Response(answer.status, release, text, time.monotonic() - begun, model)

@@ -1,4 +1,4 @@
-"""Where everything of a deployment lies on the host."""
+"""Where everything of a deployment is on the host."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 COLOURS = ("blue", "green")
-# As many as nginx has turns for, so that a request is tried twice at most, and each time by another.
+# As many as nginx tries: a request is sent twice at most, and the second time to the other replica.
 REPLICAS = (1, 2)
-# The name by which nginx finds who has the second turn: a link to the second replica's socket, or to the only one's.
-SECOND_TURN = "second.sock"
+# Where nginx sends a second try: a link to the second replica's socket, or to the only one's.
+SECOND_TRY = "second.sock"
 
 
 @dataclass(frozen=True)
-class Place:
+class Layout:
     """The folders and files below `root`."""
 
     root: Path = Path("/srv/modelhost")
 
     @property
     def releases(self) -> Path:
-        """A folder for each release, called by its id."""
+        """A folder for each release, named by its id."""
         return self.root / "releases"
 
     @property
@@ -30,28 +30,28 @@ class Place:
 
     @property
     def run(self) -> Path:
-        """The sockets' folders, called by colour and release, and the link to the one that is live."""
+        """The sockets' folders, named by colour and release, and the link to the live one."""
         return self.root / "run"
 
     @property
     def active(self) -> Path:
-        """The link that nginx's way to the app goes through."""
+        """The link to the live release's sockets, by which nginx finds them."""
         return self.run / "active"
 
     @property
     def canary(self) -> Path:
-        """The link of the way that a canary's share of the requests takes; at rest it leads to `active`."""
+        """The link by which nginx finds the canary; without a canary it points to `active`."""
         return self.run / "canary"
 
     @property
     def shadow(self) -> Path:
-        """The folder of the socket that nginx mirrors requests to; it is there while a step listens."""
+        """The folder of the socket that nginx mirrors requests to; it exists while the step shadow listens."""
         return self.run / "shadow"
 
     @property
-    def ledger(self) -> Path:
-        """What became of each release, a line each time."""
-        return self.root / "ledger.jsonl"
+    def history(self) -> Path:
+        """The outcome of each release, one line each."""
+        return self.root / "history.jsonl"
 
     @property
     def lock(self) -> Path:
@@ -59,25 +59,35 @@ class Place:
         return self.root / "lock.json"
 
     @property
-    def at_work(self) -> Path:
+    def step_lock(self) -> Path:
         """Locked by the kernel while a step runs, and with it whatever the step has started."""
-        return self.root / ".at-work"
+        return self.root / ".step-lock"
+
+    @property
+    def settings(self) -> Path:
+        """What the last deployment wanted, for a rollback from this machine."""
+        return self.root / "settings.json"
+
+    @property
+    def reserve(self) -> Path:
+        """Space that a rollback may take where the disk is full."""
+        return self.root / ".reserve"
 
     def socket(self, colour: str, release: str, number: int = 1) -> Path:
         """The socket on which a replica of a release answers in a colour."""
-        return self.run / way(colour, release) / socket_name(number)
+        return self.run / socket_dir(colour, release) / socket_name(number)
 
 
-def way(colour: str, release: str) -> str:
-    """The name of the folder of a socket. The release is in it because nginx learns from it what answers are whose."""
+def socket_dir(colour: str, release: str) -> str:
+    """The folder of a release's sockets. nginx reads the release from its name."""
     return f"{colour}-{release}"
 
 
 def socket_name(number: int) -> str:
-    """What a replica's socket is called in that folder."""
+    """The name of a replica's socket in that folder."""
     return f"server{suffix(number)}.sock"
 
 
 def suffix(number: int) -> str:
-    """What tells a replica from the first, which mostly is the only one and has plain names."""
+    """What the names of a second replica end with; the first has plain names."""
     return "" if number == 1 else f"-{number}"

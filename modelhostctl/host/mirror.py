@@ -45,7 +45,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.take(Asked(self.path, body, sent, PROBE in self.headers))
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: nobody reads it."""
+        """Write nothing: no one reads it."""
 
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):

@@ -1,64 +1,61 @@
-"""A share of the requests goes to the idle colour before all of them do."""
+"""Give the release in the idle colour a share of the requests before all of them go to it.
+
+Over a limit the share goes back at once, the release is rejected, and the step fails with gate, expected and got. A
+release that does well keeps its share until the switch. There is no canary at a first release, at a rollback, and where
+the live release had to stop first; then, and where no share is wanted, what a killed run has left is ended.
+"""
 
 from __future__ import annotations
 
-import os
 import time
+from typing import Any
 
+from ..checks.limits import HealthLimits
 from ..errors import GateError, StepError
-from ..host.docker import Engine
-from ..host.http_client import ask
-from ..host.layout import Place, way
-from ..steps.watch import ALWAYS, Limits, watch
+from ..host.host import Host
+from ..host.http_client import request
+from ..host.layout import socket_dir
 from ..store.atomic_files import point
-from ..store.release import Record
+from ..store.canary_link import current, stop
 from ..view.drain import KEPT_SECONDS
 from ..view.state import State
+from .step import LOCK, RELEASE, ROLLBACK, Step
+from .watch import ALWAYS, watch
 
-# Where the link leads while nothing is tried.
-AT_REST = "active"
-
-
-def rest(place: Place) -> bool:
-    """Let the share go where all others go; tell whether it went elsewhere."""
-    if not place.canary.is_symlink() or os.readlink(place.canary) == AT_REST:
-        return False
-    point(place.canary, AT_REST)
-    return True
+OPTIONS = [RELEASE, ROLLBACK, LOCK]
 
 
-def tried(place: Place) -> str:
-    """The release that has a share of the requests now; empty where none has."""
-    if not place.canary.is_symlink() or not place.active.is_symlink():
-        return ""
-    target = place.canary.readlink().name
-    return "" if target in {AT_REST, place.active.readlink().name} else target.partition("-")[2]
+def run(step: Step) -> dict[str, Any]:
+    """Give it its share and watch, or end what was left; returns `seen`: requests and p95_ms."""
+    settings, release = step.settings, step.options["release"]
+    wanted = settings.canary_percent and settings.url and not step.options["rollback"]
+    if not wanted or not State.read(step.host).has_healthy_baseline(release):
+        layout = step.host.layout
+        return {"changed": bool(current(layout)) if step.check_mode else stop(layout)}
+    if step.check_mode:
+        return {"changed": True}
+    limits = HealthLimits(settings.canary_seconds, settings.errors_percent, settings.latency_ms)
+    return {"changed": True, "seen": canary(step.host, release, settings.url, limits)}
 
 
-def beside_another(state: State, release: str) -> bool:
-    """Whether another release is live that did well, so that this one can be tried beside it."""
-    live = state.live
-    return live is not None and live.up and live.release != release and Record.of(state.place, live.release).passed
-
-
-def canary(place: Place, engine: Engine, release: str, url: str, limits: Limits) -> dict[str, float]:
+def canary(host: Host, release: str, url: str, limits: HealthLimits) -> dict[str, float]:
     """Give the release its share and watch how it does; raises GateError, and then the share has gone back already.
 
-    One that does well keeps it: the switch follows, and nobody is sent back to the old release in between.
+    One that does well keeps it: the switch follows, and no client is sent back to the old release in between.
     """
-    state = State.look(place, engine)
+    state = State.read(host)
     if not state.started(release):
         raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
-    point(place.canary, way(state.idle_colour, release))
+    point(host.layout.canary, socket_dir(state.idle_colour, release))
     try:
         reached(url, release)
-        seen = watch(place, engine, release, url, limits, canary=True)
-        _has_not_ended(State.look(place, engine), release)
-    except GateError as refused:
-        rest(place)
-        raise GateError(f"canary, {refused.gate}", refused.expected, refused.got, refused.hint) from None
+        seen = watch(host, release, url, limits, canary=True)
+        _has_not_ended(State.read(host), release)
+    except GateError as failed:
+        stop(host.layout)
+        raise GateError(f"canary, {failed.gate}", failed.expected, failed.got, failed.hint) from None
     except BaseException:
-        rest(place)
+        stop(host.layout)
         raise
     return seen
 
@@ -66,7 +63,7 @@ def canary(place: Place, engine: Engine, release: str, url: str, limits: Limits)
 def reached(url: str, release: str) -> None:
     """A request that asks for the canary gets there; raises StepError where nginx knows of none."""
     deadline = time.monotonic() + KEPT_SECONDS
-    while ask(url, "/healthz", sent=ALWAYS).release != release:
+    while request(url, "/healthz", sent=ALWAYS).release != release:
         if time.monotonic() > deadline:
             raise StepError(
                 f"nginx sends nothing to the canary at {url}: its configuration is from before "
@@ -76,7 +73,7 @@ def reached(url: str, release: str) -> None:
 
 
 def _has_not_ended(state: State, release: str) -> None:
-    """Where the canary dies the live release answers instead, so that the share of errors alone would not tell."""
+    """Where the canary dies the live release answers instead, so that the share of errors alone would not show it."""
     idle = state.idle
     if idle is None or not idle.runs(release):
         raise GateError("running", "its containers to run on", "one has ended")

@@ -1,14 +1,15 @@
-"""How a release ends: accepted, retired, or refused and gone back from."""
+"""How a release ends: accepted, or refused and rolled back."""
 
 from __future__ import annotations
 
 from ..errors import GateError
-from ..host.docker import Engine
-from ..host.layout import Place, way
-from ..steps.canary import rest
+from ..host.docker import Docker
+from ..host.host import Host
+from ..host.layout import socket_dir
+from ..store import canary_link, history
 from ..store.atomic_files import point
-from ..store.history import write_line
 from ..store.release import Record, difference
+from ..store.settings import Settings
 from ..view.drain import stop_drained
 from ..view.replicas import Replicas
 from ..view.state import State
@@ -16,83 +17,81 @@ from ..view.state import State
 LAST_LINES = 15
 
 
-def accept(place: Place, engine: Engine, release: str, who: str, back: bool) -> None:
-    """The release has passed every gate: it is the one to go back to from now on. `back`: the other one was left."""
-    state = State.look(place, engine)
-    change = ("gone back; " if back else "") + _change(state, release)
-    write_line(place.ledger, release=release, who=who, how="live", change=change)
-    Record.of(place, release).mark_passed()
-    if back and state.idle:
-        Record.of(place, state.idle.release).mark_left()
+def accept(host: Host, release: str, who: str, rollback: bool) -> None:
+    """Record that the release has passed every gate: it is the one to go back to from now on."""
+    state = State.read(host)
+    change = ("rolled back; " if rollback else "") + _change(state, release)
+    history.write_line(host.layout.history, release=release, who=who, how="live", change=change)
+    Record.of(host.layout, release).mark_passed()
+    if rollback and state.idle:
+        Record.of(host.layout, state.idle.release).mark_rolled_back()
 
 
-def retire(
-    place: Place, engine: Engine, who: str, drain_seconds: int, stop_seconds: int, act: bool
-) -> tuple[bool, float]:
-    """Stop the idle colour once nobody waits for it. Returns whether there was one, and how long it took."""
-    idle = State.look(place, engine).idle
-    if idle is None or not idle.up:
-        return False, 0.0
-    if not act:
-        return True, 0.0
-    took = stop_drained(engine, idle, drain_seconds, stop_seconds)
-    write_line(place.ledger, release=idle.release, who=who, how="retired", change=f"{idle.colour} stopped")
-    return True, took
-
-
-def refuse(
-    place: Place, engine: Engine, release: str, refused: GateError, who: str, drain_seconds: int, stop_seconds: int
-) -> str:
-    """Go back to the release before, make this one void, keep its containers stopped; returns that in words."""
-    rest(place)
-    state = State.look(place, engine)
+def refuse(host: Host, release: str, failed: GateError, who: str, settings: Settings) -> str:
+    """Make the release before live again, reject this one, keep its containers stopped; returns that in words."""
+    canary_link.stop(host.layout)
+    state = State.read(host)
     change = _change(state, release)
-    replicas = state.live if state.live and state.live.release == release else state.idle
-    other = state.idle if replicas is state.live else state.live
-    if other is not None and replicas is state.live and not Record.of(place, other.release).passed:
-        other = None
-    way_back = "nothing was live before it"
-    if other is not None:
-        if not other.whole:
-            engine.start_again(other.containers)
-        if replicas is state.live:
-            point(place.active, way(other.colour, other.release))
-        way_back = f"release {other.release} is live on {other.colour}, as before"
-    last_words = ["It had no container."]
-    if replicas is not None:
-        alone = replicas is state.live and other is None
-        kept = "goes on, because nothing else is there" if alone else "is kept, stopped"
-        last_words = _last_words(engine, replicas, kept)
+    refused, other = _sides(state, release)
+    before = _make_live_again(host, state, refused, other)
+    report = ["It had no container."]
+    if refused is not None:
+        alone = refused is state.live and other is None
+        report = _last_lines(
+            host.docker, refused, "goes on, because there is no other" if alone else "is kept, stopped"
+        )
         if not alone:
-            stop_drained(engine, replicas, drain_seconds if replicas is state.live else 0, stop_seconds)
-    gate = {"gate": refused.gate, "expected": refused.expected, "got": refused.got}
-    Record.of(place, release).mark_refused(gate)
-    write_line(place.ledger, release=release, who=who, how="void", why=refused.gate, change=change)
+            drain_seconds = settings.drain_seconds if refused is state.live else 0
+            stop_drained(host.docker, refused, drain_seconds, settings.stop_seconds)
+    Record.of(host.layout, release).mark_rejected({"gate": failed.gate, "expected": failed.expected, "got": failed.got})
+    history.write_line(
+        host.layout.history, release=release, who=who, how="rejected", why=failed.gate, change=change
+    )  # fmt: skip
     return "\n".join(
         [
-            f"Release {release} was refused, and {way_back}.",
-            f"  gate:     {refused.gate}",
-            f"  expected: {refused.expected}",
-            f"  got:      {refused.got}",
-            *([f"  hint:     {refused.hint}"] if refused.hint else []),
-            *last_words,
+            f"Release {release} was refused, and {before}.",
+            f"  gate:     {failed.gate}",
+            f"  expected: {failed.expected}",
+            f"  got:      {failed.got}",
+            *([f"  hint:     {failed.hint}"] if failed.hint else []),
+            *report,
         ]
     )
 
 
-def _last_words(engine: Engine, replicas: Replicas, kept: str) -> list[str]:
+def _sides(state: State, release: str) -> tuple[Replicas | None, Replicas | None]:
+    """The replicas of the refused release, and those that are to be live: none if they did not do well themselves."""
+    refused = state.live if state.live and state.live.release == release else state.idle
+    other = state.idle if refused is state.live else state.live
+    if other is not None and refused is state.live and not Record.of(state.layout, other.release).passed:
+        other = None
+    return refused, other
+
+
+def _make_live_again(host: Host, state: State, refused: Replicas | None, other: Replicas | None) -> str:
+    """Have the other release serve; returns in words what is live."""
+    if other is None:
+        return "nothing was live before it"
+    if not other.whole:
+        host.docker.start_again(other.containers)
+    if refused is state.live:
+        point(host.layout.active, socket_dir(other.colour, other.release))
+    return f"release {other.release} is live on {other.colour}, as before"
+
+
+def _last_lines(docker: Docker, replicas: Replicas, kept: str) -> list[str]:
     """What becomes of each container, and the last lines of its log."""
-    told = []
+    lines = []
     for container in replicas.containers:
-        told.append(f"Its container {container.name} {kept}. Its last lines:")
-        told += [f"  {line}" for line in engine.logs(container, LAST_LINES)]
-    return told
+        lines.append(f"Its container {container.name} {kept}. Its last lines:")
+        lines += [f"  {line}" for line in docker.logs(container.id, LAST_LINES)]
+    return lines
 
 
 def _change(state: State, release: str) -> str:
     """What the release changes against the one in the other colour."""
-    record = Record.of(state.place, release)
+    record = Record.of(state.layout, release)
     new = record.read()
-    others = [c for c in (state.live, state.idle) if c and c.release != release]
+    others = [replicas for replicas in (state.live, state.idle) if replicas and replicas.release != release]
     before = state.record(others[0]) if others else None
     return difference(before.read() if before else None, new) if new else "unknown"

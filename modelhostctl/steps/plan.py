@@ -1,33 +1,70 @@
-"""What a deployment will do, in words and before anything happens; and what stands in its way."""
+"""Compare the wanted release with the host, in words, before anything happens; and what stands in its way.
+
+Fails where memory cannot hold two releases and stopping first is not allowed. Without a wanted release: what has still
+to be done on this host, and what a rollback would do. Changes nothing.
+"""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checks.memory import PlanPolicy, check_memory
 from ..errors import StepError
-from ..host.docker import Engine
-from ..host.layout import Place
-from ..host.resources import MB, available_memory_mb, free_disk_mb
-from ..steps.canary import beside_another, tried
+from ..host.host import Host
+from ..host.resources import MB, free_disk_mb
+from ..options import Option
+from ..store.canary_link import current
 from ..store.release import Record, Release, difference
+from ..store.settings import Settings
 from ..view.state import State
+from .step import Step
 
 # An image that is built on the host, with the layers that building leaves.
 IMAGE_MB = 600
 MARGIN_MB = 100
 
+OPTIONS = [
+    Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
+]
 
-@dataclass(frozen=True)
-class Limits:
-    """What the role allows."""
 
-    memory_reserve_mb: int
-    allow_stop_first: bool
-    keep_old_running: bool
+def run(step: Step) -> dict[str, Any]:
+    """Make the plan, or tell what is pending."""
+    policy = policy_of(step.settings)
+    if step.options["content"] is None:
+        return {"lines": pending(step.host, policy) + rollback_lines(step.host, policy)}
+    release = Release.of(step.options["content"])
+    return make(step.host, release, policy, step.settings.trials).as_dict()
+
+
+def policy_of(settings: Settings) -> PlanPolicy:
+    """What the settings allow a plan to do."""
+    return PlanPolicy(settings.memory_reserve_mb, settings.allow_stop_first, settings.keep_old_running)
+
+
+def pending(host: Host, policy: PlanPolicy) -> list[str]:
+    """What a run that was killed has left to do, in words."""
+    state = State.read(host)
+    if state.live is None:
+        return ["live: nothing"]
+    release = state.live.release
+    plan = _live_already(state, Record.of(host.layout, release), policy)
+    if not state.has(release):
+        return [
+            f"live: release {release} on {state.live_colour} is not as it should be; `modelhostctl status` shows why"
+        ]
+    return [f"live: {line}" for line in plan.lines]
+
+
+def rollback_lines(host: Host, policy: PlanPolicy) -> list[str]:
+    """What a rollback would do, or why there is none, in words."""
+    try:
+        return [f"rollback: {line}" for line in plan_rollback(host, "", policy).lines]
+    except StepError as problem:
+        return [f"rollback: {problem}"]
 
 
 @dataclass(frozen=True)
@@ -43,27 +80,32 @@ class Plan:
     disk_needed_mb: int
     disk_short: bool
 
-    def told(self) -> dict[str, Any]:
+    @property
+    def lines(self) -> list[str]:
+        """A line for each part."""
+        return self.words.split("; ")
+
+    def as_dict(self) -> dict[str, Any]:
         """What the play gets."""
-        return dict(self.__dict__)
+        return {**self.__dict__, "lines": self.lines}
 
 
-def make(place: Place, engine: Engine, release: Release, limits: Limits, trials: Sequence[str] = ()) -> Plan:
+def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str] = ()) -> Plan:
     """Compare what is wanted with what is there. Raises StepError where memory cannot hold both releases.
 
     `trials` says in words how a release is tried beside the live one before the switch.
     """
-    state = State.look(place, engine)
-    record = Record.of(place, release.id)
-    image_present = release.image in engine.images(release.image)
+    state = State.read(host)
+    record = Record.of(host.layout, release.id)
+    image_present = release.image in host.docker.images(release.image)
     missing = [b["folder"] for b in release.bundles if not Path(b["folder"], "model.yaml").is_file()]
     # Bundles arrive packed and are unpacked beside the archive.
     copied = sum(2 * bundle["bytes"] for bundle in release.bundles if bundle["folder"] in missing) // MB
     disk_needed = MARGIN_MB + copied + (0 if image_present else IMAGE_MB)
-    disk_short = free_disk_mb(place.root, Path("/var/lib/docker")) < disk_needed
+    disk_short = free_disk_mb(host.layout.root, Path("/var/lib/docker")) < disk_needed
 
     if state.has(release.id) and image_present and not missing and record.read() == release:
-        return _live_already(state, record, limits)
+        return _live_already(state, record, policy)
 
     old_record = state.record(state.live)
     words = [difference(old_record.read() if old_record else None, release)]
@@ -71,107 +113,60 @@ def make(place: Place, engine: Engine, release: Release, limits: Limits, trials:
         words[0] += " (to be built)"
     if state.serves(release.id):
         words = [f"release {release.id} is live, but not as it should be"]
-    stop_first = room(state, release, limits, words)
-    if not stop_first and beside_another(state, release.id):
+    stop_first = check_memory(state, release, policy, words)
+    if not stop_first and state.has_healthy_baseline(release.id):
         words += trials
     return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short)
 
 
-def go_back(place: Place, engine: Engine, wanted: str, limits: Limits) -> Plan:
+def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
     """Choose the release to go back to, `wanted` or else the one before; raises StepError where there is none."""
-    state = State.look(place, engine)
+    state = State.read(host)
     if state.live is None:
-        raise StepError("nothing is live on this host, so there is nothing to go back from; deploy with site.yml")
-    records = [Record(folder) for folder in place.releases.glob("*") if folder.is_dir()]
+        raise StepError("nothing is live on this host, so there is nothing to roll back; deploy with site.yml")
+    records = [Record(folder) for folder in host.layout.releases.glob("*") if folder.is_dir()]
     records.sort(key=lambda record: -record.last_live)
     others = [record for record in records if record.passed and record.id != state.live.release]
-    could = [record.id for record in others if _whole(record, engine)]
+    could = [record.id for record in others if _whole(host, record)]
     if not wanted:
         before = [record.id for record in records if record.id in could and record.last_live]
         if not before:
-            raise StepError("no earlier release is kept on this host; `make history` tells which there were")
+            raise StepError("no earlier release is kept on this host; `modelhostctl history` shows which there were")
         wanted = before[0]
-    record = Record.of(place, wanted)
+    record = Record.of(host.layout, wanted)
     if state.serves(wanted):
-        return _live_already(state, record, limits)
-    if record.refused:
-        gate = record.refused["gate"]
-        raise StepError(f"release {wanted} is void: it was refused ({gate}), and nobody can go back to it")
+        return _live_already(state, record, policy)
+    if record.rejected:
+        gate = record.rejected["gate"]
+        raise StepError(f"release {wanted} was rejected ({gate}), and cannot be rolled back to")
     release = record.read()
     if wanted not in could or release is None:
         known = ", ".join(could) or "none"
-        raise StepError(f"release {wanted} is not kept whole, or was never live. These can be gone back to: {known}")
+        raise StepError(f"release {wanted} is not kept whole, or was never live. These can be rolled back to: {known}")
     old_record = state.record(state.live)
     words = [f"back to {wanted}", difference(old_record.read() if old_record else None, release)]
     if state.idle and state.idle.release == wanted:
         words.append(f"{state.idle_colour} {'still runs it' if state.idle.whole else 'is started again'}")
-    stop_first = room(state, release, limits, words)
+    stop_first = check_memory(state, release, policy, words)
     return Plan(wanted, "; ".join(words), True, stop_first, True, [], 0, False)
 
 
-def room(state: State, release: Release, limits: Limits, words: list[str]) -> bool:
-    """Add to the plan what it takes; tell whether the live release has to stop first. Raises StepError."""
-    free = available_memory_mb()
-    if state.live is None or not state.live.up:
-        words.append(f"start {state.idle_colour}; {free} MB of memory free")
-        return False
-    words.append(f"switch {state.live_colour} -> {state.idle_colour}")
-    if state.started(release.id):
-        return False
-    needed = expected_memory_mb(state, release)
-    words.append(f"needs {needed} MB, {free} MB free")
-    if needed + limits.memory_reserve_mb <= free:
-        return False
-    _refuse_unless_allowed(state, needed, free, limits)
-    words.append("stops the live release first: no answers until the new one is ready")
-    return True
-
-
-def _whole(record: Record, engine: Engine) -> bool:
+def _whole(host: Host, record: Record) -> bool:
     """Whether all that a release is made of is still on the host."""
     release = record.read()
-    if release is None or release.image not in engine.images(release.image):
+    if release is None or release.image not in host.docker.images(release.image):
         return False
     return all(Path(bundle["folder"], "model.yaml").is_file() for bundle in release.bundles)
 
 
-def expected_memory_mb(state: State, release: Release) -> int:
-    """What the new release will use: what it used before, or what the live one uses and more for larger models."""
-    before = Record.of(state.place, release.id).measured
-    if before:
-        return int(before["memory_mb"])
-    if state.live is None or not state.live.up:
-        return 0
-    old_record = state.record(state.live)
-    old = old_record.read() if old_record else None
-    measured = old_record.measured if old_record else {}
-    used = max(state.live.used_memory_mb, int(measured.get("memory_mb", 0)))
-    # Each worker holds a copy of each model, and a model is usually larger in memory than on disk.
-    workers = int(release.settings["workers"]) or max((os.cpu_count() or 1) // release.replicas, release.replicas)
-    growth = 2 * workers * release.replicas * (release.bytes - old.bytes) if old else 0
-    return used * release.replicas // state.live.wanted + max(0, growth // MB)
-
-
-def _live_already(state: State, record: Record, limits: Limits) -> Plan:
+def _live_already(state: State, record: Record, policy: PlanPolicy) -> Plan:
     words, todo = [f"release {record.id} is live on {state.live_colour}"], True
     if not record.settled:
         words.append("it has still to be watched")
-    elif tried(state.place):
-        words.append(f"the canary of release {tried(state.place)} has still to be ended")
-    elif state.idle and state.idle.up and not limits.keep_old_running:
+    elif current(state.layout):
+        words.append(f"the canary of release {current(state.layout)} has still to be ended")
+    elif state.idle and state.idle.up and not policy.keep_old_running:
         words.append(f"{state.idle_colour} has still to be retired")
     else:
         words, todo = ["nothing to do", *words], False
     return Plan(record.id, "; ".join(words), todo, False, True, [], 0, False)
-
-
-def _refuse_unless_allowed(state: State, needed: int, free: int, limits: Limits) -> None:
-    if limits.allow_stop_first:
-        return
-    reserve = f", and {limits.memory_reserve_mb} MB are to stay free" if limits.memory_reserve_mb else ""
-    raise StepError(
-        f"The host's memory cannot hold two releases at once: the new one needs about {needed} MB beside the live one, "
-        f"{free} MB are free{reserve}. Nothing was changed; {state.live_colour} goes on serving. Take a larger "
-        "machine, lower model_server_workers or serve fewer models; or set model_server_allow_stop_first: true, which "
-        "stops the live release before the new one starts, so that nothing answers for some seconds."
-    )

@@ -1,29 +1,37 @@
-"""Put a release on the host: the folder that says what it is."""
+"""Put a release on the host: write the folder that says what it is."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ..host.layout import Place
+from ..options import Option
 from ..store.release import Record, Release
 from ..view.state import State
+from .step import LOCK, Step
+
+CONTENT = Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file",
+                 "dict", required=True)  # fmt: skip
+
+OPTIONS = [CONTENT, LOCK]
 
 
-def prepare(place: Place, state: State, release: Release, act: bool) -> tuple[bool, dict[str, Any]]:
-    """Write the release's folder. Returns whether anything changed, and how it differs from what is live."""
-    record = Record.of(place, release.id)
+def run(step: Step) -> dict[str, Any]:
+    """Write what is missing; returns `diff`, how the release differs from the live one."""
+    release = Release.of(step.options["content"])
+    layout, state = step.host.layout, State.read(step.host)
+    record = Record.of(layout, release.id)
+    if record.read() == release:
+        return {}
     live = state.record(state.live)
     old = live.read() if live else None
-    before, after = (told(old) if old else ""), told(release)
-    if record.read() == release:
-        return False, {}
-    if act:
+    before, after = (describe(old) if old else ""), describe(release)
+    if not step.check_mode:
         record.write(release)
     headers = {"before_header": "the live release", "after_header": "the new release"}
-    return True, {"before": before, "after": after, **headers}
+    return {"changed": True, "diff": {"before": before, "after": after, **headers}}
 
 
-def told(release: Release) -> str:
+def describe(release: Release) -> str:
     """A release as lines that can be compared."""
     lines = [f"image: {release.image}"]
     lines += [f"model: {bundle['name']} {bundle['version']} ({bundle['digest'][:12]})" for bundle in release.bundles]

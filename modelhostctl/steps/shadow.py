@@ -1,7 +1,8 @@
-"""Ask the idle colour what clients ask the live one, and tell how its answers differ; no client notices.
+"""Let the release in the idle colour answer what clients send to the live one, and compare; no client sees its answers.
 
-nginx mirrors requests to a socket while it is there (mirror.py, docs/decisions/055). They wait in a queue, and workers
-ask both colours.
+Answers that differ refuse nothing, since a new model is meant to differ. Failures where the live release answers well,
+and latency over its limit, reject the release, and the step fails with gate, expected and got. There is no shadow at a
+first release, at a rollback, and where the live release had to stop first.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..checks.golden import examples_of
+from ..checks.limits import LEAST_FOR_LATENCY, HealthLimits, judge
 from ..checks.shadow_report import Report
 from ..errors import GateError, StepError
-from ..host.http_client import Answer, ask
-from ..host.mirror import PROBE, Asked, mirroring
-from ..steps.watch import LEAST_FOR_LATENCY, Limits, judge
-from ..store.atomic_files import read_json, write_json
+from ..host.http_client import Response, request
+from ..host.mirror import PROBE, Asked, clear, mirroring
 from ..store.release import Record
+from ..view.state import State
+from .step import LOCK, RELEASE, ROLLBACK, Step
 
 # Two at a time, so that a colour never has more than two requests that no client waits for.
 WORKERS = 2
@@ -29,7 +32,28 @@ MOST_WAITING_BYTES = 64 * 1024 * 1024
 MIRRORED_WITHIN_SECONDS = 5
 # Loading and unloading models has effects.
 EFFECTS = "/v2/repository/"
-REPORT = "shadow.json"
+
+OPTIONS = [RELEASE, ROLLBACK, LOCK]
+
+
+def run(step: Step) -> dict[str, Any]:
+    """Compare, keep the report, and refuse a release that fails; returns `lines`, how the answers differ."""
+    settings, release, layout = step.settings, step.options["release"], step.host.layout
+    if step.check_mode:
+        return {"lines": []}
+    clear(layout.shadow)
+    state = State.read(step.host)
+    wanted = settings.shadow and settings.url and not step.options["rollback"]
+    if not wanted or not state.has_healthy_baseline(release):
+        return {"lines": []}
+    colours, example = _colours(state, release)
+    limits = HealthLimits(settings.shadow_seconds, settings.errors_percent, settings.latency_ms)
+    report, failed = compare(layout.shadow, settings.proxy_gid, colours, settings.url, example, limits)
+    Record.of(layout, release).keep_shadow_report(report.as_dict())
+    if failed:
+        hint = "; ".join([*report.lines(), *([failed.hint] if failed.hint else [])])
+        raise GateError(f"shadow, {failed.gate}", failed.expected, failed.got, hint)
+    return {"lines": report.lines()}
 
 
 @dataclass(frozen=True)
@@ -66,7 +90,7 @@ class Shadow:
                     self._bytes += len(asked.body)
                     self._waiting.put_nowait(asked)
 
-    def judge(self, limits: Limits, least: int) -> None:
+    def judge(self, limits: HealthLimits, least: int) -> None:
         """Raise GateError where the new release fails, or is slow, beyond the limits."""
         with self._lock:
             seen = list(self.report.seen)
@@ -100,12 +124,12 @@ class Shadow:
                 self.report.add(asked.path, live, new, self._colours.tolerances)
             self._waiting.task_done()
 
-    def _ask(self, colour: Path, asked: Asked) -> Answer:
-        return ask(colour, asked.path, asked.body, self._timeout, asked.sent)
+    def _ask(self, colour: Path, asked: Asked) -> Response:
+        return request(colour, asked.path, asked.body, self._timeout, asked.sent)
 
 
 def compare(
-    folder: Path, gid: int, colours: Colours, url: str, example: tuple[str, bytes], limits: Limits
+    folder: Path, gid: int, colours: Colours, url: str, example: tuple[str, bytes], limits: HealthLimits
 ) -> tuple[Report, GateError | None]:
     """Ask both colours what is mirrored to <folder>/server.sock, for so long as the limits say.
 
@@ -127,22 +151,27 @@ def compare(
     return shadow.finish(), None
 
 
-def keep(record: Record, report: Report) -> None:
-    """Put the report into the release's folder."""
-    write_json(record.folder / REPORT, report.told())
-
-
-def summary_of(record: Record) -> str:
-    """What the report says in one line; empty where there is none."""
-    found: dict[str, Any] = read_json(record.folder / REPORT) or {}
-    return str(found.get("summary", ""))
+def _colours(state: State, release: str) -> tuple[Colours, tuple[str, bytes]]:
+    """Both colours' sockets with the bundles' tolerances, and an example that can be posted to either."""
+    if state.idle is None or state.live is None or not state.started(release):
+        raise StepError(f"release {release} is not started; start the deployment again")
+    layout = state.layout
+    releases = [Record.of(layout, state.live.release).read(), Record.of(layout, release).read()]
+    bundles = [bundle for one in releases if one for bundle in one.bundles]
+    example = examples_of(tuple(bundles))[0]
+    colours = Colours(
+        layout.socket(state.live.colour, state.live.release),
+        layout.socket(state.idle.colour, state.idle.release),
+        {bundle["name"]: bundle["tolerance"] for bundle in bundles},
+    )
+    return colours, (example.path, example.body)
 
 
 def _wait_for_a_probe(shadow: Shadow, url: str, example: tuple[str, bytes]) -> None:
     """A request of our own arrives here; raises StepError where nginx mirrors nothing."""
     deadline = time.monotonic() + MIRRORED_WITHIN_SECONDS
     while not shadow.probed.wait(0.1):
-        ask(url, *example, sent={PROBE: "1"})
+        request(url, *example, sent={PROBE: "1"})
         if time.monotonic() > deadline:
             raise StepError(
                 f"nginx mirrors nothing of what is asked at {url}: its configuration is from before "

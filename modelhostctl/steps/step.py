@@ -1,74 +1,74 @@
-"""The frame of every step: one at a time, under the play's lock, with errors as sentences."""
+"""The frame of every step: one at a time, under the lock of a run, with errors as sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule  # type: ignore[import-untyped]
-
 from ..errors import GateError, StepError
-from ..host.docker import Engine
-from ..host.layout import Place
-from ..steps.outcome import refuse
-from ..store.lock import at_work, touch
+from ..host.docker import Docker
+from ..host.host import Host
+from ..options import Option
+from ..store.lock import HeldError, refresh, step_lock
+from ..store.settings import Settings
+from .outcome import refuse
 
-RELEASE = {"release": {"type": "str", "required": True}}
-# The end of the chain of waiting: how long requests may take to leave a colour, and then its server to end.
-CHAIN = {"drain_seconds": {"type": "int", "required": True}, "stop_seconds": {"type": "int", "required": True}}
-# What is held to limits where clients' requests go, and by which.
-JUDGED = {
-    "url": {"type": "str", "default": ""},
-    "errors_percent": {"type": "float", "default": 1},
-    "latency_ms": {"type": "int", "default": 1000},
-    "back": {"type": "bool", "default": False},
-}
-LIMITS = {
-    "memory_reserve_mb": {"type": "int", "default": 0},
-    "allow_stop_first": {"type": "bool", "default": False},
-    "keep_old_running": {"type": "bool", "default": False},
-}
+RELEASE = Option("release", "the release's id", required=True)
+ROLLBACK = Option("rollback", "whether the release is rolled back to, so that it is neither tried nor watched",
+                  "bool", False)  # fmt: skip
+LOCK = Option("lock", "the token of the lock that this run has acquired", default="")
+
+
+def _say_nothing(_: str) -> None:
+    """No one waits for progress."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step works with. `act` is false in check mode, where nothing may be changed."""
+    """What a step works with. `say` takes lines of progress, `confirm` asks a question."""
 
     options: dict[str, Any]
-    place: Place
-    engine: Engine
-    who: str
-    act: bool
+    settings: Settings
+    host: Host
+    check_mode: bool = False
+    who: str = ""
+    say: Callable[[str], None] = field(default=_say_nothing)
+    confirm: Callable[[str], bool] = field(default=lambda _: False)
 
 
-def run(options: dict[str, Any], act: Callable[[Step], dict[str, Any]], locked: bool = True) -> None:
-    """Run a module: `act` returns its result. A release that is GateError is gone back from within the same step.
+Run = Callable[[Step], dict[str, Any]]
 
-    `locked` steps belong to a deployment; the others only look.
-    """
-    lock = {"lock": {"type": "str", "default": ""}} if locked else {}
-    module = AnsibleModule(argument_spec={**options, **lock}, supports_check_mode=True)
-    place, looks_only = Place(), module.check_mode or not locked
+
+def execute(run: Run, step: Step, locked: bool) -> dict[str, Any]:
+    """Run a step; returns its result, or why it failed. `locked` steps change the host, the others only look."""
     try:
         with ExitStack() as stack:
-            inherit = () if looks_only else (stack.enter_context(at_work(place)),)
-            who = "" if looks_only else str(touch(place, module.params["lock"])["who"])
-            step = Step(module.params, place, Engine(inherit), who, act=not module.check_mode)
-            try:
-                result = {"changed": False, **act(step)}
-            except GateError as refused:
-                result = {"failed": True, "msg": _refuse(step, refused)}
+            if locked and not step.check_mode:
+                step = _under_lock(step, stack)
+            return run_gated(run, step)
+    except HeldError as held:
+        return {"failed": True, "msg": str(held), "holder": held.holder}
     except StepError as problem:
-        result = {"failed": True, "msg": str(problem)}
+        return {"failed": True, "msg": str(problem)}
     except OSError as error:
-        result = {"failed": True, "msg": f"{error}; the live release goes on serving"}
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
+        return {"failed": True, "msg": f"{error}; the live release goes on serving"}
 
 
-def _refuse(step: Step, refused: GateError) -> str:
-    release, drain, stop = (step.options[name] for name in ("release", "drain_seconds", "stop_seconds"))
-    return refuse(step.place, step.engine, release, refused, step.who, drain, stop)
+def run_gated(run: Run, step: Step) -> dict[str, Any]:
+    """Run a step; a release that does not pass a gate is rolled back from within the same step."""
+    try:
+        return {"changed": False, **run(step)}
+    except GateError as failed:
+        msg = refuse(step.host, step.options["release"], failed, step.who, step.settings)
+        return {"failed": True, "msg": msg}
+
+
+def _under_lock(step: Step, stack: ExitStack) -> Step:
+    layout = step.host.layout
+    descriptor = stack.enter_context(step_lock(layout))
+    who = str(refresh(layout, step.options["lock"])["who"])
+    return Step(
+        step.options, step.settings, Host(layout, Docker((descriptor,))), step.check_mode, who, step.say, step.confirm
+    )

@@ -1,51 +1,63 @@
-"""Let nginx's way lead to the other colour: one rename, no reload."""
+"""Point nginx at the release in the idle colour: one rename, no reload; and see it answer at the public URL."""
 
 from __future__ import annotations
 
 import time
+from typing import Any
 
 from ..errors import GateError, StepError
-from ..host.docker import Engine
-from ..host.http_client import ask
-from ..host.layout import Place, way
-from ..steps.canary import rest
+from ..host.host import Host
+from ..host.http_client import request
+from ..host.layout import socket_dir
+from ..store import canary_link
 from ..store.atomic_files import point
 from ..store.release import Record
 from ..view.drain import KEPT_SECONDS
 from ..view.state import State
+from .step import LOCK, RELEASE, Step
+
+OPTIONS = [RELEASE, LOCK]
 
 
-def switch(
-    place: Place, engine: Engine, release: str, url: str, answers: int, act: bool
-) -> tuple[bool, dict[str, str]]:
+def run(step: Step) -> dict[str, Any]:
+    """Switch, unless it is live."""
+    settings = step.settings
+    changed, diff = switch(
+        step.host, step.options["release"], settings.url, settings.switch_answers, step.check_mode
+    )  # fmt: skip
+    return {"changed": changed, "diff": diff}
+
+
+def switch(host: Host, release: str, url: str, answers: int, check_mode: bool) -> tuple[bool, dict[str, str]]:
     """Point the link at the release, and see it answer at `url` (empty: there is no proxy).
 
     Returns whether that changed anything, and the difference.
     """
-    state = State.look(place, engine)
+    layout, state = host.layout, State.read(host)
     if state.has(release):
-        if act and url:
+        if url and not check_mode:
             confirm(url, release, answers)
         return False, {}
-    if act and not state.started(release):
-        raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
-    before = place.active.readlink() if place.active.is_symlink() else "nothing"
-    if act:
-        Record.of(place, release).mark_unsettled()
-        point(place.active, way(state.idle_colour, release))
-        rest(place)  # only now: a canary's share stays with the release that it has tried
+    before = layout.active.readlink() if layout.active.is_symlink() else "nothing"
+    after = socket_dir(state.idle_colour, release)
+    if not check_mode:
+        if not state.started(release):
+            raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
+        Record.of(layout, release).mark_unsettled()
+        point(layout.active, after)
+        canary_link.stop(layout)  # only now: a canary's share stays with the release that it has tried
         if url:
             confirm(url, release, answers)
-    headers = {"before_header": str(place.active), "after_header": str(place.active)}
-    return True, {"before": f"{before}\n", "after": f"{way(state.idle_colour, release)}\n", **headers}
+    headers = {"before_header": str(layout.active), "after_header": str(layout.active)}
+    return True, {"before": f"{before}\n", "after": f"{after}\n", **headers}
 
 
 def confirm(url: str, release: str, answers: int) -> None:
-    """So many answers in a row, each on a connection of its own, carry the release; raises GateError."""
+    """The release answers this often in a row, each time on a connection of its own; raises GateError."""
     deadline = time.monotonic() + KEPT_SECONDS
     in_a_row = 0
     while in_a_row < answers:
-        answer = ask(url, "/healthz")
+        answer = request(url, "/healthz")
         good = answer.status == 200 and answer.release == release
         in_a_row = in_a_row + 1 if good else 0
         if not good:

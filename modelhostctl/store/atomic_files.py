@@ -1,4 +1,4 @@
-"""Files that are either as they were or whole, whenever the machine or the play dies."""
+"""Files that are either as before or complete, whenever the machine or the program dies."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 
 def write(path: Path, text: str, mode: int = 0o644) -> bool:
-    """Replace a file by one rename; tell whether that changed anything. Folders on the way are made."""
+    """Replace a file by one rename; returns whether that changed anything. Missing folders are made."""
     if path.is_file() and path.read_text() == text:
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def read_json(path: Path) -> Any:
 
 
 def point(link: Path, target: str) -> None:
-    """Let a link lead to `target`, by one rename: whoever looks finds the old one or the new one."""
+    """Point a link to `target`, by one rename: a reader finds the old target or the new one."""
     unfinished = link.with_name(f".{link.name}.unfinished")
     unfinished.unlink(missing_ok=True)
     unfinished.symlink_to(target)

@@ -1,4 +1,4 @@
-"""What became of each release: a line of JSON each time, for people. Nothing is decided by it."""
+"""The outcome of each release: one line of JSON each, for people. No step reads it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 def write_line(file: Path, **what: Any) -> None:
-    """Add a line with the time, unless the last one says the same: a step that was killed is done again."""
+    """Add a line with the time, unless the last one says the same: a step that was killed runs again."""
     last = read_lines(file, 1)
     if last and {name: last[0].get(name) for name in what} == what:
         return
@@ -38,6 +38,6 @@ def read_lines(file: Path, last: int) -> list[dict[str, Any]]:
 
 
 def in_words(line: dict[str, Any]) -> str:
-    """A line as people read it."""
+    """A line in words."""
     why = f" ({line['why']})" if line.get("why") else ""
     return f"{line['time']}  {line['release']}  {line['how']}{why}  by {line['who']}: {line['change']}"

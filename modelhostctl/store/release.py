@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 from ..store.atomic_files import read_json, write, write_json
 
 if TYPE_CHECKING:
-    from ..host.layout import Place
+    from ..host.layout import Layout
 
 
 @dataclass(frozen=True)
 class Release:
-    """What is deployed. `compose` is the compose file that starts it in either colour."""
+    """What is deployed. `compose` is the text of the compose file that starts it in either colour."""
 
     image: str
     bundles: tuple[dict[str, Any], ...]  # name, version, digest, folder, golden, tolerance, bytes
@@ -61,9 +61,9 @@ class Record:
     folder: Path
 
     @classmethod
-    def of(cls, place: Place, release: str) -> Record:
+    def of(cls, layout: Layout, release: str) -> Record:
         """The record of the release with this id."""
-        return cls(place.releases / release)
+        return cls(layout.releases / release)
 
     @property
     def id(self) -> str:
@@ -76,7 +76,7 @@ class Record:
         return self.folder / "compose.yml"
 
     def write(self, release: Release) -> bool:
-        """Make the folder say what the release is; tell whether that changed anything."""
+        """Write what the release is to its folder; returns whether that changed anything."""
         content = {"image": release.image, "bundles": list(release.bundles), "settings": release.settings}
         changed = write(self.compose_file, release.compose)
         return write_json(self.folder / "release.json", {"id": release.id, **content}) or changed
@@ -94,7 +94,7 @@ class Record:
         release = self.read()
         return release.replicas if release else 1
 
-    # How it went is in the folder, and not only in the ledger: the ledger is for people.
+    # How it went is in the folder, and not only in the history: the history is for people.
     @property
     def measured(self) -> dict[str, Any]:
         """What its gates measured: {"memory_mb", "start_seconds"}; empty if it has not passed them."""
@@ -107,7 +107,7 @@ class Record:
 
     @property
     def last_live(self) -> float:
-        """When it was last accepted, seconds since 1970; 0 for never, or since it was gone back from."""
+        """When it was last accepted, seconds since 1970; 0 for never, or since it was rolled back."""
         return float((read_json(self.folder / "passed.json") or {}).get("seconds", 0))
 
     @property
@@ -116,9 +116,9 @@ class Record:
         return bool((read_json(self.folder / "passed.json") or {}).get("settled", False))
 
     @property
-    def refused(self) -> dict[str, Any] | None:
-        """The gate that refused it, with what was expected and got; None if none has."""
-        found: dict[str, Any] | None = read_json(self.folder / "refused.json")
+    def rejected(self) -> dict[str, Any] | None:
+        """The gate that it did not pass, with expected and got; None if there is none."""
+        found: dict[str, Any] | None = read_json(self.folder / "rejected.json")
         return found
 
     def mark_measured(self, measured: dict[str, Any]) -> None:
@@ -134,19 +134,28 @@ class Record:
         if self.passed:
             write_json(self.folder / "passed.json", {"seconds": self.last_live, "settled": False})
 
-    def mark_left(self) -> None:
-        """Remember that it was gone back from: it may be named, but is not the one before any more."""
+    def mark_rolled_back(self) -> None:
+        """Remember that it was rolled back: it may be named, but is not the one before any more."""
         if self.passed:
             write_json(self.folder / "passed.json", {"seconds": 0, "settled": True})
 
-    def mark_refused(self, gate: dict[str, Any]) -> None:
-        """Remember what refused it: it is void."""
+    def mark_rejected(self, gate: dict[str, Any]) -> None:
+        """Remember the gate that it did not pass: no one can go back to it."""
         (self.folder / "passed.json").unlink(missing_ok=True)
-        write_json(self.folder / "refused.json", gate)
+        write_json(self.folder / "rejected.json", gate)
 
-    def try_again(self) -> None:
-        """Forget a refusal: the same content is deployed once more."""
-        (self.folder / "refused.json").unlink(missing_ok=True)
+    @property
+    def shadow_summary(self) -> str:
+        """How its answers differed from the live release's, in one line; empty where that was not compared."""
+        return str((read_json(self.folder / "shadow.json") or {}).get("summary", ""))
+
+    def keep_shadow_report(self, report: dict[str, Any]) -> None:
+        """Keep how its answers differed from the live release's."""
+        write_json(self.folder / "shadow.json", report)
+
+    def forget_rejection(self) -> None:
+        """Forget that it was rejected: the same content is deployed once more."""
+        (self.folder / "rejected.json").unlink(missing_ok=True)
 
 
 def difference(old: Release | None, new: Release) -> str:

@@ -1,71 +1,115 @@
-"""How the endpoint is, as lines for people."""
+"""How the endpoint is, as data and in words."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from ..host.docker import Container, Engine
-from ..host.http_client import ask
-from ..host.layout import Place, suffix
+from ..host.docker import Container
+from ..host.host import Host
+from ..host.http_client import request
+from ..host.layout import Layout, suffix
 from ..host.resources import available_memory_mb, free_disk_mb, used_memory_mb
-from ..steps.canary import tried
-from ..steps.shadow import summary_of
 from ..store.atomic_files import read_json
+from ..store.canary_link import current
 from ..store.history import in_words, read_lines
 from ..store.release import Record
-from ..view.replicas import Replicas
-from ..view.state import State
+from .replicas import Replicas
+from .state import State
 
 
-def status(place: Place, engine: Engine, ledger_lines: int) -> list[str]:
-    """The live release, the idle one, health, workers, memory, who deploys, and the ledger's last lines."""
-    state = State.look(place, engine)
-    lines = _told(place, state.live, "live") if state.live else ["live: nothing"]
-    if state.idle:
-        lines += _told(place, state.idle, "idle")
-    if tried(place):
-        lines.append(f"canary: release {tried(place)} has a share of the requests")
+def read_status(host: Host, history_lines: int) -> dict[str, Any]:
+    """The live release, the idle one, health, workers, memory, who holds the lock, and the latest of the history."""
+    layout, state = host.layout, State.read(host)
     live = state.record(state.live)
     release = live.read() if live else None
-    if release:
-        lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in release.versions().items()))
-    lines.append(f"host: {available_memory_mb()} MB of memory and {free_disk_mb(place.root)} MB of disk free")
-    holder = read_json(place.lock)
-    if holder:
+    return {
+        "live": _colour(layout, state.live),
+        "idle": _colour(layout, state.idle),
+        "canary": current(layout),
+        "models": release.versions() if release else {},
+        "memory_free_mb": available_memory_mb(),
+        "disk_free_mb": free_disk_mb(layout.root),
+        "lock": read_json(layout.lock),
+        "history": read_lines(layout.history, history_lines)[::-1],
+    }
+
+
+def lines_of(status: dict[str, Any]) -> list[str]:
+    """A status in words, in short lines: a long one would be broken anywhere on its way to the screen."""
+    lines = _colour_lines(status["live"], "live") if status["live"] else ["live: nothing"]
+    if status["idle"]:
+        lines += _colour_lines(status["idle"], "idle")
+    if status["canary"]:
+        lines.append(f"canary: release {status['canary']} has a share of the requests")
+    if status["models"]:
+        lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in status["models"].items()))
+    lines.append(f"host: {status['memory_free_mb']} MB of memory and {status['disk_free_mb']} MB of disk free")
+    if holder := status["lock"]:
         lines.append(f"lock: {holder['who']} is deploying ({holder['what']}, process {holder['pid']})")
-    return lines + history(place, ledger_lines)
+    return lines + [f"history: {in_words(line)}" for line in status["history"]]
 
 
-def history(place: Place, ledger_lines: int) -> list[str]:
-    """The ledger's last lines, the newest first."""
-    return [f"ledger: {in_words(line)}" for line in reversed(read_lines(place.ledger, ledger_lines))]
+def _colour(layout: Layout, replicas: Replicas | None) -> dict[str, Any] | None:
+    """What is in a colour."""
+    if replicas is None:
+        return None
+    record = Record.of(layout, replicas.release)
+    return {
+        "release": replicas.release,
+        "colour": replicas.colour,
+        "replicas": [_replica(layout, container) for container in replicas.containers],
+        "replicas_wanted": replicas.wanted,
+        "shadow": record.shadow_summary,
+        "rejected": record.rejected,
+    }
 
 
-def _told(place: Place, replicas: Replicas, role: str) -> list[str]:
-    """What is in a colour in short lines: a long one would be broken anywhere on its way to the screen."""
-    lines = [line for container in replicas.containers for line in _of_one(place, container)]
-    if len(replicas.containers) < replicas.wanted:
-        lines.append(f"{len(replicas.containers)} of {replicas.wanted} replicas are there; deploy to have the others")
-    shadow = summary_of(Record.of(place, replicas.release))
-    if shadow:
-        lines.append(f"in shadow: {shadow}")
-    refused = Record.of(place, replicas.release).refused
-    if refused:
-        lines += [f"void: {refused['gate']}", f"expected {refused['expected']}", f"got {refused['got']}"]
+def _replica(layout: Layout, container: Container) -> dict[str, Any]:
+    """One container; what only a running one has is None otherwise."""
+    running, workers = container.status == "running", None
+    if running:
+        answer = request(layout.socket(container.colour, container.release, container.number), "/readyz")
+        workers = _workers(answer.body) if answer.status in {200, 503} else None
+    return {
+        "release": container.release,
+        "name": f"{container.colour}{suffix(container.number)}",
+        "status": container.status,
+        "health": container.health if running else None,
+        "workers": workers,
+        "memory_mb": used_memory_mb(container.pid) if running else None,
+        "memory_limit_mb": container.memory_limit_mb,
+        "restarts": container.restarts,
+    }
+
+
+def _workers(body: bytes) -> dict[str, int] | None:
+    try:
+        ready = json.loads(body)
+        return {"ready": int(ready["workers_ready"]), "all": int(ready["workers"])}
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _colour_lines(colour: dict[str, Any], role: str) -> list[str]:
+    lines = [line for replica in colour["replicas"] for line in _replica_lines(replica)]
+    there, wanted = len(colour["replicas"]), colour["replicas_wanted"]
+    if there < wanted:
+        lines.append(f"{there} of {wanted} replicas are there; deploy to have the others")
+    if colour["shadow"]:
+        lines.append(f"in shadow: {colour['shadow']}")
+    if rejected := colour["rejected"]:
+        lines += [f"rejected: {rejected['gate']}", f"expected {rejected['expected']}", f"got {rejected['got']}"]
     return [f"{role}: {line}" for line in lines]
 
 
-def _of_one(place: Place, container: Container) -> list[str]:
-    where = f"{container.colour}{suffix(container.number)}"
-    lines = [f"release {container.release} on {where}, {container.status}"]
-    if container.status == "running":
-        lines[0] += f" ({container.health})"
-        answer = ask(place.socket(container.colour, container.release, container.number), "/readyz")
-        workers = "it does not answer"
-        if answer.status in {200, 503}:
-            ready = json.loads(answer.body)
-            workers = f"{ready['workers_ready']} of {ready['workers']} workers ready"
-        lines.append(f"{workers}, {used_memory_mb(container.pid)} of {container.memory_limit_mb} MB")
-    if container.restarts:
-        lines.append(f"restarted {container.restarts} times")
+def _replica_lines(replica: dict[str, Any]) -> list[str]:
+    lines = [f"release {replica['release']} on {replica['name']}, {replica['status']}"]
+    if replica["status"] == "running":
+        lines[0] += f" ({replica['health']})"
+        workers = replica["workers"]
+        ready = f"{workers['ready']} of {workers['all']} workers ready" if workers else "it does not answer"
+        lines.append(f"{ready}, {replica['memory_mb']} of {replica['memory_limit_mb']} MB")
+    if replica["restarts"]:
+        lines.append(f"restarted {replica['restarts']} times")
     return lines

@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,18 @@ TESTBED = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", ".")) / "testbed"
 QUICK = {"model_server_watch_seconds": 2, "model_server_timeout_seconds": 5}
 
 
-def play(playbook: str, *options: str, **variables: Any) -> subprocess.CompletedProcess[str]:
+def play(
+    playbook: str, *options: str, environment: Mapping[str, str] | None = None, **variables: Any
+) -> subprocess.CompletedProcess[str]:
     """Run a playbook against the machine, with extra variables on top of QUICK."""
     command = ["ansible-playbook", playbook, "-i", str(TESTBED), "-e", json.dumps(QUICK | variables), *options]
     return subprocess.run(
-        command, cwd=PROJECT, capture_output=True, text=True, check=False, env=os.environ | {"NO_COLOR": "1"}
+        command,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1"} | dict(environment or {}),
     )
 
 
@@ -65,6 +73,6 @@ def on_host(command: str) -> str:
     return vm.run("docker", "exec", f"modelhost-{NAME}", "sh", "-c", command)
 
 
-def ledger() -> list[dict[str, Any]]:
-    """Every line of the machine's ledger."""
-    return [json.loads(line) for line in on_host("cat /srv/modelhost/ledger.jsonl").splitlines()]
+def history() -> list[dict[str, Any]]:
+    """Every line of the machine's history."""
+    return [json.loads(line) for line in on_host("cat /srv/modelhost/history.jsonl").splitlines()]

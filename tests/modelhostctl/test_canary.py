@@ -4,24 +4,30 @@ import json
 import os
 import time
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 from test_release import release
 
+from modelhostctl.checks.access_log import logged
+from modelhostctl.checks.limits import HealthLimits, Seen
+from modelhostctl.checks.memory import PlanPolicy
 from modelhostctl.errors import GateError, StepError
 from modelhostctl.host.docker import Container
-from modelhostctl.host.layout import Place
+from modelhostctl.host.host import Host
+from modelhostctl.host.layout import Layout
 from modelhostctl.steps import canary as canaries
-from modelhostctl.steps.canary import beside_another, canary, rest, tried
+from modelhostctl.steps.canary import canary
 from modelhostctl.steps.outcome import refuse
-from modelhostctl.steps.plan import Limits as Room
-from modelhostctl.steps.plan import go_back, make
-from modelhostctl.steps.start import Owners, start
+from modelhostctl.steps.plan import make, plan_rollback
+from modelhostctl.steps.start import start
 from modelhostctl.steps.switch import switch
-from modelhostctl.steps.watch import Limits, Seen, logged
+from modelhostctl.store.canary_link import current, stop
 from modelhostctl.store.release import Record
+from modelhostctl.store.settings import Settings
 from modelhostctl.view.state import State
 
+MINE = Settings(app_uid=os.getuid(), proxy_gid=os.getgid(), drain_seconds=0, stop_seconds=0)
 OLD, NEW = release(), release(settings={"workers": 1, "threads": 8})
 
 
@@ -32,7 +38,7 @@ def container(colour: str, of: str, **more: object) -> Container:
 
 
 @dataclass
-class Engine:
+class Docker:
     """Two containers, and nginx's log."""
 
     blue: Container = field(default_factory=lambda: container("blue", OLD.id))
@@ -53,51 +59,51 @@ class Engine:
         (one,) = containers
         self.stopped.append(f"{one.colour}, canary -> {os.readlink(self.canary)}")
 
-    def logs(self, one: Container, lines: int) -> list[str]:
+    def logs(self, name: str, lines: int) -> list[str]:
         return []
 
-    def start(self, record: Record, colour: str) -> None:
+    def start(self, compose_file: Path, release: str, colour: str) -> None:
         pass
 
 
 @pytest.fixture
-def place(tmp_path):
+def layout(tmp_path):
     """A host on which blue is live, and has passed."""
-    place = Place(tmp_path)
+    layout = Layout(tmp_path)
     for way in (f"blue-{OLD.id}", f"green-{NEW.id}"):
-        (place.run / way).mkdir(parents=True)
+        (layout.run / way).mkdir(parents=True)
     (tmp_path / "golden.json").write_text(json.dumps([{"inputs": {"a": 1}, "outputs": {"p": 1}}]))
     for one in (OLD, NEW):
         bundle = {"folder": str(tmp_path), "golden": "golden.json", "tolerance": 0, "version": 1, "name": "iris"}
         content = {"image": one.image, "settings": one.settings, "compose": one.compose}
-        record = Record.of(place, one.id)
+        record = Record.of(layout, one.id)
         record.write(type(one).of(content | {"bundles": [bundle | {"digest": "d", "bytes": 1}]}))
-    Record.of(place, OLD.id).mark_passed()
-    place.active.symlink_to(f"blue-{OLD.id}")
-    place.canary.symlink_to("active")
-    return place
+    Record.of(layout, OLD.id).mark_passed()
+    layout.active.symlink_to(f"blue-{OLD.id}")
+    layout.canary.symlink_to("active")
+    return layout
 
 
-LIMITS = Limits(seconds=1, errors_percent=1, latency_ms=300)
+LIMITS = HealthLimits(seconds=1, errors_percent=1, latency_ms=300)
 GREEN = f"green-{NEW.id}"
 
 
-def test_the_share_stays_with_a_release_that_does_well_until_the_switch_and_then_the_link_rests(place, serve):
+def test_the_share_stays_with_a_release_that_does_well_until_the_switch_and_then_the_link_rests(layout, serve):
     asked = []
 
     def answer(path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
-        asked.append((headers["X-Canary"], os.readlink(place.canary)))
+        asked.append((headers["X-Canary"], os.readlink(layout.canary)))
         return 200, NEW.id, b"{}"
 
     url = serve(answer, headers=True)
-    assert canary(place, Engine(), NEW.id, url, LIMITS)["requests"] >= 4
+    assert canary(Host(layout, Docker()), NEW.id, url, LIMITS)["requests"] >= 4
     assert set(asked) == {("always", GREEN)}
-    assert (os.readlink(place.canary), tried(place)) == (GREEN, NEW.id)
-    switch(place, Engine(), NEW.id, "", 1, act=True)
-    assert (os.readlink(place.active), os.readlink(place.canary), tried(place)) == (GREEN, "active", "")
+    assert (os.readlink(layout.canary), current(layout)) == (GREEN, NEW.id)
+    switch(Host(layout, Docker()), NEW.id, "", 1, check_mode=False)
+    assert (os.readlink(layout.active), os.readlink(layout.canary), current(layout)) == (GREEN, "active", "")
 
 
-def test_a_canary_that_fails_is_refused_and_its_share_goes_back_before_anything_else(place, serve):
+def test_a_canary_that_fails_is_refused_and_its_share_goes_back_before_anything_else(layout, serve):
     asked = []
 
     def answer(path: str, body: bytes) -> tuple[int, str, bytes]:
@@ -105,16 +111,16 @@ def test_a_canary_that_fails_is_refused_and_its_share_goes_back_before_anything_
         return (200 if path == "/healthz" else 500), NEW.id, b"{}"
 
     with pytest.raises(GateError, match=r"canary, error rate: expected at most 1 % .* answered with 5xx"):
-        canary(place, Engine(), NEW.id, serve(answer), LIMITS)
-    assert tried(place) == ""
+        canary(Host(layout, Docker()), NEW.id, serve(answer), LIMITS)
+    assert current(layout) == ""
 
 
 @pytest.mark.parametrize(
     ("state", "said"), [({"restarts": 1}, "they ended 1 times"), ({"status": "exited"}, "one has ended")]
 )
-def test_a_canary_that_dies_is_refused_though_the_live_release_answers_for_it(place, serve, state, said, monkeypatch):
+def test_a_canary_that_dies_is_refused_though_the_live_release_answers_for_it(layout, serve, state, said, monkeypatch):
     answers = serve(lambda path, body: (200, NEW.id, b"{}"))
-    engine = Engine()
+    engine = Docker()
 
     def watched(*_: object, **__: object) -> dict[str, float]:
         engine.green = container("green", NEW.id, **state)
@@ -122,27 +128,27 @@ def test_a_canary_that_dies_is_refused_though_the_live_release_answers_for_it(pl
 
     monkeypatch.setattr(canaries, "watch", watched)
     with pytest.raises(GateError, match=f"canary, running: expected its containers to run on, got {said}"):
-        canary(place, engine, NEW.id, answers, LIMITS)
-    assert tried(place) == ""
+        canary(Host(layout, engine), NEW.id, answers, LIMITS)
+    assert current(layout) == ""
 
 
-def test_an_nginx_that_knows_of_no_canary_is_told_and_not_the_releases_fault(place, serve, monkeypatch):
+def test_an_nginx_that_knows_of_no_canary_is_told_and_not_the_releases_fault(layout, serve, monkeypatch):
     monkeypatch.setattr(canaries, "KEPT_SECONDS", 0.1)
     with pytest.raises(StepError, match=r"nginx sends nothing to the canary .* Deploy everything, without --tags"):
-        canary(place, Engine(), NEW.id, serve(lambda path, body: (200, OLD.id, b"{}")), LIMITS)
-    assert tried(place) == ""
+        canary(Host(layout, Docker()), NEW.id, serve(lambda path, body: (200, OLD.id, b"{}")), LIMITS)
+    assert current(layout) == ""
 
 
-def test_a_canary_that_hangs_is_refused_though_nginx_logs_that_it_was_not_waited_for(place, serve):
+def test_a_canary_that_hangs_is_refused_though_nginx_logs_that_it_was_not_waited_for(layout, serve):
     def answer(path: str, body: bytes) -> tuple[int, str, bytes]:
         time.sleep(0 if path == "/healthz" else 3)
         return 200, NEW.id, b"{}"
 
     line = {"status": 499, "upstream_seconds": 2.0, "release": "", "canary": "answered"}
-    limits = Limits(seconds=4, errors_percent=1, latency_ms=300)
+    limits = HealthLimits(seconds=4, errors_percent=1, latency_ms=300)
     with pytest.raises(GateError, match="canary, error rate"):
-        canary(place, Engine(log=[json.dumps(line)] * 2), NEW.id, serve(answer), limits)
-    assert tried(place) == ""
+        canary(Host(layout, Docker(log=[json.dumps(line)] * 2)), NEW.id, serve(answer), limits)
+    assert current(layout) == ""
 
 
 def test_of_nginx_log_only_what_went_the_canarys_way_counts_and_what_it_lost_is_an_error():
@@ -163,56 +169,56 @@ def test_of_nginx_log_only_what_went_the_canarys_way_counts_and_what_it_lost_is_
     ("blue", "passed", "due"),
     [({}, True, True), ({"status": "exited"}, True, False), ({}, False, False), ({"release": NEW.id}, True, False)],
 )
-def test_there_is_a_canary_only_beside_another_release_that_runs_and_has_passed(place, blue, passed, due):
+def test_there_is_a_canary_only_beside_another_release_that_runs_and_has_passed(layout, blue, passed, due):
     if not passed:
-        Record.of(place, OLD.id).mark_refused({"gate": "latency"})
-    engine = Engine(blue=container("blue", blue.pop("release", OLD.id), **blue))
-    assert beside_another(State.look(place, engine), NEW.id) is due
+        Record.of(layout, OLD.id).mark_rejected({"gate": "latency"})
+    engine = Docker(blue=container("blue", blue.pop("release", OLD.id), **blue))
+    assert State.read(Host(layout, engine)).has_healthy_baseline(NEW.id) is due
 
 
-def test_the_next_run_drains_and_stops_the_canary_of_a_killed_one_after_its_share_went_back(place):
-    engine = Engine()
-    engine.canary = place.canary
-    place.canary.unlink()
-    place.canary.symlink_to(GREEN)
+def test_the_next_run_drains_and_stops_the_canary_of_a_killed_one_after_its_share_went_back(layout):
+    engine = Docker()
+    engine.canary = layout.canary
+    layout.canary.unlink()
+    layout.canary.symlink_to(GREEN)
     third = release(settings={"workers": 3, "threads": 8})
-    Record.of(place, third.id).write(third)
-    start(place, engine, third.id, Owners(os.getuid(), os.getgid()), False, 0, 0)
+    Record.of(layout, third.id).write(third)
+    start(Host(layout, engine), third.id, False, MINE)
     assert engine.stopped == ["green, canary -> active"]
 
 
-def test_a_release_that_is_refused_elsewhere_has_no_share_any_more(place):
-    engine = Engine()
-    engine.canary = place.canary
-    place.canary.unlink()
-    place.canary.symlink_to(GREEN)
-    refuse(place, engine, NEW.id, GateError("ready", "it to be ready", "not"), "ada", 0, 0)
+def test_a_release_that_is_refused_elsewhere_has_no_share_any_more(layout):
+    engine = Docker()
+    engine.canary = layout.canary
+    layout.canary.unlink()
+    layout.canary.symlink_to(GREEN)
+    refuse(Host(layout, engine), NEW.id, GateError("ready", "it to be ready", "not"), "ada", MINE)
     assert engine.stopped == ["green, canary -> active"]
 
 
-ROOM = Room(memory_reserve_mb=0, allow_stop_first=False, keep_old_running=True)
+ROOM = PlanPolicy(memory_reserve_mb=0, allow_stop_first=False, keep_old_running=True)
 
 
-def test_a_plan_says_that_there_will_be_a_canary(place, monkeypatch):
+def test_a_plan_says_that_there_will_be_a_canary(layout, monkeypatch):
     monkeypatch.setattr("modelhostctl.view.replicas.used_memory_mb", lambda pid: 1)
     third, words = release(settings={"workers": 3}), "canary: 10 % of the requests for 60 s"
-    assert make(place, Engine(), third, ROOM, [words]).words.endswith(f"; {words}")
-    assert "canary" not in make(place, Engine(), third, ROOM).words
-    first = Engine(blue=container("blue", OLD.id, status="exited"))
-    assert "canary" not in make(place, first, third, ROOM, [words]).words
+    assert make(Host(layout, Docker()), third, ROOM, [words]).words.endswith(f"; {words}")
+    assert "canary" not in make(Host(layout, Docker()), third, ROOM).words
+    first = Docker(blue=container("blue", OLD.id, status="exited"))
+    assert "canary" not in make(Host(layout, first), third, ROOM, [words]).words
 
 
-def test_a_canary_that_was_left_is_still_to_be_ended(place):
-    assert go_back(place, Engine(), OLD.id, ROOM).todo is False
-    place.canary.unlink()
-    place.canary.symlink_to(GREEN)
-    plan = go_back(place, Engine(), OLD.id, ROOM)
+def test_a_canary_that_was_left_is_still_to_be_ended(layout):
+    assert plan_rollback(Host(layout, Docker()), OLD.id, ROOM).todo is False
+    layout.canary.unlink()
+    layout.canary.symlink_to(GREEN)
+    plan = plan_rollback(Host(layout, Docker()), OLD.id, ROOM)
     assert plan.todo
     assert f"the canary of release {NEW.id} has still to be ended" in plan.words
 
 
-def test_where_nothing_is_tried_nothing_is_to_be_ended(place):
-    assert rest(place) is False
-    place.canary.unlink()
-    assert rest(place) is False
-    assert tried(place) == ""
+def test_where_nothing_is_tried_nothing_is_to_be_ended(layout):
+    assert stop(layout) is False
+    layout.canary.unlink()
+    assert stop(layout) is False
+    assert current(layout) == ""

@@ -35,16 +35,16 @@ def test_a_link_is_never_away_while_it_is_turned(tmp_path):
     assert os.listdir(tmp_path) == ["active"]
 
 
-def test_the_ledger_has_a_line_for_each_end_and_none_twice(tmp_path):
-    ledger = tmp_path / "ledger.jsonl"
-    assert read_lines(ledger, 10) == []
+def test_the_history_has_a_line_for_each_end_and_none_twice(tmp_path):
+    history = tmp_path / "history.jsonl"
+    assert read_lines(history, 10) == []
     first = {"release": "a", "who": "ada", "how": "live", "change": "first release"}
-    write_line(ledger, **first)
-    write_line(ledger, **first)  # a step that was killed after it and is done again
-    write_line(ledger, release="a", who="ada", how="retired", change="blue stopped")
-    write_line(ledger, **first)
-    assert [line["how"] for line in read_lines(ledger, 10)] == ["live", "retired", "live"]
-    with ledger.open("a") as file:
+    write_line(history, **first)
+    write_line(history, **first)  # a step that was killed after it and is done again
+    write_line(history, release="a", who="ada", how="retired", change="blue stopped")
+    write_line(history, **first)
+    assert [line["how"] for line in read_lines(history, 10)] == ["live", "retired", "live"]
+    with history.open("a") as file:
         file.write('{"time": "20')  # a full disk
-    assert [line["how"] for line in read_lines(ledger, 3)] == ["retired", "live"]
-    assert "  a  live  by ada: first release" in in_words(read_lines(ledger, 3)[-1])
+    assert [line["how"] for line in read_lines(history, 3)] == ["retired", "live"]
+    assert "  a  live  by ada: first release" in in_words(read_lines(history, 3)[-1])

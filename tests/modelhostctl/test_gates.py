@@ -10,13 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelhost.models.model import close as close_of_the_app
 
+from modelhostctl.checks.access_log import logged
 from modelhostctl.checks.golden import close, examples_of
+from modelhostctl.checks.limits import GateLimits, HealthLimits, Seen, judge, percentile
 from modelhostctl.errors import GateError
-from modelhostctl.host.http_client import Answer, ask
-from modelhostctl.steps import gate as gates
+from modelhostctl.host.http_client import Response, request
 from modelhostctl.steps.gate import golden
 from modelhostctl.steps.switch import confirm
-from modelhostctl.steps.watch import Limits, Seen, judge, logged, percentile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.text(max_size=3),
@@ -56,7 +56,7 @@ def test_a_golden_example_is_compared_within_the_bundles_tolerance(tmp_path, ser
         return status, "r", body.encode()
 
     (example,) = iris(tmp_path)
-    assert example.difference(ask(serve(answer), example.path, example.body)) == difference
+    assert example.difference(request(serve(answer), example.path, example.body)) == difference
     assert asked == [("/models/iris/versions/2/predict", b'{"a": 1.5}')]
 
 
@@ -72,15 +72,15 @@ def test_golden_examples_that_are_slow_more_than_once_refuse_a_release(tmp_path,
         time.sleep(0.2 if len(asked) <= slow_answers else 0)
         return 200, "r", RIGHT
 
-    limits = gates.Limits(start_seconds=1, answer_seconds=5, latency_ms=100)
-    refused = pytest.raises(GateError, match=r"latency: expected 95 of 100 golden examples .* ms over 1 golden")
+    limits = GateLimits(start_seconds=1, answer_seconds=5, latency_ms=100)
+    refused = pytest.raises(GateError, match=r"latency: expected 95 % of the golden examples .* ms over 1 golden")
     with refused if slow_answers == 2 else nullcontext():
         golden(serve(answer), iris(tmp_path), limits)
     assert len(asked) == 2
 
 
 def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):
-    answer = ask(tmp_path / "no.sock", "/readyz")
+    answer = request(tmp_path / "no.sock", "/readyz")
     assert answer.status == 0
     assert b"FileNotFoundError" in answer.body
 
@@ -103,7 +103,7 @@ def test_a_switch_that_does_not_take_is_refused(serve, monkeypatch):
         confirm(serve(lambda path, body: (200, "old", b"{}")), "new", answers=20)
 
 
-LIMITS = Limits(seconds=10, errors_percent=1, latency_ms=300)
+LIMITS = HealthLimits(seconds=10, errors_percent=1, latency_ms=300)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_an_example_of_a_model_that_varies_asks_for_its_outputs_alone(tmp_path: 
     bundle = {"name": "draw", "version": 1, "folder": str(tmp_path), "golden": "golden.json", "tolerance": 0}
     (fixed,) = examples_of((bundle,))
     (varying,) = examples_of((bundle | {"varies": True},))
-    other = Answer(200, "r", b'{"prediction": {"drawn": 7.0}}', 0.1)
+    other = Response(200, "r", b'{"prediction": {"drawn": 7.0}}', 0.1)
     assert fixed.difference(other)
     assert not varying.difference(other)
-    assert varying.difference(Answer(200, "r", b'{"prediction": {}}', 0.1))
-    assert varying.difference(Answer(500, "r", b"{}", 0.1))
+    assert varying.difference(Response(200, "r", b'{"prediction": {}}', 0.1))
+    assert varying.difference(Response(500, "r", b"{}", 0.1))

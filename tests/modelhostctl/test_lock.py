@@ -10,12 +10,12 @@ import time
 from pathlib import Path
 
 import pytest
-from action.release_lock import describe, has_ended
 
 from modelhostctl.errors import StepError
-from modelhostctl.host.layout import Place
+from modelhostctl.host.layout import Layout
 from modelhostctl.store.atomic_files import read_json, write_json
-from modelhostctl.store.lock import STALE_AFTER_SECONDS, HeldError, at_work, give_back, take, touch
+from modelhostctl.store.lock import STALE_AFTER_SECONDS, HeldError, acquire, refresh, release, step_lock
+from modelhostctl.store.lock_owner import describe, has_ended
 
 
 def owner(token: str, **more: object) -> dict:
@@ -23,51 +23,51 @@ def owner(token: str, **more: object) -> dict:
 
 
 @pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
+def layout(tmp_path):
+    return Layout(tmp_path)
 
 
-def test_a_second_owner_is_told_who_the_first_is(place):
-    take(place, owner("ada"))
+def test_a_second_owner_is_told_who_the_first_is(layout):
+    acquire(layout, owner("ada"))
     with pytest.raises(HeldError, match=re.escape("ada@laptop is deploying to this host since")) as held:
-        take(place, owner("bob"))
+        acquire(layout, owner("bob"))
     assert held.value.holder["token"] == "ada"
-    give_back(place, "bob")
+    release(layout, "bob")
     with pytest.raises(HeldError):
-        take(place, owner("bob"))
-    give_back(place, "ada")
-    assert take(place, owner("bob")) == ""
+        acquire(layout, owner("bob"))
+    release(layout, "ada")
+    assert acquire(layout, owner("bob")) == ""
 
 
-def test_ones_own_lock_may_be_taken_again(place):
-    take(place, owner("ada"))
-    since = read_json(place.lock)["since"]
-    assert take(place, owner("ada")) == ""
-    assert read_json(place.lock)["since"] == since
+def test_ones_own_lock_may_be_taken_again(layout):
+    acquire(layout, owner("ada"))
+    since = read_json(layout.lock)["since"]
+    assert acquire(layout, owner("ada")) == ""
+    assert read_json(layout.lock)["since"] == since
 
 
-def test_the_lock_of_one_that_is_known_to_be_dead_is_taken_over(place):
-    take(place, owner("ada"))
-    assert "took over the lock of ada@laptop" in take(place, owner("bob"), dead="ada")
+def test_the_lock_of_one_that_is_known_to_be_dead_is_taken_over(layout):
+    acquire(layout, owner("ada"))
+    assert "took over the lock of ada@laptop" in acquire(layout, owner("bob"), dead="ada")
     with pytest.raises(StepError, match="does not hold the lock of the host any more"):
-        touch(place, "ada")
+        refresh(layout, "ada")
 
 
-def test_the_lock_of_one_that_is_silent_for_long_is_taken_over_and_each_step_is_a_sign_of_life(place):
-    take(place, owner("ada"))
-    write_json(place.lock, read_json(place.lock) | {"touched": time.time() - STALE_AFTER_SECONDS - 1})
-    touch(place, "ada")
+def test_the_lock_of_one_that_is_silent_for_long_is_taken_over_and_each_step_is_a_sign_of_life(layout):
+    acquire(layout, owner("ada"))
+    write_json(layout.lock, read_json(layout.lock) | {"touched": time.time() - STALE_AFTER_SECONDS - 1})
+    refresh(layout, "ada")
     with pytest.raises(HeldError):
-        take(place, owner("bob"))
-    write_json(place.lock, read_json(place.lock) | {"touched": time.time() - STALE_AFTER_SECONDS - 1})
-    assert "took over" in take(place, owner("bob"))
+        acquire(layout, owner("bob"))
+    write_json(layout.lock, read_json(layout.lock) | {"touched": time.time() - STALE_AFTER_SECONDS - 1})
+    assert "took over" in acquire(layout, owner("bob"))
 
 
-def test_steps_wait_for_each_other(place):
+def test_steps_wait_for_each_other(layout):
     inside = []
 
     def step() -> None:
-        with at_work(place):
+        with step_lock(layout):
             inside.append(1)
             assert len(inside) == 1
             time.sleep(0.05)
@@ -78,27 +78,27 @@ def test_steps_wait_for_each_other(place):
         thread.start()
     for thread in threads:
         thread.join()
-    with at_work(place), pytest.raises(StepError, match="still works after"), at_work(place, wait_seconds=0.2):
+    with step_lock(layout), pytest.raises(StepError, match="still works after"), step_lock(layout, wait_seconds=0.2):
         pass
 
 
-def test_what_a_killed_step_has_started_keeps_the_next_step_waiting(place):
+def test_what_a_killed_step_has_started_keeps_the_next_step_waiting(layout):
     step = (
         "import subprocess, sys; from pathlib import Path\n"
-        "from modelhostctl.host.layout import Place; from modelhostctl.store.lock import at_work\n"
-        "with at_work(Place(Path(sys.argv[1]))) as descriptor:\n"
+        "from modelhostctl.host.layout import Layout; from modelhostctl.store.lock import step_lock\n"
+        "with step_lock(Layout(Path(sys.argv[1]))) as descriptor:\n"
         "    child = subprocess.Popen(['sleep', '30'], pass_fds=[descriptor]); print(child.pid, flush=True)\n"
         "    child.wait()\n"
     )
     utils = Path(__file__).resolve().parents[2]
-    command, environment = [sys.executable, "-c", step, place.root], os.environ | {"PYTHONPATH": str(utils)}
+    command, environment = [sys.executable, "-c", step, layout.root], os.environ | {"PYTHONPATH": str(utils)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         child = int(process.stdout.readline())
         process.kill()
-    with pytest.raises(StepError), at_work(place, wait_seconds=0.2):
+    with pytest.raises(StepError), step_lock(layout, wait_seconds=0.2):
         pass
     os.kill(child, signal.SIGKILL)
-    with at_work(place, wait_seconds=5):
+    with step_lock(layout, wait_seconds=5):
         pass
 
 

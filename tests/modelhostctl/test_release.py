@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from modelhostctl.host.layout import Place
+from modelhostctl.host.layout import Layout
 from modelhostctl.store.release import Record, Release, difference
 
 
@@ -66,7 +66,7 @@ def test_the_first_release_tells_its_models():
 
 
 def test_a_record_gives_back_what_was_written_and_nothing_of_half_a_one(tmp_path):
-    record = Record.of(Place(tmp_path), release().id)
+    record = Record.of(Layout(tmp_path), release().id)
     assert record.read() is None
     assert record.write(release()) is True
     assert record.write(release()) is False
@@ -80,30 +80,30 @@ def test_a_record_gives_back_what_was_written_and_nothing_of_half_a_one(tmp_path
 
 
 def test_how_a_release_went_is_in_its_folder(tmp_path):
-    record = Record.of(Place(tmp_path), release().id)
+    record = Record.of(Layout(tmp_path), release().id)
     record.write(release())
-    assert (record.passed, record.settled, record.last_live, record.refused) == (False, False, 0, None)
+    assert (record.passed, record.settled, record.last_live, record.rejected) == (False, False, 0, None)
     record.mark_passed()
     assert (record.passed, record.settled) == (True, True)
     assert record.last_live > 0
     record.mark_unsettled()
     assert (record.passed, record.settled) == (True, False)
-    record.mark_refused({"gate": "latency"})
-    assert (record.passed, record.refused) == (False, {"gate": "latency"})
-    record.try_again()
-    assert record.refused is None
+    record.mark_rejected({"gate": "latency"})
+    assert (record.passed, record.rejected) == (False, {"gate": "latency"})
+    record.forget_rejection()
+    assert record.rejected is None
 
 
 def test_a_release_that_was_left_may_be_named_but_is_not_the_one_before(tmp_path):
-    record = Record.of(Place(tmp_path), release().id)
+    record = Record.of(Layout(tmp_path), release().id)
     record.write(release())
     record.mark_passed()
-    record.mark_left()
+    record.mark_rolled_back()
     assert (record.passed, record.last_live) == (True, 0)
 
 
 def test_the_folder_can_be_read_by_people(tmp_path):
-    record = Record.of(Place(tmp_path), release().id)
+    record = Record.of(Layout(tmp_path), release().id)
     record.write(release())
     said = json.loads((record.folder / "release.json").read_text())
     assert said["id"] == record.id

@@ -7,14 +7,14 @@ import time
 import pytest
 
 from modelhostctl.checks.diff import leaves
+from modelhostctl.checks.limits import HealthLimits
 from modelhostctl.checks.shadow_report import Report
 from modelhostctl.errors import StepError
-from modelhostctl.host.http_client import Answer, ask
-from modelhostctl.host.layout import Place
+from modelhostctl.host.http_client import Response, request
+from modelhostctl.host.layout import Layout
 from modelhostctl.host.mirror import PROBE, Asked, mirroring
 from modelhostctl.steps import shadow as shadows
-from modelhostctl.steps.shadow import Colours, Shadow, compare, keep, summary_of
-from modelhostctl.steps.watch import Limits
+from modelhostctl.steps.shadow import Colours, Shadow, compare
 from modelhostctl.store.release import Record
 
 
@@ -60,8 +60,8 @@ def test_what_is_not_json_is_compared_by_its_bytes(new, same):
     assert [leaf.same for leaf in leaves(b"\x00\x01", new, 1e-6)] == [same]
 
 
-def answer(status: int = 200, y: float = 1.0, seconds: float = 0.001) -> Answer:
-    return Answer(status, "r", body({"prediction": {"y": y, "label": "a"}}), seconds, "iris/1")
+def answer(status: int = 200, y: float = 1.0, seconds: float = 0.001) -> Response:
+    return Response(status, "r", body({"prediction": {"y": y, "label": "a"}}), seconds, "iris/1")
 
 
 def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
@@ -78,13 +78,13 @@ def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
         "status 200 -> 404: 1",
         "status 200 -> 500: 1",
         "status 200 -> none: 1",
-        "live: 50 of 100 answers within 1.0 ms, 95 within 1.0 ms",
-        "new: 50 of 100 answers within 1.0 ms, 95 within 1.0 ms",
+        "live: 50 % of the answers within 1.0 ms, 95 % within 1.0 ms",
+        "new: 50 % of the answers within 1.0 ms, 95 % within 1.0 ms",
         "for example /models/iris/predict: y 1.0 -> 1.5",
         "for example /models/iris/predict: y 1.0 -> 3.0",
         "for example /models/iris/predict: status 200 -> 404",
     ]
-    assert report.told()["outputs"][0] == {"model": "iris", "output": "y", "answers": 4, "differ": 3, "apart": 2.0}
+    assert report.as_dict()["outputs"][0] == {"model": "iris", "output": "y", "answers": 4, "differ": 3, "apart": 2.0}
 
 
 def test_a_bundles_own_tolerance_holds():
@@ -128,9 +128,9 @@ def nginx(tmp_path, serve, colours):
     def proxied(path: str, sent: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         if (tmp_path / "shadow").is_dir():
             probe = {PROBE: headers[PROBE]} if PROBE in headers else {}
-            mirrored = ask(tmp_path / "shadow" / "server.sock", path, sent, sent=probe)
+            mirrored = request(tmp_path / "shadow" / "server.sock", path, sent, sent=probe)
             assert mirrored.status == 204
-        answered = ask(colours.live, path, sent)
+        answered = request(colours.live, path, sent)
         return answered.status, answered.release, answered.body
 
     return serve(proxied, headers=True)
@@ -146,11 +146,11 @@ def run(tmp_path, colours, nginx, numbers, seconds=1.0, latency_ms=200):
     def client() -> None:
         while not (tmp_path / "shadow").is_dir():
             time.sleep(0.01)
-        answers.extend(ask(nginx, "/models/iris/predict", body({"n": number})) for number in numbers)
+        answers.extend(request(nginx, "/models/iris/predict", body({"n": number})) for number in numbers)
 
     thread = threading.Thread(target=client)
     thread.start()
-    limits = Limits(seconds, 1, latency_ms)
+    limits = HealthLimits(seconds, 1, latency_ms)
     report, refused = compare(tmp_path / "shadow", -1, colours, nginx, EXAMPLE, limits)
     thread.join()
     assert not (tmp_path / "shadow").exists()
@@ -165,10 +165,10 @@ def test_the_report_says_by_how_much_a_new_model_differs_and_clients_see_the_liv
         "20 requests compared, 20 differ (100 %)",
         "iris, y: 20 of 20 differ, by 0.25 at most",
     ]
-    record = Record.of(Place(tmp_path), "r")
-    assert summary_of(record) == ""
-    keep(record, report)
-    assert summary_of(record) == report.summary
+    record = Record.of(Layout(tmp_path), "r")
+    assert record.shadow_summary == ""
+    record.keep_shadow_report(report.as_dict())
+    assert record.shadow_summary == report.summary
 
 
 @pytest.mark.parametrize(("number", "gate"), [(-1, "error rate"), (-2, "latency")])
@@ -187,7 +187,7 @@ def test_where_nginx_mirrors_nothing_it_is_told_what_to_do(tmp_path, colours, se
     monkeypatch.setattr(shadows, "MIRRORED_WITHIN_SECONDS", 0.2)
     deaf = serve(lambda path, sent: (200, "live", b"{}"))
     with pytest.raises(StepError, match=r"nginx mirrors nothing .* Deploy everything, without --tags"):
-        compare(tmp_path / "shadow", -1, colours, deaf, EXAMPLE, Limits(1, 1, 200))
+        compare(tmp_path / "shadow", -1, colours, deaf, EXAMPLE, HealthLimits(1, 1, 200))
     assert not (tmp_path / "shadow").exists()
 
 
@@ -215,7 +215,7 @@ def test_a_mirror_answers_at_once_takes_what_decides_an_answer_and_leaves_nothin
     (folder / "left by a kill").mkdir(parents=True)
     with mirroring(folder, -1, taken.append):
         sent = {"Content-Type": "text/csv", "X-Request-Timeout-Ms": "5", "Accept": "text/csv"}
-        assert ask(folder / "server.sock", "/invocations?a=b", b"x" * 100_000, sent=sent).status == 204
+        assert request(folder / "server.sock", "/invocations?a=b", b"x" * 100_000, sent=sent).status == 204
         assert (folder / "server.sock").stat().st_mode & 0o777 == 0o660
     assert taken == [Asked("/invocations?a=b", b"x" * 100_000, {"Content-Type": "text/csv", "Accept": "text/csv"})]
     assert list(tmp_path.iterdir()) == []

@@ -4,7 +4,7 @@ import time
 
 import pytest
 from bundles import bundle
-from deploying import changes, deploy, ledger, live, load, on_host, play
+from deploying import changes, deploy, history, live, load, on_host, play
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def test_back_to_the_release_before_which_is_started_again(versions):
     print(f"rollback with a start: {seconds:.1f} s in all")
     assert live() == first
     assert "is started again" in printed
-    assert ledger()[-2]["change"].startswith("gone back; ")
+    assert history()[-2]["change"].startswith("rolled back; ")
 
 
 def test_back_to_one_that_still_runs(versions):
@@ -72,4 +72,4 @@ def test_status_and_history_tell_of_it():
     assert f"live: release {live()} on" in status
     assert "2 of 2 workers ready" in status or "workers ready" in status
     assert "idle: release" in status
-    assert "gone back" in play("playbooks/history.yml").stdout
+    assert "rolled back" in play("playbooks/history.yml").stdout
