@@ -18,6 +18,7 @@ class PlanPolicy:
     memory_reserve_mb: int
     allow_stop_first: bool
     keep_old_running: bool
+    schema_changes: str = "allow"
 
 
 def check_memory(state: State, release: Release, policy: PlanPolicy, words: list[str]) -> bool:

@@ -7,11 +7,12 @@ to be done on this host, and what a rollback would do. Changes nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..checks.memory import PlanPolicy, check_memory
+from ..checks.schema import schema_changes
 from ..errors import StepError
 from ..host.host import Host
 from ..host.resources import MB, free_disk_mb
@@ -42,7 +43,9 @@ def run(step: Step) -> dict[str, Any]:
 
 def policy_of(settings: Settings) -> PlanPolicy:
     """What the settings allow a plan to do."""
-    return PlanPolicy(settings.memory_reserve_mb, settings.allow_stop_first, settings.keep_old_running)
+    return PlanPolicy(
+        settings.memory_reserve_mb, settings.allow_stop_first, settings.keep_old_running, settings.schema_changes
+    )
 
 
 def pending(host: Host, policy: PlanPolicy) -> list[str]:
@@ -113,10 +116,23 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
         words[0] += " (to be built)"
     if state.serves(release.id):
         words = [f"release {release.id} is live, but not as it should be"]
+    words += check_schema(old_record.read() if old_record else None, release, policy)
     stop_first = check_memory(state, release, policy, words)
     if not stop_first and state.has_healthy_baseline(release.id):
         words += trials
     return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short)
+
+
+def check_schema(old: Release | None, new: Release, policy: PlanPolicy) -> list[str]:
+    """How the schemas of models that are live change, in words. Raises StepError where that is not allowed."""
+    changes = schema_changes(old, new)
+    if policy.schema_changes != "allow" and any(change.breaks for change in changes):
+        sentences = ". ".join(change.words for change in changes if change.breaks)
+        raise StepError(
+            f"{sentences}. Nothing was changed. Pack the model under another name, so that both can be asked; or set "
+            "model_server_schema_changes: allow, where the clients are known and will follow."
+        )
+    return [change.words for change in changes]
 
 
 def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
@@ -145,6 +161,8 @@ def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
         raise StepError(f"release {wanted} is not kept whole, or was never live. These can be rolled back to: {known}")
     old_record = state.record(state.live)
     words = [f"back to {wanted}", difference(old_record.read() if old_record else None, release)]
+    # Said, and never refused: what is left is worse.
+    words += check_schema(old_record.read() if old_record else None, release, replace(policy, schema_changes="allow"))
     if state.idle and state.idle.release == wanted:
         words.append(f"{state.idle_colour} {'still runs it' if state.idle.whole else 'is started again'}")
     stop_first = check_memory(state, release, policy, words)

@@ -37,6 +37,7 @@ class Settings:
     keep_old_running: bool = False
     memory_reserve_mb: int = 64
     allow_stop_first: bool = False
+    schema_changes: str = "refuse"  # or allow: of a model that is live already
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Settings:
