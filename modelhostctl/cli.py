@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,8 @@ CODES = "exit codes: 0 good, 1 the release or the host refuses, 2 wrong usage, 3
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command; returns the exit code."""
+    # A rollback goes on where the connection of whoever typed it is lost.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     name = next((word for word in arguments or sys.argv[1:] if not word.startswith("-")), "")
     parsed = vars(parser(name).parse_args(arguments))
     as_json = parsed["json"] or parsed["options"] is not None
@@ -48,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
         result = {"failed": True, "msg": str(error), "usage": True}
     except KeyboardInterrupt:
         result = {"failed": True, "msg": "interrupted; what is left to do is done by the next run"}
-    report(result, as_json)
+    with contextlib.suppress(OSError):
+        report(result, as_json)
     return exit_code(result)
 
 
@@ -150,7 +155,8 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # the connection is gone; the work is not
+        print(line, file=sys.stderr, flush=True)
 
 
 def _say_nothing(_: str) -> None:
@@ -166,13 +172,12 @@ def _confirm(question: str) -> bool:
 def report(result: dict[str, Any], as_json: bool) -> None:
     """Print the result; in words, what went wrong goes to the standard error."""
     if as_json:
-        print(json.dumps(result))
+        print(json.dumps(result), flush=True)
         return
     if result.get("failed"):
         print(f"modelhostctl: {result['msg']}", file=sys.stderr)
         return
-    for line in result.get("lines") or [json.dumps(result)]:
-        print(line)
+    print("\n".join(result.get("lines") or [json.dumps(result)]), flush=True)
 
 
 def exit_code(result: dict[str, Any]) -> int:

@@ -29,7 +29,7 @@ def read_lines(file: Path, last: int) -> list[dict[str, Any]]:
         lines = file.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return []
-    for line in lines[-last:]:
+    for line in lines[-last:] if last > 0 else []:
         try:
             found.append(json.loads(line))
         except ValueError:

@@ -44,6 +44,7 @@ def test_the_history_has_a_line_for_each_end_and_none_twice(tmp_path):
     write_line(history, release="a", who="ada", how="retired", change="blue stopped")
     write_line(history, **first)
     assert [line["how"] for line in read_lines(history, 10)] == ["live", "retired", "live"]
+    assert read_lines(history, 0) == []
     with history.open("a") as file:
         file.write('{"time": "20')  # a full disk
     assert [line["how"] for line in read_lines(history, 3)] == ["retired", "live"]

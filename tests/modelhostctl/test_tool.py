@@ -175,6 +175,14 @@ def test_unlock_sees_whether_a_process_of_this_machine_still_lives(program, tmp_
     assert "its process has ended" in run(program, "unlock", "--check", *root).stdout
 
 
+def test_a_reader_that_goes_away_sees_no_traceback(program, tmp_path):
+    with subprocess.Popen(
+        [program, "status", "--root", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        process.stdout.close()
+        assert process.stderr.read() == ""
+
+
 def test_texts_are_taken_for_what_an_option_is():
     options = [Option("a", "", "int"), Option("b", "", "bool"), Option("c", "", "float"), Option("d", "", "list", [])]
     given = {"a": "3", "b": "False", "c": "1"}

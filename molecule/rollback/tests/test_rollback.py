@@ -105,14 +105,11 @@ def test_a_host_that_is_away_is_named_and_the_other_one_does_its_work(playbook, 
 
 def test_a_deployment_refuses_to_begin_without_it_unless_that_is_wanted(one_of_two, versions):
     before = live()
-    models = [str(versions[2])]
-    refused = play("site.yml", "--tags", "model_server", *one_of_two, model_server_models=models)
+    wanted = {"model_server_models": [str(versions[2])], "model_server_threads": 7}
+    refused = play("site.yml", "--tags", "model_server", *one_of_two, **wanted)
     assert refused.returncode != 0
     assert live() == before
-    run = play(
-        "site.yml", "--tags", "model_server", *one_of_two, model_server_models=models,
-        preflight_all_hosts_must_pass=False,
-    )  # fmt: skip
+    run = play("site.yml", "--tags", "model_server", *one_of_two, preflight_all_hosts_must_pass=False, **wanted)
     assert run.returncode != 0
     assert live() != before
 
@@ -135,7 +132,8 @@ def test_a_rollback_typed_on_the_machine_needs_nobody_else(versions):
     assert on_host("modelhostctl unlock").strip() == "no run holds the lock"
 
 
-def test_a_check_of_a_rollback_by_another_version_of_the_tool_changes_nothing_and_leaves_that():
+def test_a_check_of_a_rollback_by_another_version_of_the_tool_changes_nothing_and_leaves_that(versions):
+    deploy(versions[1], model_server_threads=5)
     before = live()
     on_host("echo '#!/bin/false' > /usr/local/bin/modelhostctl")
     run = play("playbooks/rollback.yml", "--check")
