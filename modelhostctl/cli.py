@@ -18,7 +18,7 @@ from .errors import UsageError
 from .host.host import Host
 from .host.layout import Layout
 from .options import Option, read_options
-from .steps.step import Step, execute
+from .steps.step import Step, execute, quiet
 from .store.settings import Settings
 
 # What people type.
@@ -126,7 +126,7 @@ def run(parsed: dict[str, Any]) -> dict[str, Any]:
         Settings.read(host.layout) if settings is None else Settings.of(settings),
         host,
         check_mode=parsed["check"],
-        say=_say if parsed["options"] is None else _say_nothing,
+        say=_say if parsed["options"] is None else quiet,
         confirm=_confirm,
     )
     _check_rights(parsed["root"])
@@ -157,10 +157,6 @@ def _read(name: str) -> dict[str, Any]:
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # the connection is gone; the work is not
         print(line, file=sys.stderr, flush=True)
-
-
-def _say_nothing(_: str) -> None:
-    """A play shows the result alone."""
 
 
 def _confirm(question: str) -> bool:

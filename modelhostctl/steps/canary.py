@@ -19,7 +19,7 @@ from ..store.atomic_files import point
 from ..store.canary_link import current, stop
 from ..view.drain import KEPT_SECONDS
 from ..view.state import State
-from .step import LOCK, RELEASE, ROLLBACK, Step
+from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
 from .watch import ALWAYS, watch
 
 OPTIONS = [RELEASE, ROLLBACK, LOCK]
@@ -35,10 +35,10 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         return {"changed": True}
     limits = HealthLimits(settings.canary_seconds, settings.errors_percent, settings.latency_ms)
-    return {"changed": True, "seen": canary(step.host, release, settings.url, limits)}
+    return {"changed": True, "seen": canary(step.host, release, settings.url, limits, step.say)}
 
 
-def canary(host: Host, release: str, url: str, limits: HealthLimits) -> dict[str, float]:
+def canary(host: Host, release: str, url: str, limits: HealthLimits, say: Say = quiet) -> dict[str, float]:
     """Give the release its share and watch how it does; raises GateError, and then the share has gone back already.
 
     One that does well keeps it: the switch follows, and no client is sent back to the old release in between.
@@ -49,7 +49,7 @@ def canary(host: Host, release: str, url: str, limits: HealthLimits) -> dict[str
     point(host.layout.canary, socket_dir(state.idle_colour, release))
     try:
         reached(url, release)
-        seen = watch(host, release, url, limits, canary=True)
+        seen = watch(host, release, url, limits, canary=True, say=say)
         _has_not_ended(State.read(host), release)
     except GateError as failed:
         stop(host.layout)

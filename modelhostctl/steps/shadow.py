@@ -22,7 +22,8 @@ from ..host.http_client import Response, request
 from ..host.mirror import PROBE, Asked, clear, mirroring
 from ..store.release import Record
 from ..view.state import State
-from .step import LOCK, RELEASE, ROLLBACK, Step
+from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
+from .watch import SECONDS_BETWEEN_LINES
 
 # Two at a time, so that a colour never has more than two requests that no client waits for.
 WORKERS = 2
@@ -48,7 +49,7 @@ def run(step: Step) -> dict[str, Any]:
         return {"lines": []}
     colours, example = _colours(state, release)
     limits = HealthLimits(settings.shadow_seconds, settings.errors_percent, settings.latency_ms)
-    report, failed = compare(layout.shadow, settings.proxy_gid, colours, settings.url, example, limits)
+    report, failed = compare(layout.shadow, settings.proxy_gid, colours, settings.url, example, limits, step.say)
     Record.of(layout, release).keep_shadow_report(report.as_dict())
     if failed:
         hint = "; ".join([*report.lines(), *([failed.hint] if failed.hint else [])])
@@ -129,7 +130,13 @@ class Shadow:
 
 
 def compare(
-    folder: Path, gid: int, colours: Colours, url: str, example: tuple[str, bytes], limits: HealthLimits
+    folder: Path,
+    gid: int,
+    colours: Colours,
+    url: str,
+    example: tuple[str, bytes],
+    limits: HealthLimits,
+    say: Say = quiet,
 ) -> tuple[Report, GateError | None]:
     """Ask both colours what is mirrored to <folder>/server.sock, for so long as the limits say.
 
@@ -144,6 +151,9 @@ def compare(
             while time.monotonic() < end:
                 time.sleep(max(0.0, min(1.0, end - time.monotonic())))
                 shadow.judge(limits, LEAST_FOR_LATENCY)
+                left = end - time.monotonic()
+                if round(left) % SECONDS_BETWEEN_LINES == 0:
+                    say(f"shadow: {shadow.report.compared} requests compared, {max(0.0, left):.0f} s to go")
         shadow.wait(2 * timeout)
         shadow.judge(limits, 1)
     except GateError as refused:

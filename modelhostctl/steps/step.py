@@ -21,20 +21,23 @@ ROLLBACK = Option("rollback", "whether the release is rolled back to, so that it
 LOCK = Option("lock", "the token of the lock that this run has acquired", default="")
 
 
-def _say_nothing(_: str) -> None:
+Say = Callable[[str], None]  # takes a line of progress
+
+
+def quiet(_: str) -> None:
     """No one waits for progress."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """What a step works with. `say` takes lines of progress, `confirm` asks a question."""
+    """What a step works with. `confirm` asks a question."""
 
     options: dict[str, Any]
     settings: Settings
     host: Host
     check_mode: bool = False
     who: str = ""
-    say: Callable[[str], None] = field(default=_say_nothing)
+    say: Say = quiet
     confirm: Callable[[str], bool] = field(default=lambda _: False)
 
 

@@ -19,9 +19,10 @@ from ..host.http_client import request
 from ..store.release import Record
 from ..view.state import State
 from .outcome import accept
-from .step import LOCK, RELEASE, ROLLBACK, Step
+from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
 
 PROBES_A_SECOND = 4
+SECONDS_BETWEEN_LINES = 5
 # What a client sends that wants to be answered by the canary, whatever the share.
 ALWAYS = {"X-Canary": "always"}
 
@@ -38,12 +39,14 @@ def run(step: Step) -> dict[str, Any]:
     before = idle is not None and Record.of(step.host.layout, idle.release).passed
     if settings.url and settings.watch_seconds and before and not rollback:
         limits = HealthLimits(settings.watch_seconds, settings.errors_percent, settings.latency_ms)
-        seen = watch(step.host, release, settings.url, limits)
+        seen = watch(step.host, release, settings.url, limits, say=step.say)
     accept(step.host, release, step.who, rollback)
     return {"seen": seen}
 
 
-def watch(host: Host, release: str, url: str, limits: HealthLimits, canary: bool = False) -> dict[str, float]:
+def watch(
+    host: Host, release: str, url: str, limits: HealthLimits, canary: bool = False, say: Say = quiet
+) -> dict[str, float]:
     """Raise GateError as soon as errors or latency are over their limits; returns what was seen.
 
     Of a canary only what was sent to it is seen, and it is asked for by name.
@@ -63,6 +66,9 @@ def watch(host: Host, release: str, url: str, limits: HealthLimits, canary: bool
         answered = logged(host.docker.proxy_log(begun), release, canary) or [one for one in probes if one.status]
         seen = answered + unanswered
         judge(seen, limits, LEAST_FOR_LATENCY)
+        if len(probes) % (PROBES_A_SECOND * SECONDS_BETWEEN_LINES) == 0:
+            left = max(0.0, end - time.monotonic())
+            say(f"{'canary' if canary else 'watch'}: {len(seen)} requests, {left:.0f} s to go")
     judge(seen, limits, 1)
     return {"requests": len(seen), "p95_ms": round(percentile([one.seconds for one in seen]) * 1000, 1)}
 

@@ -88,15 +88,17 @@ LIMITS = HealthLimits(seconds=1, errors_percent=1, latency_ms=300)
 GREEN = f"green-{NEW.id}"
 
 
-def test_the_share_stays_with_a_release_that_does_well_until_the_switch_and_then_the_link_rests(layout, serve):
+def test_the_share_stays_with_a_release_that_does_well_until_the_switch(layout, serve, monkeypatch):
     asked = []
 
     def answer(path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         asked.append((headers["X-Canary"], os.readlink(layout.canary)))
         return 200, NEW.id, b"{}"
 
-    url = serve(answer, headers=True)
-    assert canary(Host(layout, Docker()), NEW.id, url, LIMITS)["requests"] >= 4
+    url, said = serve(answer, headers=True), []
+    monkeypatch.setattr("modelhostctl.steps.watch.SECONDS_BETWEEN_LINES", 1)
+    assert canary(Host(layout, Docker()), NEW.id, url, LIMITS, said.append)["requests"] >= 4
+    assert said == ["canary: 4 requests, 0 s to go"], "it is not silent while it lasts"
     assert set(asked) == {("always", GREEN)}
     assert (os.readlink(layout.canary), current(layout)) == (GREEN, NEW.id)
     switch(Host(layout, Docker()), NEW.id, "", 1, check_mode=False)
