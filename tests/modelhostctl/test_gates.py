@@ -85,6 +85,31 @@ def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):
     assert b"FileNotFoundError" in answer.body
 
 
+def test_a_link_in_place_of_a_socket_is_not_followed(tmp_path, serve):
+    asked = []
+
+    def answer(path: str, body: bytes) -> tuple[int, str, bytes]:
+        asked.append(path)
+        return 200, "r", b"{}"
+
+    serve(answer, tmp_path / "other.sock")
+    (tmp_path / "server.sock").symlink_to("other.sock")
+    (tmp_path / "file.sock").touch()
+    for name in ("server.sock", "file.sock"):
+        refused = request(tmp_path / name, "/readyz")
+        assert (refused.status, asked) == (0, [])
+        assert b"is not a socket" in refused.body
+    assert request(tmp_path / "other.sock", "/readyz").status == 200
+
+
+def test_an_answer_without_an_end_is_not_read_to_it(serve, monkeypatch):
+    monkeypatch.setattr("modelhostctl.host.http_client.MOST_BYTES", 100)
+    assert request(serve(lambda path, body: (200, "r", b"x" * 100)), "/").status == 200
+    endless = request(serve(lambda path, body: (200, "r", b"x" * 101)), "/")
+    assert endless.status == 0
+    assert b"an answer of more than 100 bytes" in endless.body
+
+
 def test_the_switch_is_confirmed_by_answers_in_a_row(serve):
     releases = iter(["old", "new", "new", "old", *["new"] * 10])
     asked = []
