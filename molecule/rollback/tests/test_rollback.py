@@ -108,6 +108,7 @@ def test_a_deployment_refuses_to_begin_without_it_unless_that_is_wanted(one_of_t
     wanted = {"model_server_models": [str(versions[2])], "model_server_threads": 7}
     refused = play("site.yml", "--tags", "model_server", *one_of_two, **wanted)
     assert refused.returncode != 0
+    assert "these hosts did not pass the checks: dead" in " ".join(refused.stdout.split())
     assert live() == before
     run = play("site.yml", "--tags", "model_server", *one_of_two, preflight_all_hosts_must_pass=False, **wanted)
     assert run.returncode != 0
