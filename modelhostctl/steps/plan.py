@@ -144,6 +144,8 @@ def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
     records.sort(key=lambda record: -record.last_live)
     others = [record for record in records if record.passed and record.id != state.live.release]
     could = [record.id for record in others if _whole(host, record)]
+    if not wanted and Record.of(host.layout, state.live.release).rolling_back:
+        wanted = state.live.release  # a rollback that was killed is finished, and not undone
     if not wanted:
         before = [record.id for record in records if record.id in could and record.last_live]
         if not before:

@@ -30,7 +30,7 @@ OPTIONS = [
 ]
 # The steps, with what each says while it works. The canary is there to end one that a killed run left.
 STEPS = [
-    (start, "starting release {release} in {colour}"),
+    (start, "starting release {release} in the idle colour"),
     (gate, "waiting until it is ready, and asking its golden examples"),
     (canary, "ending a canary, if there is one"),
     (switch, "pointing nginx at it"),
@@ -64,10 +64,9 @@ def _choose(step: Step) -> Plan:
 def _go(step: Step, plan: Plan) -> dict[str, Any]:
     """Do each step; one that is refused has rolled back already, and ends it."""
     options = {"release": plan.release, "rollback": True, "stop_first": plan.stop_first, "lock": ""}
-    colour = "the idle colour"
     for module, words in STEPS:
         name = module.__name__.rpartition(".")[2]
-        step.say(f"{name}: {words.format(release=plan.release, colour=colour)}")
+        step.say(f"{name}: {words.format(release=plan.release)}")
         result = run_gated(module.run, replace(step, options=options))
         if result.get("failed"):
             return result

@@ -14,21 +14,24 @@ from ..store.atomic_files import point
 from ..store.release import Record
 from ..view.drain import KEPT_SECONDS
 from ..view.state import State
-from .step import LOCK, RELEASE, Step
+from .step import LOCK, RELEASE, ROLLBACK, Step
 
-OPTIONS = [RELEASE, LOCK]
+OPTIONS = [RELEASE, ROLLBACK, LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
     """Switch, unless it is live."""
     settings = step.settings
     changed, diff = switch(
-        step.host, step.options["release"], settings.url, settings.switch_answers, step.check_mode
+        step.host, step.options["release"], settings.url, settings.switch_answers, step.check_mode,
+        step.options["rollback"],
     )  # fmt: skip
     return {"changed": changed, "diff": diff}
 
 
-def switch(host: Host, release: str, url: str, answers: int, check_mode: bool) -> tuple[bool, dict[str, str]]:
+def switch(
+    host: Host, release: str, url: str, answers: int, check_mode: bool, rollback: bool = False
+) -> tuple[bool, dict[str, str]]:
     """Point the link at the release, and see it answer at `url` (empty: there is no proxy).
 
     Returns whether that changed anything, and the difference.
@@ -43,7 +46,7 @@ def switch(host: Host, release: str, url: str, answers: int, check_mode: bool) -
     if not check_mode:
         if not state.started(release):
             raise StepError(f"release {release} is not started in {state.idle_colour}; start the deployment again")
-        Record.of(layout, release).mark_unsettled()
+        Record.of(layout, release).mark_unsettled(rollback)
         point(layout.active, after)
         canary_link.stop(layout)  # only now: a canary's share stays with the release that it has tried
         if url:

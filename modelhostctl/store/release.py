@@ -129,10 +129,16 @@ class Record:
         """Remember that it passed every gate, now."""
         write_json(self.folder / "passed.json", {"seconds": time.time(), "settled": True})
 
-    def mark_unsettled(self) -> None:
+    @property
+    def rolling_back(self) -> bool:
+        """Whether a rollback has switched to it, and has not come to its end."""
+        return bool((read_json(self.folder / "passed.json") or {}).get("rolling_back", False))
+
+    def mark_unsettled(self, rollback: bool = False) -> None:
         """Remember that it is switched to once more and has to be watched, though it has passed before."""
         if self.passed:
-            write_json(self.folder / "passed.json", {"seconds": self.last_live, "settled": False})
+            content = {"seconds": self.last_live, "settled": False, "rolling_back": rollback}
+            write_json(self.folder / "passed.json", content)
 
     def mark_rolled_back(self) -> None:
         """Remember that it was rolled back: it may be named, but is not the one before any more."""

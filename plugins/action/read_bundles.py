@@ -56,7 +56,7 @@ class ActionModule(ActionBase):
             except BundleError as error:
                 findings.append(f"- {error}")
                 continue
-            told = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
+            known = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
             # For the gates on the host, which cannot read YAML.
             gates = {
                 "golden": bundle.manifest.golden,
@@ -74,7 +74,7 @@ class ActionModule(ActionBase):
                     "file": str(lock),
                     "digest": bundle.manifest.files[bundle.manifest.requirements],
                 }
-            bundles.append(told | {"digest": bundle.digest, "path": str(path)} | gates | image)
+            bundles.append(known | {"digest": bundle.digest, "path": str(path)} | gates | image)
         extras = sorted({extra for bundle in bundles for extra in bundle["extras"]})
         findings += [f"- {conflict}" for conflict in conflicts(extras, locks)]
         if findings:

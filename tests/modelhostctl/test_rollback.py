@@ -182,6 +182,22 @@ def test_one_that_does_not_pass_its_gates_is_refused_and_the_live_one_stays(host
     assert f"release {host.old.id} was rejected (ready)" in capsys.readouterr().err
 
 
+def test_a_rollback_that_was_killed_after_its_switch_is_finished_by_the_next_and_not_undone(host, monkeypatch, capsys):
+    write_json(host.layout.settings, host.settings.__dict__ | {"url": ""})
+    monkeypatch.setattr("modelhostctl.steps.watch.accept", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    assert host.type("rollback") == 1
+    assert "interrupted" in capsys.readouterr().err
+    assert host.live == f"green-{host.old.id}"
+    assert not host.layout.lock.exists()
+    monkeypatch.undo()
+    monkeypatch.setenv("PATH", f"{host.bin}:{os.environ['PATH']}")
+    assert host.type("rollback") == 0
+    assert "it has still to be watched" in capsys.readouterr().out
+    assert host.live == f"green-{host.old.id}"
+    assert Record.of(host.layout, host.new.id).last_live == 0
+    assert host.containers()["modelhost-blue"] == "exited"
+
+
 def test_while_another_run_holds_the_lock_nothing_happens(host, capsys):
     owner = {"token": "t", "who": "ada@laptop", "machine": "elsewhere", "pid": 1, "what": "site.yml"}
     acquire(host.layout, owner)
