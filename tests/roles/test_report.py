@@ -3,18 +3,20 @@
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import yaml
 from rendering import PROJECT
 
+PLAYBOOK = Path(sys.executable).with_name("ansible-playbook")
 AWAY = {"ansible_host": "127.0.0.1", "ansible_port": 1}
 
 
 def play(playbook: str, inventory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["ansible-playbook", f"playbooks/{playbook}.yml", "-i", str(inventory)], cwd=PROJECT, capture_output=True,
+        [PLAYBOOK, f"playbooks/{playbook}.yml", "-i", str(inventory)], cwd=PROJECT, capture_output=True,
         text=True, check=False, env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "report", "NO_COLOR": "1"},
     )  # fmt: skip
 
