@@ -9,6 +9,8 @@ DEMO ?= demo
 WHERE ?= production
 RELEASE ?=
 PLAYBOOK = $(BIN)/ansible-playbook -i inventory/$(WHERE)
+# Prints what a play has to report, and nothing else.
+REPORT = ANSIBLE_STDOUT_CALLBACK=report $(PLAYBOOK)
 BIN := .venv/bin
 
 help: ## this list
@@ -26,22 +28,22 @@ demo-down: ## remove every trace of the demo
 	@testbed/engine.sh stop
 
 plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next five)
-	@$(PLAYBOOK) playbooks/plan.yml
+	@$(REPORT) playbooks/plan.yml
 
 deploy: .venv ## bring the machines to what the inventory says
 	@$(PLAYBOOK) site.yml
 
 rollback: .venv ## go back to the release before, or to RELEASE=<id>
-	@$(PLAYBOOK) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE))
+	@$(REPORT) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE))
 
 status: .venv ## the live release, the idle one, health, workers, memory, the last releases
-	@$(PLAYBOOK) playbooks/status.yml
+	@$(REPORT) playbooks/status.yml
 
 history: .venv ## what became of each release
-	@$(PLAYBOOK) playbooks/history.yml
+	@$(REPORT) playbooks/history.yml
 
 logs: .venv ## the last lines of each container
-	@$(PLAYBOOK) playbooks/logs.yml
+	@$(REPORT) playbooks/logs.yml
 
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py

@@ -84,11 +84,11 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "pack": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/pack"]],
     "clients": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/app/clients"]],
     "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
-    "releases": lambda: [["pytest", "--quiet", "tests/releases"]],
+    "modelhostctl": lambda: [["pytest", "--quiet", "tests/modelhostctl"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "releases"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl"}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ free_mb() { df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}'; }
 for place in /var/lib/docker /var/lib /srv; do
   if [ -d "$place" ]; then free_mb "$place"; fi
 done | sort -n | sed -n '1s/^/disk_free_mb=/p'
-if [ -e /srv/modelhost/ledger.jsonl ]; then echo "serves=yes"; else echo "serves=no"; fi
+if [ -e /srv/modelhost/history.jsonl ]; then echo "serves=yes"; else echo "serves=no"; fi
 if command -v docker >/dev/null; then echo "engine=yes"; else echo "engine=no"; fi
 if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo -n"; fi
 if $as_root true 2>/dev/null; then echo "root=yes"; else echo "root=no"; fi

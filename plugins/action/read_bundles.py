@@ -56,12 +56,13 @@ class ActionModule(ActionBase):
             except BundleError as error:
                 findings.append(f"- {error}")
                 continue
-            told = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
+            known = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
             # For the gates on the host, which cannot read YAML.
             gates = {
                 "golden": bundle.manifest.golden,
                 "tolerance": bundle.manifest.tolerance,
                 "varies": bundle.manifest.varies,
+                "schema": schema_of(bundle.manifest),
                 "bytes": sum(file.stat().st_size for file in path.rglob("*") if file.is_file()),
             }
             image: dict[str, Any] = {"extras": extras_of(bundle.manifest), "requirements": {}}
@@ -73,7 +74,7 @@ class ActionModule(ActionBase):
                     "file": str(lock),
                     "digest": bundle.manifest.files[bundle.manifest.requirements],
                 }
-            bundles.append(told | {"digest": bundle.digest, "path": str(path)} | gates | image)
+            bundles.append(known | {"digest": bundle.digest, "path": str(path)} | gates | image)
         extras = sorted({extra for bundle in bundles for extra in bundle["extras"]})
         findings += [f"- {conflict}" for conflict in conflicts(extras, locks)]
         if findings:
@@ -81,3 +82,19 @@ class ActionModule(ActionBase):
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."
             return result | {"failed": True, "msg": "\n".join(["These bundles cannot be served:", *findings, hint])}
         return result | {"bundles": bundles}
+
+
+def schema_of(manifest: Any) -> dict[str, Any]:
+    """The fields that clients send and get, by name. An input with features is sent as a whole, or by those."""
+    from msgspec import UNSET  # the app's, as above
+
+    inputs: dict[str, Any] = {}
+    for given in manifest.inputs:
+        known = {"datatype": given.datatype, "nullable": given.nullable}
+        required = given.default is UNSET and not given.features
+        inputs[given.name] = {**known, "shape": list(given.shape), "required": required}
+        for feature in given.features:
+            more = {"shape": [], "nullable": feature.nullable, "required": feature.default is UNSET}
+            inputs[feature.name] = {**known, **more}
+    outputs = {field.name: {"datatype": field.datatype, "shape": list(field.shape)} for field in manifest.outputs}
+    return {"inputs": inputs, "outputs": outputs}

@@ -18,7 +18,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parents[1]
-for folder in ("tests/chaos", "tests/releases", "testbed", "plugins/module_utils", "app"):
+for folder in ("tests/chaos", "tests/modelhostctl", "testbed", ".", "app"):
     sys.path.insert(0, str(PROJECT / folder))
 
 import report  # noqa: E402 - the project's own modules, in the folders named above

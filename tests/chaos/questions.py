@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from bundles import burden_answer
-from releases.golden import close
+
+from modelhostctl.checks.golden import close
 
 MODELS = Path(__file__).resolve().parents[2] / "models"
 COLOURS = ["red", "green", "blue", "yellow", "black"]

@@ -1,5 +1,6 @@
 """What the roles' templates become, judged by the programs that will read it."""
 
+import dataclasses
 import json
 from typing import Any
 
@@ -7,6 +8,8 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from rendering import PROJECT, ROLES, Read, evaluate, render
+
+from modelhostctl.store.settings import Settings
 
 TEMPLATES = [
     (role, str(path.relative_to(PROJECT / "roles" / role / "templates")))
@@ -108,10 +111,19 @@ def test_a_canarys_answers_are_cached_under_the_canarys_way():
 
 
 def test_a_plan_tells_how_a_release_will_be_tried():
-    assert evaluate("model_server", "{{ __model_server_trials }}") == "[]"
-    told = evaluate("model_server", "{{ __model_server_trials | join('; ') }}",
-                    model_server_canary_percent="10", model_server_shadow="true")  # fmt: skip
-    assert told == "answers in shadow for 60 s; canary: 10 % of the requests for 60 s"
+    assert settings().trials == []
+    tried = settings(model_server_canary_percent="10", model_server_shadow="true")
+    assert tried.trials == ["answers in shadow for 60 s", "canary: 10 % of the requests for 60 s"]
+
+
+def test_the_release_tool_is_given_every_setting_that_it_has_and_the_roles_defaults_are_its_own():
+    given = json.loads(evaluate("model_server", "{{ __model_server_settings | to_json }}"))
+    assert set(given) == {field.name for field in dataclasses.fields(Settings)}
+    assert settings() == Settings(url="http://127.0.0.1:80")
+
+
+def settings(**variables: Any) -> Settings:
+    return Settings.of(json.loads(evaluate("model_server", "{{ __model_server_settings | to_json }}", **variables)))
 
 
 @pytest.mark.parametrize(("role", "template"), COMPOSE_FILES)

@@ -10,8 +10,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from bundles import amount, at_call, bundle
-from deploying import PROJECT, QUICK, TESTBED, changes, deploy, ledger, live, load, on_host, play, url
-from releases.ask import ask
+from deploying import PROJECT, QUICK, TESTBED, changes, deploy, history, live, load, on_host, play, url
+
+from modelhostctl.host.http_client import request
 
 CANARY = {
     "model_server_canary_percent": 50,
@@ -26,7 +27,9 @@ LINKS = "readlink /srv/modelhost/run/active /srv/modelhost/run/canary"
 
 def release_for(**headers: str) -> str:
     """The release that answers a request with these headers."""
-    answer = ask(url(), "/", b'{"index": 2}', sent={name.replace("_", "-"): value for name, value in headers.items()})
+    answer = request(
+        url(), "/", b'{"index": 2}', sent={name.replace("_", "-"): value for name, value in headers.items()}
+    )
     assert answer.status == 200, answer
     return answer.release
 
@@ -87,8 +90,8 @@ def test_the_live_release_stays_where_a_canary(how, tmp_path):
             on_host("docker kill modelhost-$(readlink /srv/modelhost/run/canary | cut -d- -f1)")
         printed = run.result()
     assert "gate:     canary, error rate" in printed
-    line = ledger()[-1]
-    assert (line["how"], line["why"]) == ("void", "canary, error rate")
+    line = history()[-1]
+    assert (line["how"], line["why"]) == ("rejected", "canary, error rate")
     assert careful.report()["failed"] == 0, careful.report()
     if how == "fails":
         assert clients.failures
@@ -131,7 +134,7 @@ def test_a_release_in_shadow_is_seen_by_nobody_and_told_of_exactly(tmp_path):
     with load(body=b'{"number": 3}', expected=b'"amount"') as clients, ThreadPoolExecutor(1) as lane:
         run = lane.submit(deploy, amount(tmp_path, 2, 0.25), **SHADOW)
         while not run.done():
-            answer = ask(url(), "/", b'{"number": 3}')
+            answer = request(url(), "/", b'{"number": 3}')
             if on_host("readlink /srv/modelhost/run/active") == link:
                 assert json.loads(answer.body)["prediction"] == {"amount": 3.0}
         printed = run.result()
@@ -154,4 +157,4 @@ def test_a_release_in_shadow_is_seen_by_nobody_and_told_of_exactly(tmp_path):
 
 def live_amount() -> str:
     """The release that answers, of the model amount."""
-    return ask(url(), "/", b'{"number": 1}').release
+    return request(url(), "/", b'{"number": 1}').release

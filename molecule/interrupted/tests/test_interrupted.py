@@ -29,7 +29,7 @@ def test_no_half_installed_package_is_left(host):
 
 
 STEPS = [
-    "lock | Let nobody else",
+    "lock | Let no one else",
     "plan | Compare",
     "copy_bundles | Copy",
     "release | Put",

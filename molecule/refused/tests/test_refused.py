@@ -5,7 +5,7 @@ import time
 
 import pytest
 from bundles import at_call, at_import, bundle
-from deploying import changes, deploy, ledger, live, load, on_host, play
+from deploying import changes, deploy, history, live, load, on_host, play
 
 WRONG = {
     "crashes": (at_import('raise RuntimeError("broken")'), "ready", "modelhost-green ended with exit code"),
@@ -48,13 +48,13 @@ def test_a_release_is_refused_that(how, tmp_path):
     assert got in printed
     assert "expected: " in printed
     assert "Its last lines:" in printed
-    line = ledger()[-1]
-    assert (line["how"], line["why"]) == ("void", gate)
+    line = history()[-1]
+    assert (line["how"], line["why"]) == ("rejected", gate)
     assert "exited" in on_host("docker ps --all --filter name=modelhost-green --format '{{.State}} {{.Status}}'")
     if how == "answers wrong":
         back = play("playbooks/rollback.yml", release=line["release"])
         assert back.returncode != 0
-        assert "is void: it was refused (golden examples)" in back.stdout
+        assert "was rejected (golden examples)" in back.stdout
         assert live() == before
 
 

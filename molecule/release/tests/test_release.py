@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 from bundles import bundle
-from deploying import PROJECT, changes, deploy, ledger, live, load, on_host, play
+from deploying import PROJECT, changes, deploy, history, live, load, on_host, play
 
 IRIS = "models/iris/1"
 
@@ -57,8 +57,8 @@ def test_under_load_no_request_is_lost_by(what, second, tmp_path):
     assert report["worst_gap_seconds"] < 1
     assert (images() == images_before) == (what != "a new image"), "an image is built only where the app changed"
     assert proxy() == proxy_before, "the proxy is neither recreated nor reloaded by a release of the app"
-    assert [line["how"] for line in ledger()[-2:]] == ["live", "retired"]
-    assert ledger()[-2]["release"] == after
+    assert [line["how"] for line in history()[-2:]] == ["live", "retired"]
+    assert history()[-2]["release"] == after
     assert changes(deploy(second, IRIS, **variables)) == 0, printed
 
 

@@ -1,10 +1,12 @@
 """Going back is the same switch backwards, without a lost request, and only to what once did well."""
 
+import json
 import time
 
 import pytest
+import yaml
 from bundles import bundle
-from deploying import changes, deploy, ledger, live, load, on_host, play
+from deploying import changes, deploy, history, live, load, on_host, play
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +20,8 @@ def roll_back(release: str = "", **variables: object) -> tuple[str, float]:
     wanted = {"release": release} if release else {}
     begun = time.monotonic()
     with load() as clients:
-        run = play("playbooks/rollback.yml", **wanted, **variables)
+        # Neither the bundles nor the variables of a deployment are needed.
+        run = play("playbooks/rollback.yml", model_server_models=["no/such/bundle"], **wanted, **variables)
     assert clients.report()["failed"] == 0, clients.report()
     assert run.returncode == 0, run.stdout + run.stderr
     return run.stdout, time.monotonic() - begun
@@ -32,13 +35,14 @@ def test_back_to_the_release_before_which_is_started_again(versions):
     print(f"rollback with a start: {seconds:.1f} s in all")
     assert live() == first
     assert "is started again" in printed
-    assert ledger()[-2]["change"].startswith("gone back; ")
+    assert history()[-2]["change"].startswith("rolled back; ")
 
 
 def test_back_to_one_that_still_runs(versions):
     before = live()
     deploy(versions[1], model_server_keep_old_running=True)
-    printed, seconds = roll_back(model_server_keep_old_running=True)
+    # By what the deployment has left on the machine.
+    printed, seconds = roll_back()
     print(f"rollback to a running release: {seconds:.1f} s in all")
     assert live() == before
     assert "still runs it" in printed
@@ -72,4 +76,71 @@ def test_status_and_history_tell_of_it():
     assert f"live: release {live()} on" in status
     assert "2 of 2 workers ready" in status or "workers ready" in status
     assert "idle: release" in status
-    assert "gone back" in play("playbooks/history.yml").stdout
+    assert "rolled back" in play("playbooks/history.yml").stdout
+
+
+@pytest.fixture
+def one_of_two(tmp_path):
+    """Options of a play for this machine and one that is away."""
+    dead = {"modelhost": {"hosts": {"dead": {"ansible_host": "127.0.0.1", "ansible_port": 1}}}}
+    (tmp_path / "hosts.yml").write_text(yaml.safe_dump(dead))
+    return ["-i", str(tmp_path / "hosts.yml")]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "said"),
+    [("status", "live: release"), ("history", "first release"), ("logs", "modelhost-proxy:"), ("rollback", "back to")],
+)
+def test_a_host_that_is_away_is_named_and_the_other_one_does_its_work(playbook, said, one_of_two, versions):
+    deploy(versions[1])
+    run = play(f"playbooks/{playbook}.yml", *one_of_two, environment={"ANSIBLE_STDOUT_CALLBACK": "report"})
+    assert run.returncode != 0
+    assert said in run.stdout
+    assert "dead:" in run.stderr
+    assert "does not answer SSH" in run.stderr
+    assert run.stderr.rstrip().endswith("no report of: dead")
+    assert "TASK" not in run.stdout
+    assert "PLAY" not in run.stdout
+
+
+def test_a_deployment_refuses_to_begin_without_it_unless_that_is_wanted(one_of_two, versions):
+    before = live()
+    wanted = {"model_server_models": [str(versions[2])], "model_server_threads": 7}
+    refused = play("site.yml", "--tags", "model_server", *one_of_two, **wanted)
+    assert refused.returncode != 0
+    assert "these hosts did not pass the checks: dead" in " ".join(refused.stdout.split())
+    assert live() == before
+    run = play("site.yml", "--tags", "model_server", *one_of_two, preflight_all_hosts_must_pass=False, **wanted)
+    assert run.returncode != 0
+    assert live() != before
+
+
+def test_a_rollback_typed_on_the_machine_needs_nobody_else(versions):
+    before = live()
+    deploy(versions[0], model_server_threads=2)
+    left = live()
+    said = on_host("modelhostctl plan")
+    assert f"rollback: back to {before}" in said
+    with load() as clients:
+        said = on_host("modelhostctl rollback 2>&1")
+    assert clients.report()["failed"] == 0, clients.report()
+    assert live() == before
+    steps = [f"{step}: " for step in ("plan", "start", "gate", "switch", "watch", "retire")]
+    assert [step for step in steps if step not in said] == []
+    assert json.loads(on_host("modelhostctl status --json"))["status"]["live"]["release"] == before
+    assert "passes every gate" in on_host("modelhostctl gate")
+    assert left in on_host("modelhostctl history")
+    assert on_host("modelhostctl unlock").strip() == "no run holds the lock"
+
+
+def test_a_check_of_a_rollback_by_another_version_of_the_tool_changes_nothing_and_leaves_that(versions):
+    deploy(versions[1], model_server_threads=5)
+    before = live()
+    on_host("echo '#!/bin/false' > /usr/local/bin/modelhostctl")
+    run = play("playbooks/rollback.yml", "--check")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert changes(run.stdout) == 1
+    assert live() == before
+    assert on_host("cat /usr/local/bin/modelhostctl").strip() == "#!/bin/false"
+    roll_back()
+    assert live() != before

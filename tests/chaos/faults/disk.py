@@ -25,6 +25,14 @@ def fill_disk(scene: Scene) -> None:
     again = machine.deploy(model_server_models=models)
     scene.expect(again.code == 0, f"once there is space, a deployment fails:\n{again.said}")
     scene.expect(machine.live_release() != before, "once there is space, nothing new is live")
+    # A rollback needs no space.
+    scene.strikes()
+    fill(machine)
+    back = machine.play("playbooks/rollback.yml")
+    scene.expect(back.code == 0, f"a rollback fails on a full disk:\n{back.said}")
+    scene.expect(machine.live_release() == before, "a rollback on a full disk led to another release")
+    empty(machine)
+    scene.expect(machine.deploy(model_server_models=models).code == 0, "after it, a deployment fails")
     quiet = machine.deploy(model_server_models=models)
     scene.expect(quiet.changes == 0, f"the run after it changes something:\n{quiet.said}")
 

@@ -1,0 +1,7 @@
+"""Run with `python3 -m modelhostctl`."""
+
+import sys
+
+from .cli import main
+
+sys.exit(main())

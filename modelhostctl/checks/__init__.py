@@ -1,0 +1,1 @@
+"""What an answer, a log or a latency is held to."""

@@ -1,0 +1,1 @@
+"""The machine: folders, the Docker engine, memory and disk, HTTP."""

@@ -1,0 +1,149 @@
+"""The Docker engine, through its command: the host has no library for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import StepError
+from ..host.layout import COLOURS, REPLICAS, suffix
+
+LABEL = "modelhost.release"
+PROXY = "modelhost-proxy"
+
+
+@dataclass(frozen=True)
+class Container:
+    """What the engine knows of one container: a replica, by its number, of a release in a colour."""
+
+    colour: str
+    number: int
+    id: str
+    release: str
+    image: str
+    status: str  # running, restarting, exited, ...
+    health: str  # starting, healthy, unhealthy
+    pid: int
+    restarts: int
+    exit_code: int
+    killed_for_memory: bool
+    started: str
+    memory_limit_mb: int
+
+    @property
+    def name(self) -> str:
+        """What the engine calls it."""
+        return name_of(self.colour, self.number)
+
+    @property
+    def up(self) -> bool:
+        """Whether it runs or is about to."""
+        return self.status in {"running", "restarting", "paused"}
+
+
+@dataclass(frozen=True)
+class Docker:
+    """Commands to the engine. `inherit` are file descriptors that what it starts keeps open."""
+
+    inherit: tuple[int, ...] = ()
+
+    def containers(self) -> list[Container]:
+        """The containers that there are, by colour and number."""
+        names = [name_of(colour, number) for colour in COLOURS for number in REPLICAS]
+        found = json.loads(self._run(["docker", "inspect", "--type", "container", *names], check=False) or "[]")
+        return sorted(map(_container, found), key=lambda container: container.name)
+
+    def start(self, compose_file: Path, release: str, colour: str) -> None:
+        """Create a release's containers in a colour, instead of another release's; start those that are stopped."""
+        compose = ["docker", "compose", "--project-name", name_of(colour), "--file", str(compose_file)]
+        up = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"]
+        self._run(["env", f"COLOUR={colour}", f"RELEASE={release}", *compose, *up])
+
+    def start_again(self, containers: Sequence[Container]) -> None:
+        """Start stopped containers as they are."""
+        self._run(["docker", "start", *(container.id for container in containers)])
+
+    def stop(self, containers: Sequence[Container], seconds: int) -> None:
+        """Ask containers to end, all at once, and wait; kill those that have not ended by then. They are kept."""
+        ids = [container.id for container in containers]
+        self._run(["docker", "stop", "--time", str(seconds), *ids], timeout=seconds + 60)
+
+    def names(self) -> list[str]:
+        """The names of all containers of modelhost, stopped ones too."""
+        found = self._run(["docker", "ps", "--all", "--filter", "name=^modelhost-", "--format", "{{.Names}}"])
+        return sorted(found.split())
+
+    def logs(self, name: str, lines: int) -> list[str]:
+        """The last lines that a container wrote."""
+        return self._run(["docker", "logs", "--tail", str(lines), name], check=False, errors=True).splitlines()
+
+    def proxy_log(self, since: float) -> list[str]:
+        """What nginx has logged since then (seconds since 1970); empty where there is no proxy."""
+        return self._run(["docker", "logs", "--since", f"{since:.3f}", PROXY], check=False).splitlines()
+
+    def images(self, name: str) -> list[str]:
+        """The images of a name, as name:tag."""
+        return self._run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name]).split()
+
+    def images_in_use(self) -> set[str]:
+        """The images of all containers, stopped ones too."""
+        return set(self._run(["docker", "ps", "--all", "--format", "{{.Image}}"]).split())
+
+    def remove_image(self, image: str) -> None:
+        """Forget an image, and remove its layers where no other has them."""
+        self._run(["docker", "image", "rm", image])
+
+    def forget_builds(self, everything: bool) -> bool:
+        """Remove what building left: all, or what was not used for three days. Returns whether there was any."""
+        how = ["--all"] if everything else ["--filter", "until=72h"]
+        freed = self._run(["docker", "builder", "prune", "--force", *how], check=False).split()
+        return bool(freed) and freed[-1] != "0B"
+
+    def _run(self, command: list[str], check: bool = True, errors: bool = False, timeout: float = 300) -> str:
+        try:
+            done = subprocess.run(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT if errors else subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                errors="replace",
+                pass_fds=self.inherit,
+                timeout=timeout,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise StepError(f"`{' '.join(command)}` did not end well: {error}") from None
+        if check and done.returncode:
+            said = (done.stderr or done.stdout).strip()
+            raise StepError(f"`{' '.join(command)}` failed: {said}")
+        return done.stdout
+
+
+def name_of(colour: str, number: int = 1) -> str:
+    """The name of a replica's container, and of its colour's compose project."""
+    return f"modelhost-{colour}{suffix(number)}"
+
+
+def _container(found: dict[str, Any]) -> Container:
+    state, config = found["State"], found["Config"]
+    _, colour, *number = found["Name"].split("-")
+    return Container(
+        colour=colour,
+        number=int(number[0]) if number else 1,
+        id=found["Id"],
+        release=(config["Labels"] or {}).get(LABEL, ""),
+        image=config["Image"],
+        status=state["Status"],
+        health=(state.get("Health") or {}).get("Status", "none"),
+        pid=state["Pid"],
+        restarts=found["RestartCount"],
+        exit_code=state["ExitCode"],
+        killed_for_memory=state["OOMKilled"],
+        started=state["StartedAt"],
+        memory_limit_mb=found["HostConfig"]["Memory"] // (1024 * 1024),
+    )

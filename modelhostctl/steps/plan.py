@@ -1,0 +1,192 @@
+"""Compare the wanted release with the host, in words, before anything happens; and what stands in its way.
+
+Fails where memory cannot hold two releases and stopping first is not allowed. Without a wanted release: what has still
+to be done on this host, and what a rollback would do. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ..checks.memory import PlanPolicy, check_memory
+from ..checks.schema import schema_changes
+from ..errors import StepError
+from ..host.host import Host
+from ..host.resources import MB, free_disk_mb
+from ..options import Option
+from ..store.canary_link import current
+from ..store.release import Record, Release, difference
+from ..store.settings import Settings
+from ..view.state import State
+from .step import Step
+
+# An image that is built on the host, with the layers that building leaves.
+IMAGE_MB = 600
+MARGIN_MB = 100
+
+OPTIONS = [
+    Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
+]
+
+
+def run(step: Step) -> dict[str, Any]:
+    """Make the plan, or tell what is pending."""
+    policy = policy_of(step.settings)
+    if step.options["content"] is None:
+        return {"lines": pending(step.host, policy) + rollback_lines(step.host, policy)}
+    release = Release.of(step.options["content"])
+    return make(step.host, release, policy, step.settings.trials).as_dict()
+
+
+def policy_of(settings: Settings) -> PlanPolicy:
+    """What the settings allow a plan to do."""
+    return PlanPolicy(
+        settings.memory_reserve_mb, settings.allow_stop_first, settings.keep_old_running, settings.schema_changes
+    )
+
+
+def pending(host: Host, policy: PlanPolicy) -> list[str]:
+    """What a run that was killed has left to do, in words."""
+    state = State.read(host)
+    if state.live is None:
+        return ["live: nothing"]
+    release = state.live.release
+    plan = _live_already(state, Record.of(host.layout, release), policy)
+    if not state.has(release):
+        return [
+            f"live: release {release} on {state.live_colour} is not as it should be; `modelhostctl status` shows why"
+        ]
+    return [f"live: {line}" for line in plan.lines]
+
+
+def rollback_lines(host: Host, policy: PlanPolicy) -> list[str]:
+    """What a rollback would do, or why there is none, in words."""
+    try:
+        return [f"rollback: {line}" for line in plan_rollback(host, "", policy).lines]
+    except StepError as problem:
+        return [f"rollback: {problem}"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`todo` is empty where the host is as wanted."""
+
+    release: str
+    words: str
+    todo: bool
+    stop_first: bool
+    image_present: bool
+    missing: list[str]  # folders of bundles that are not on the host
+    disk_needed_mb: int
+    disk_short: bool
+
+    @property
+    def lines(self) -> list[str]:
+        """A line for each part."""
+        return self.words.split("; ")
+
+    def as_dict(self) -> dict[str, Any]:
+        """What the play gets."""
+        return {**self.__dict__, "lines": self.lines}
+
+
+def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str] = ()) -> Plan:
+    """Compare what is wanted with what is there. Raises StepError where memory cannot hold both releases.
+
+    `trials` says in words how a release is tried beside the live one before the switch.
+    """
+    state = State.read(host)
+    record = Record.of(host.layout, release.id)
+    image_present = release.image in host.docker.images(release.image)
+    missing = [b["folder"] for b in release.bundles if not Path(b["folder"], "model.yaml").is_file()]
+    # Bundles arrive packed and are unpacked beside the archive.
+    copied = sum(2 * bundle["bytes"] for bundle in release.bundles if bundle["folder"] in missing) // MB
+    disk_needed = MARGIN_MB + copied + (0 if image_present else IMAGE_MB)
+    disk_short = free_disk_mb(host.layout.root, Path("/var/lib/docker")) < disk_needed
+
+    if state.has(release.id) and image_present and not missing and record.read() == release:
+        return _live_already(state, record, policy)
+
+    old_record = state.record(state.live)
+    words = [difference(old_record.read() if old_record else None, release)]
+    if not image_present:
+        words[0] += " (to be built)"
+    if state.serves(release.id):
+        words = [f"release {release.id} is live, but not as it should be"]
+    words += check_schema(old_record.read() if old_record else None, release, policy)
+    stop_first = check_memory(state, release, policy, words)
+    if not stop_first and state.has_healthy_baseline(release.id):
+        words += trials
+    return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short)
+
+
+def check_schema(old: Release | None, new: Release, policy: PlanPolicy) -> list[str]:
+    """How the schemas of models that are live change, in words. Raises StepError where that is not allowed."""
+    changes = schema_changes(old, new)
+    if policy.schema_changes != "allow" and any(change.breaks for change in changes):
+        sentences = ". ".join(change.words for change in changes if change.breaks)
+        raise StepError(
+            f"{sentences}. Nothing was changed. Pack the model under another name, so that both can be asked; or set "
+            "model_server_schema_changes: allow, where the clients are known and will follow."
+        )
+    return [change.words for change in changes]
+
+
+def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
+    """Choose the release to go back to, `wanted` or else the one before; raises StepError where there is none."""
+    state = State.read(host)
+    if state.live is None:
+        raise StepError("nothing is live on this host, so there is nothing to roll back; deploy with site.yml")
+    records = [Record(folder) for folder in host.layout.releases.glob("*") if folder.is_dir()]
+    records.sort(key=lambda record: -record.last_live)
+    others = [record for record in records if record.passed and record.id != state.live.release]
+    could = [record.id for record in others if _whole(host, record)]
+    if not wanted and Record.of(host.layout, state.live.release).rolling_back:
+        wanted = state.live.release  # a rollback that was killed is finished, and not undone
+    if not wanted:
+        before = [record.id for record in records if record.id in could and record.last_live]
+        if not before:
+            raise StepError("no earlier release is kept on this host; `modelhostctl history` shows which there were")
+        wanted = before[0]
+    record = Record.of(host.layout, wanted)
+    if state.serves(wanted):
+        return _live_already(state, record, policy)
+    if record.rejected:
+        gate = record.rejected["gate"]
+        raise StepError(f"release {wanted} was rejected ({gate}), and cannot be rolled back to")
+    release = record.read()
+    if wanted not in could or release is None:
+        known = ", ".join(could) or "none"
+        raise StepError(f"release {wanted} is not kept whole, or was never live. These can be rolled back to: {known}")
+    old_record = state.record(state.live)
+    words = [f"back to {wanted}", difference(old_record.read() if old_record else None, release)]
+    # Said, and never refused: what is left is worse.
+    words += check_schema(old_record.read() if old_record else None, release, replace(policy, schema_changes="allow"))
+    if state.idle and state.idle.release == wanted:
+        words.append(f"{state.idle_colour} {'still runs it' if state.idle.whole else 'is started again'}")
+    stop_first = check_memory(state, release, policy, words)
+    return Plan(wanted, "; ".join(words), True, stop_first, True, [], 0, False)
+
+
+def _whole(host: Host, record: Record) -> bool:
+    """Whether all that a release is made of is still on the host."""
+    release = record.read()
+    if release is None or release.image not in host.docker.images(release.image):
+        return False
+    return all(Path(bundle["folder"], "model.yaml").is_file() for bundle in release.bundles)
+
+
+def _live_already(state: State, record: Record, policy: PlanPolicy) -> Plan:
+    words, todo = [f"release {record.id} is live on {state.live_colour}"], True
+    if not record.settled:
+        words.append("it has still to be watched")
+    elif current(state.layout):
+        words.append(f"the canary of release {current(state.layout)} has still to be ended")
+    elif state.idle and state.idle.up and not policy.keep_old_running:
+        words.append(f"{state.idle_colour} has still to be retired")
+    else:
+        words, todo = ["nothing to do", *words], False
+    return Plan(record.id, "; ".join(words), todo, False, True, [], 0, False)

@@ -1,0 +1,39 @@
+"""Put a release on the host: write the folder that says what it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..options import Option
+from ..store.release import Record, Release
+from ..view.state import State
+from .step import LOCK, Step
+
+CONTENT = Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file",
+                 "dict", required=True)  # fmt: skip
+
+OPTIONS = [CONTENT, LOCK]
+
+
+def run(step: Step) -> dict[str, Any]:
+    """Write what is missing; returns `diff`, how the release differs from the live one."""
+    release = Release.of(step.options["content"])
+    layout, state = step.host.layout, State.read(step.host)
+    record = Record.of(layout, release.id)
+    if record.read() == release:
+        return {}
+    live = state.record(state.live)
+    old = live.read() if live else None
+    before, after = (describe(old) if old else ""), describe(release)
+    if not step.check_mode:
+        record.write(release)
+    headers = {"before_header": "the live release", "after_header": "the new release"}
+    return {"changed": True, "diff": {"before": before, "after": after, **headers}}
+
+
+def describe(release: Release) -> str:
+    """A release as lines that can be compared."""
+    lines = [f"image: {release.image}"]
+    lines += [f"model: {bundle['name']} {bundle['version']} ({bundle['digest'][:12]})" for bundle in release.bundles]
+    lines += [f"{name}: {value}" for name, value in sorted(release.settings.items())]
+    return "\n".join(lines) + "\n"

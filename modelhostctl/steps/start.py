@@ -1,0 +1,61 @@
+"""Start a release in the idle colour, beside the live one; its folder has to be there already."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import StepError
+from ..host.host import Host
+from ..host.layout import SECOND_TRY, socket_dir, socket_name
+from ..options import Option
+from ..store import canary_link
+from ..store.atomic_files import point
+from ..store.release import Record
+from ..store.settings import Settings
+from ..view.drain import stop_drained
+from ..view.state import State
+from .step import LOCK, RELEASE, Step
+
+STOP_FIRST = Option("stop_first", "stop the live release first, because memory cannot hold both", "bool", False)
+
+OPTIONS = [RELEASE, STOP_FIRST, LOCK]
+
+
+def run(step: Step) -> dict[str, Any]:
+    """Start it, unless it runs."""
+    release = step.options["release"]
+    if step.check_mode:
+        state = State.read(step.host)
+        return {"changed": not (state.has(release) or state.started(release))}
+    return {"changed": start(step.host, release, step.options["stop_first"], step.settings)}
+
+
+def start(host: Host, release: str, stop_first: bool, settings: Settings) -> bool:
+    """Have the release's replicas run; returns whether anything was to be done."""
+    layout, state = host.layout, State.read(host)
+    record = Record.of(layout, release)
+    if record.read() is None:
+        raise StepError(f"{record.folder} is not a whole release; deploy it with site.yml, which writes it")
+    if state.has(release) or state.started(release):
+        return False
+    canary_link.stop(layout)  # the canary of a run that was killed
+    if stop_first and state.live and state.live.up:
+        stop_drained(host.docker, state.live, drain_seconds=0, stop_seconds=settings.stop_seconds)
+    if state.idle and state.idle.up:
+        stop_drained(host.docker, state.idle, settings.drain_seconds, settings.stop_seconds)
+    record.forget_rejection()
+    make_folder(layout.run, 0, settings.proxy_gid)
+    sockets = layout.run / socket_dir(state.idle_colour, release)
+    make_folder(sockets, settings.app_uid, settings.proxy_gid)
+    point(sockets / SECOND_TRY, socket_name(record.replicas))
+    host.docker.start(record.compose_file, release, state.idle_colour)
+    return True
+
+
+def make_folder(folder: Path, uid: int, gid: int) -> None:
+    """Make a folder that only its owner may write to and only its group may enter besides."""
+    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+    os.chown(folder, uid, gid)
+    folder.chmod(0o750)

@@ -1,0 +1,1 @@
+"""What is kept on the host: releases, their history, the lock."""

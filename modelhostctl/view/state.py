@@ -1,0 +1,84 @@
+"""What runs on the host, read from the link, the engine and the releases' folders; nothing is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..host.docker import Container
+from ..host.host import Host
+from ..host.http_client import request
+from ..host.layout import COLOURS, Layout
+from ..store.release import Record
+from .replicas import Replicas
+
+
+@dataclass(frozen=True)
+class State:
+    """The live colour (None before the first release), and the replicas in each colour that has any."""
+
+    layout: Layout
+    live_colour: str | None
+    replicas: dict[str, Replicas]
+
+    @classmethod
+    def read(cls, host: Host) -> State:
+        """Read the link, and ask the engine."""
+        colour = host.layout.active.readlink().name.partition("-")[0] if host.layout.active.is_symlink() else None
+        found: dict[str, list[Container]] = {}
+        for container in host.docker.containers():
+            found.setdefault(container.colour, []).append(container)
+        replicas = {
+            each: Replicas(tuple(containers), Record.of(host.layout, containers[0].release).replicas)
+            for each, containers in found.items()
+        }
+        return cls(host.layout, colour if colour in COLOURS else None, replicas)
+
+    @property
+    def idle_colour(self) -> str:
+        """The colour that the next release is prepared in."""
+        return COLOURS[1] if self.live_colour == COLOURS[0] else COLOURS[0]
+
+    @property
+    def live(self) -> Replicas | None:
+        """What nginx leads to, if it exists."""
+        return self.replicas.get(self.live_colour or "")
+
+    @property
+    def idle(self) -> Replicas | None:
+        """What is in the other colour, if anything."""
+        return self.replicas.get(self.idle_colour)
+
+    def serves(self, release: str) -> bool:
+        """Whether requests reach this release now."""
+        return self.live is not None and self.live.up and self.live.release == release
+
+    def has(self, release: str) -> bool:
+        """Whether nothing is left but to watch this release: requests reach it, and each replica is ready.
+
+        One that has still to be watched counts as it is: the watch rolls it back if anything is wrong with it.
+        """
+        if self.live is None or not self.serves(release):
+            return False
+        if not Record.of(self.layout, release).settled:
+            return True
+        return self.live.whole and all(map(self._ready, self.live.containers))
+
+    def has_healthy_baseline(self, release: str) -> bool:
+        """Whether another release is live that did well, so that this one can be tried beside it."""
+        live = self.live
+        return live is not None and live.up and live.release != release and Record.of(self.layout, live.release).passed
+
+    def started(self, release: str) -> bool:
+        """Whether this release runs in the idle colour, with all its replicas."""
+        return self.idle is not None and self.idle.runs(release)
+
+    def _ready(self, container: Container) -> bool:
+        answer = request(self.layout.socket(container.colour, container.release, container.number), "/readyz")
+        return answer.status == 200 and answer.release == container.release
+
+    def record(self, replicas: Replicas | None) -> Record | None:
+        """The record of what runs in a colour, if its folder is still there."""
+        if replicas is None or not replicas.release:
+            return None
+        record = Record.of(self.layout, replicas.release)
+        return record if record.read() else None

@@ -1,4 +1,0 @@
-"""Releases on a host: what the modules release_* are made of.
-
-Runs on the host, so: Python 3.9 and its standard library alone.
-"""

@@ -1,0 +1,78 @@
+"""Deploy to the machine of a Molecule scenario again and again, as a person would, and look at what became of it."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import vm
+from traffic import Load
+
+PROJECT = Path(__file__).resolve().parents[2]
+NAME = os.environ.get("MOLECULE_SCENARIO_NAME", "")
+TESTBED = Path(os.environ.get("MOLECULE_EPHEMERAL_DIRECTORY", ".")) / "testbed"
+# Shorter than the defaults, so that a test does not take minutes.
+QUICK = {"model_server_watch_seconds": 2, "model_server_timeout_seconds": 5}
+
+
+def play(
+    playbook: str, *options: str, environment: Mapping[str, str] | None = None, **variables: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook against the machine, with extra variables on top of QUICK."""
+    command = ["ansible-playbook", playbook, "-i", str(TESTBED), "-e", json.dumps(QUICK | variables), *options]
+    return subprocess.run(
+        command,
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"NO_COLOR": "1"} | dict(environment or {}),
+    )
+
+
+def deploy(*models: object, expect: int = 0, **variables: Any) -> str:
+    """Deploy these bundles (folders) and return what was printed; the exit code has to be as expected."""
+    if models:
+        variables["model_server_models"] = [str(model) for model in models]
+    run = play("site.yml", "--tags", "model_server", **variables)
+    assert bool(run.returncode) == bool(expect), run.stdout + run.stderr
+    return run.stdout
+
+
+def changes(printed: str) -> int:
+    """How many tasks of the play changed something on the machine."""
+    return int(re.findall(rf"^{NAME} .*changed=(\d+)", printed, re.MULTILINE)[-1])
+
+
+def url() -> str:
+    """The machine's public address."""
+    return vm.address(NAME)
+
+
+def load(**options: Any) -> Load:
+    """A load of predictions on the machine."""
+    return Load(url() + "/", **options)
+
+
+def live() -> str:
+    """The release that answers."""
+    with load(pooled=0, fresh=1) as one:
+        deadline = time.monotonic() + 5
+        while not one.releases and time.monotonic() < deadline:
+            time.sleep(0.01)
+    (release,) = one.releases
+    return release
+
+
+def on_host(command: str) -> str:
+    """Run a command on the machine, as root."""
+    return vm.run("docker", "exec", f"modelhost-{NAME}", "sh", "-c", command)
+
+
+def history() -> list[dict[str, Any]]:
+    """Every line of the machine's history."""
+    return [json.loads(line) for line in on_host("cat /srv/modelhost/history.jsonl").splitlines()]

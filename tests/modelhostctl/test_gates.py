@@ -1,0 +1,184 @@
+"""What is asked of a release, against a real server on a real socket."""
+
+import json
+import time
+from contextlib import nullcontext
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from modelhost.models.model import close as close_of_the_app
+
+from modelhostctl.checks.access_log import logged
+from modelhostctl.checks.golden import close, examples_of
+from modelhostctl.checks.limits import GateLimits, HealthLimits, Seen, judge, percentile
+from modelhostctl.errors import GateError
+from modelhostctl.host.http_client import Response, request
+from modelhostctl.steps.gate import golden
+from modelhostctl.steps.switch import confirm
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3),
+)
+
+
+@given(JSON, JSON, st.floats(0, 1))
+def test_an_answer_is_judged_as_the_app_judges_it(answer, wanted, tolerance):
+    assert close(answer, wanted, tolerance) == close_of_the_app(answer, wanted, tolerance)
+    assert close(wanted, wanted, tolerance) == close_of_the_app(wanted, wanted, tolerance)
+
+
+def iris(tmp_path: Path) -> list:
+    (tmp_path / "golden.json").write_text(
+        json.dumps([{"inputs": {"a": 1.5}, "outputs": {"p": [0.25, 0.75], "label": "x"}}])
+    )
+    bundle = {"name": "iris", "version": 2, "folder": str(tmp_path), "golden": "golden.json", "tolerance": 1e-3}
+    return examples_of((bundle,))
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "difference"),
+    [
+        (200, '{"prediction":{"p":[0.2501,0.7499],"label":"x"}}', ""),
+        (200, '{"prediction":{"p":[0.26,0.74],"label":"y"}}', 'p [0.26, 0.74], label "y"'),
+        (200, '{"prediction":{"label":"x"}}', 'an answer without the outputs: {"prediction":{"label":"x"}}'),
+        (200, "no json", "an answer without the outputs: no json"),
+        (500, "broken", "status 500: broken"),
+    ],
+)
+def test_a_golden_example_is_compared_within_the_bundles_tolerance(tmp_path, serve, status, body, difference):
+    asked = []
+
+    def answer(path: str, sent: bytes) -> tuple[int, str, bytes]:
+        asked.append((path, sent))
+        return status, "r", body.encode()
+
+    (example,) = iris(tmp_path)
+    assert example.difference(request(serve(answer), example.path, example.body)) == difference
+    assert asked == [("/models/iris/versions/2/predict", b'{"a": 1.5}')]
+
+
+RIGHT = b'{"prediction":{"p":[0.25,0.75],"label":"x"}}'
+
+
+@pytest.mark.parametrize("slow_answers", [1, 2])
+def test_golden_examples_that_are_slow_more_than_once_refuse_a_release(tmp_path, serve, slow_answers):
+    asked = []
+
+    def answer(path: str, sent: bytes) -> tuple[int, str, bytes]:
+        asked.append(path)
+        time.sleep(0.2 if len(asked) <= slow_answers else 0)
+        return 200, "r", RIGHT
+
+    limits = GateLimits(start_seconds=1, answer_seconds=5, latency_ms=100)
+    refused = pytest.raises(GateError, match=r"latency: expected 95 % of the golden examples .* ms over 1 golden")
+    with refused if slow_answers == 2 else nullcontext():
+        golden(serve(answer), iris(tmp_path), limits)
+    assert len(asked) == 2
+
+
+def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):
+    answer = request(tmp_path / "no.sock", "/readyz")
+    assert answer.status == 0
+    assert b"FileNotFoundError" in answer.body
+
+
+def test_a_link_in_place_of_a_socket_is_not_followed(tmp_path, serve):
+    asked = []
+
+    def answer(path: str, body: bytes) -> tuple[int, str, bytes]:
+        asked.append(path)
+        return 200, "r", b"{}"
+
+    serve(answer, tmp_path / "other.sock")
+    (tmp_path / "server.sock").symlink_to("other.sock")
+    (tmp_path / "file.sock").touch()
+    for name in ("server.sock", "file.sock"):
+        refused = request(tmp_path / name, "/readyz")
+        assert (refused.status, asked) == (0, [])
+        assert b"is not a socket" in refused.body
+    assert request(tmp_path / "other.sock", "/readyz").status == 200
+
+
+def test_an_answer_without_an_end_is_not_read_to_it(serve, monkeypatch):
+    monkeypatch.setattr("modelhostctl.host.http_client.MOST_BYTES", 100)
+    assert request(serve(lambda path, body: (200, "r", b"x" * 100)), "/").status == 200
+    endless = request(serve(lambda path, body: (200, "r", b"x" * 101)), "/")
+    assert endless.status == 0
+    assert b"an answer of more than 100 bytes" in endless.body
+
+
+def test_the_switch_is_confirmed_by_answers_in_a_row(serve):
+    releases = iter(["old", "new", "new", "old", *["new"] * 10])
+    asked = []
+
+    def answer(path: str, body: bytes) -> tuple[int, str, bytes]:
+        asked.append(next(releases))
+        return 200, asked[-1], b"{}"
+
+    confirm(serve(answer), "new", answers=5)
+    assert asked == ["old", "new", "new", "old", *["new"] * 5]
+
+
+def test_a_switch_that_does_not_take_is_refused(serve, monkeypatch):
+    monkeypatch.setattr("modelhostctl.steps.switch.KEPT_SECONDS", 0.2)
+    with pytest.raises(GateError, match=r"public URL: expected 20 answers in a row of release new .* of release old"):
+        confirm(serve(lambda path, body: (200, "old", b"{}")), "new", answers=20)
+
+
+LIMITS = HealthLimits(seconds=10, errors_percent=1, latency_ms=300)
+
+
+@pytest.mark.parametrize(
+    ("seen", "gate"),
+    [
+        ([Seen(200, 0.01)] * 100, None),
+        ([Seen(200, 0.01)] * 99 + [Seen(500, 0.01)], None),
+        ([Seen(200, 0.01)] * 5 + [Seen(500, 0.01)], None),  # one alone may be chance
+        ([Seen(200, 0.01)] * 98 + [Seen(500, 0.01)] * 2, "error rate"),
+        ([Seen(200, 0.01)] * 98 + [Seen(0, 0.01)] * 2, "error rate"),
+        ([Seen(404, 0.01)] * 100, None),
+        ([Seen(200, 0.01)] * 96 + [Seen(200, 5.0)] * 4, None),
+        ([Seen(200, 0.01)] * 90 + [Seen(200, 0.4)] * 10, "latency"),
+        ([Seen(200, 5.0)] * 3, None),  # too few to tell, yet
+        ([], None),
+    ],
+)
+def test_errors_and_latency_over_their_limits_are_seen(seen, gate):
+    if gate is None:
+        judge(seen, LIMITS, least=10)
+    else:
+        with pytest.raises(GateError, match=gate):
+            judge(seen, LIMITS, least=10)
+
+
+def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answered():
+    def line(**entry: object) -> str:
+        return json.dumps({"status": 200, "upstream_seconds": "0.010", "release": "new"} | entry)
+
+    lines = [
+        line(), line(release="old", status=500), line(release="-", status=502, upstream_seconds="-"),
+        line(release="", status=499, upstream_seconds="-"), line(upstream_seconds="0.001, 0.020"),
+        line(upstream_seconds=0.5), line(release="", upstream_seconds=None),  # the second from nginx's cache
+        "not json", '{"status": 200}',
+    ]  # fmt: skip
+    assert logged(lines, "new") == [Seen(200, 0.01), Seen(502, 0.0), Seen(200, 0.021), Seen(200, 0.5)]
+
+
+def test_the_percentile_is_one_of_the_latencies():
+    assert percentile([number / 100 for number in range(1, 101)]) == 0.95
+    assert percentile([]) == 0.0
+
+
+def test_an_example_of_a_model_that_varies_asks_for_its_outputs_alone(tmp_path: Path) -> None:
+    (tmp_path / "golden.json").write_text('[{"inputs": {"mean": 1}, "outputs": {"drawn": 0.5}}]')
+    bundle = {"name": "draw", "version": 1, "folder": str(tmp_path), "golden": "golden.json", "tolerance": 0}
+    (fixed,) = examples_of((bundle,))
+    (varying,) = examples_of((bundle | {"varies": True},))
+    other = Response(200, "r", b'{"prediction": {"drawn": 7.0}}', 0.1)
+    assert fixed.difference(other)
+    assert not varying.difference(other)
+    assert varying.difference(Response(200, "r", b'{"prediction": {}}', 0.1))
+    assert varying.difference(Response(500, "r", b"{}", 0.1))
