@@ -71,7 +71,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 )
 @reporting
 def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
-    """Make a bundle of MODEL, a file of ONNX, scikit-learn (joblib, pickle, skops), LightGBM,
+    """Make a bundle of MODEL, a file of ONNX, PyTorch, scikit-learn (joblib, pickle, skops), LightGBM,
     XGBoost, CatBoost, or Python with a class Model; or a model folder of MLflow's.
 
     The schema, golden examples and statistics come from the model and the sample. Where ONNX

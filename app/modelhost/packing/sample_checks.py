@@ -14,7 +14,7 @@ LARGEST = 2**64 - 1
 
 
 def refuse_unsendable(sample: Sample) -> None:
-    """Raise PackError naming the first column of `sample` that is not of numbers, booleans or text."""
+    """Raise PackError naming the first column of `sample` that no request could carry."""
     if not sample.columns:
         raise PackError("the sample has no column left: drop fewer of them")
     for name, array in sample.columns.items():
