@@ -122,7 +122,7 @@ def _first_alike(
             reasons.append(_reason(build.name, error))
             continue
         candidate.agreeing = sample.agreeing
-        candidate.conversion = _told(source, candidate, sample, probes, name, reasons)
+        candidate.conversion = _described(source, candidate, sample, probes, name, reasons)
         return candidate
     return None
 
@@ -257,7 +257,7 @@ def _kept(reasons: list[str]) -> dict[str, Any]:
     return {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
 
 
-def _told(
+def _described(
     source: Source, candidate: Candidate, sample: Closeness, probes: list[Probes], name: str, reasons: list[str]
 ) -> dict[str, Any]:
     """What --json and the report say of the chosen form."""

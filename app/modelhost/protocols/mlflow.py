@@ -99,7 +99,7 @@ PREDICT = Protocol(
 
 def urls(repository: Repository) -> Blueprint:
     """What SageMaker and MLflow ask besides predictions."""
-    urls = Blueprint("mlflow_told", __name__)
+    urls = Blueprint("mlflow_metadata", __name__)
 
     @urls.get("/ping")
     @urls.get("/health")

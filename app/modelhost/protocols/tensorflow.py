@@ -104,7 +104,7 @@ def metadata(model: Model) -> dict[str, Any]:
 def urls(repository: Repository) -> Blueprint:
     """The URLs over `repository`."""
     registry = repository.registry
-    urls = Blueprint("tensorflow_told", __name__)
+    urls = Blueprint("tensorflow_metadata", __name__)
 
     @urls.get(NAME)
     @urls.get(VERSIONED)
