@@ -14,7 +14,7 @@ import yaml
 from commands import MODELS, ROOT, Result, environment, serving
 from echoes import write_bundle
 from harness import Bundles
-from modelhost.cli.http import ServedModel, TooLargeError
+from modelhost.cli.http import RemoteModel, TooLargeError
 
 Command = Callable[..., Result]
 PREDICT = importlib.import_module("modelhost.cli.predict")  # whose command has the same name
@@ -181,14 +181,14 @@ def test_requests_have_ever_more_rows_up_to_256_or_until_the_server_refuses(
 ) -> None:
     sent: list[int] = []
 
-    def predict(model: ServedModel, rows: Any) -> Any:
+    def predict(model: RemoteModel, rows: Any) -> Any:
         sent.append(len(rows))
         if len(rows) > 100:
             raise TooLargeError("too large", 1)
         return real(model, rows)
 
-    real = ServedModel.predict
-    monkeypatch.setattr(ServedModel, "predict", predict)
+    real = RemoteModel.predict
+    monkeypatch.setattr(RemoteModel, "predict", predict)
     rows = [{"index": row % 5} for row in range(600)]
     answers = invoke("predict", f"{url}/models/colours", "--data", json.dumps(rows), "--json").ok().json
     assert sent == [1, 2, 4, 8, 16, 32, 64, 128, *[64] * 7, 25]
@@ -211,8 +211,8 @@ def test_long_work_tells_how_far_it_is(invoke: Command, url: str, monkeypatch: p
 
 def test_a_slow_model_gets_few_rows_in_a_request(invoke: Command, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[int] = []
-    real = ServedModel.predict
-    monkeypatch.setattr(ServedModel, "predict", lambda model, rows: [sent.append(len(rows)), real(model, rows)][1])
+    real = RemoteModel.predict
+    monkeypatch.setattr(RemoteModel, "predict", lambda model, rows: [sent.append(len(rows)), real(model, rows)][1])
     monkeypatch.setattr(PREDICT, "QUICK", 0)
     invoke("predict", f"{url}/models/colours", "--data", json.dumps([{"index": 0}] * 5)).ok()
     assert sent == [1, 1, 1, 1, 1]

@@ -15,7 +15,7 @@ import msgspec
 
 from modelhost.bundle.manifest import MANIFEST, BundleError, label, read_manifest, wrong
 from modelhost.bundle.schema import Example, Manifest
-from modelhost.bundle.validation import contradictions
+from modelhost.bundle.validation import violations
 
 __all__ = ["MANIFEST", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle"]
 
@@ -81,7 +81,7 @@ def read_bundle(directory: Path) -> Bundle:
     directory = Path(os.path.abspath(directory))
     manifest, source = read_manifest(directory)
     _check_place(directory, manifest)
-    for field, value, instead in contradictions(manifest):
+    for field, value, instead in violations(manifest):
         raise wrong(directory, field, value, instead)
     check_files(directory, manifest)
     _check_requirements(directory, manifest)

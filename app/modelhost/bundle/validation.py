@@ -15,7 +15,7 @@ Violation = tuple[str, object, str]  # field, value found, what to write instead
 OPTIONAL = {"requirements", "statistics"}  # files that a bundle may do without
 
 
-def contradictions(manifest: Manifest) -> list[Violation]:
+def violations(manifest: Manifest) -> list[Violation]:
     """Rules across fields that `manifest` breaks: (field, value found, what to write instead)."""
     found: list[Violation] = []
     files = manifest.files

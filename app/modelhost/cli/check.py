@@ -31,7 +31,7 @@ def check(bundles: tuple[Path, ...], clean: bool) -> Report:
     # Reads first, runs afterwards: no model runs while another bundle is refused anyway.
     read = [read_bundle(directory) for directory in bundles]
     found = [_measured(bundle, clean) for bundle in read]
-    text = "\n\n".join(_told(bundle, data) for bundle, data in zip(read, found, strict=True))
+    text = "\n\n".join(_described(bundle, data) for bundle, data in zip(read, found, strict=True))
     ok = all(data["ok"] for data in found)
     return Report({"ok": ok, "bundles": found}, text, ok)
 
@@ -65,7 +65,7 @@ def _measured(bundle: Bundle, clean: bool) -> dict[str, Any]:
     }
 
 
-def _told(bundle: Bundle, found: dict[str, Any]) -> str:
+def _described(bundle: Bundle, found: dict[str, Any]) -> str:
     from modelhost.packing import batching
 
     objectives, shared = bundle.manifest.objectives, bundle.manifest.batching

@@ -58,7 +58,7 @@ def check_address(url: str) -> None:
         raise CommandError(f"{url!r} is not the address of a server: write one such as http://127.0.0.1:8000")
 
 
-class ServedModel:
+class RemoteModel:
     """A model at a server's URL."""
 
     def __init__(self, url: str) -> None:

@@ -11,7 +11,7 @@ import click
 import msgspec
 
 from modelhost.cli.files import FILE_OR_FOLDER
-from modelhost.cli.http import ServedModel, TooLargeError, is_url
+from modelhost.cli.http import RemoteModel, TooLargeError, is_url
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 from modelhost.cli.rows import Rows, parse_rows, read_rows, without_nan
 
@@ -42,7 +42,7 @@ def predict(target: str, data: str | None, file: Path | None) -> Report:
     if data is not None and file is not None:
         raise click.UsageError("Give --data or --file, not both.")
     given = parse_rows(data) if data is not None else None
-    model: Any = ServedModel(target) if is_url(target) else _BundleModel(target)
+    model: Any = RemoteModel(target) if is_url(target) else _BundleModel(target)
     if file is not None:
         given = read_rows(file, model)
     rows = [without_nan(row) for row in given] if given is not None else [model.example()]
@@ -101,15 +101,15 @@ class _BundleModel:
         self._model = Model.load(read_bundle(Path(directory)))
 
     def example(self) -> Any:
-        """See ServedModel."""
+        """See RemoteModel."""
         return self._model.example
 
     def inputs(self) -> Any:
-        """See ServedModel."""
+        """See RemoteModel."""
         return [msgspec.to_builtins(reader.schema) for reader in self._model.inputs]
 
     def predict(self, rows: Rows) -> Rows:
-        """See ServedModel."""
+        """See RemoteModel."""
         import orjson
 
         from modelhost.payload.batches import read_batch

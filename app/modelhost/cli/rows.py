@@ -34,10 +34,12 @@ def read_rows(file: Path, model: Any) -> Rows:
 def _read_files(path: Path, name: str) -> Rows:
     """A file, or those of a folder by name, each as a row of the input `name`."""
     from modelhost.bundle import base64_text
-    from modelhost.packing.sample_folder import files_in
+    from modelhost.packing.sample_folder import row_files
 
     try:
-        return [{name: base64_text.encode(file.read_bytes())} for file in (files_in(path) if path.is_dir() else [path])]
+        return [
+            {name: base64_text.encode(file.read_bytes())} for file in (row_files(path) if path.is_dir() else [path])
+        ]
     except OSError as error:
         raise CommandError(f"{error.filename} cannot be read: {error.strerror}") from None
 

@@ -19,7 +19,7 @@ from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.http_body import Answer, Environ, read_body
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 from modelhost.settings import Settings
 
 TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
@@ -110,7 +110,7 @@ class Pipeline:
         if asked is not None:
             if not (asked.isascii() and asked.isdigit() and int(asked[:10]) > 0):
                 wanted = "a whole number of milliseconds from 1"
-                raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, brief(asked), wanted)
+                raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, truncate(asked), wanted)
             seconds = min(seconds, int(asked[:10]) / 1000)
         return Deadline(now() + seconds - _already_waited(environ), environ.get("gunicorn.socket"))
 

@@ -16,7 +16,7 @@ from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.file_body import takes_file
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import as_json, brief, shorten
+from modelhost.payload.messages import as_json, shorten, truncate
 from modelhost.payload.outputs import OutputWriter
 from modelhost.payload.records import read_record
 
@@ -195,7 +195,7 @@ def first_difference(answer: Any, wanted: Any, tolerance: float, place: str) -> 
         return None
     by = f" (a difference of {abs(answer - wanted):.2g})" if _are_numbers(answer, wanted) else ""
     lengths = isinstance(answer, list) and isinstance(wanted, list)
-    expected, got = (f"a list of {len(value)}" if lengths else repr(brief(value)) for value in (wanted, answer))
+    expected, got = (f"a list of {len(value)}" if lengths else repr(truncate(value)) for value in (wanted, answer))
     return f"{place} {expected}, but the model answers {got}{by}"
 
 

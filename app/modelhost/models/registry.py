@@ -7,7 +7,7 @@ from typing import Self
 from modelhost.bundle.bundle import BundleError, find_bundles, read_bundle
 from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 
 
 @dataclass(frozen=True)
@@ -64,13 +64,13 @@ class Registry:
         versions = self.models.get(name or self.default)
         if versions is None:
             known = ", ".join(self.models)
-            message = f"There is no model {brief(name)}: use one of {known}."
-            raise ClientError(message, "model", brief(name), f"one of {known}", status=404)
+            message = f"There is no model {truncate(name)}: use one of {known}."
+            raise ClientError(message, "model", truncate(name), f"one of {known}", status=404)
         if version is None:
             return versions[max(versions)]
         found = next((model for number, model in versions.items() if str(number) == version), None)
         if found is None:
             known = ", ".join(map(str, sorted(versions)))
-            message = f"{name} has no version {brief(version)}: use one of {known}."
-            raise ClientError(message, "version", brief(version), f"one of {known}", status=404)
+            message = f"{name} has no version {truncate(version)}: use one of {known}."
+            raise ClientError(message, "version", truncate(version), f"one of {known}", status=404)
         return found

@@ -24,7 +24,7 @@ from modelhost.models.model import Model
 from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
 from modelhost.payload.errors import ClientError
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 from modelhost.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -82,8 +82,8 @@ class Repository:
             raise ClientError(f"The models are those of before: {error}.", "model", name) from error
         if not bundles:
             known = ", ".join(sorted({path.parent.name for path in find_bundles(self._models_dir)}))
-            message = f"There is no model {brief(name)} to load: use one of {known}."
-            raise ClientError(message, "model", brief(name), f"one of {known}", status=404)
+            message = f"There is no model {truncate(name)} to load: use one of {known}."
+            raise ClientError(message, "model", truncate(name), f"one of {known}", status=404)
         for bundle in bundles:
             loaded = self.registry.models.get(name, {}).get(bundle.version)
             if loaded and loaded.digest != bundle.digest:

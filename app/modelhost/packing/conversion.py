@@ -25,7 +25,7 @@ from modelhost.packing.sklearn_onnx import MISSING_TEXT
 from modelhost.packing.source_model import Native, Saved, Source
 from modelhost.packing.timing import median, seconds_per_call
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
-from modelhost.payload.messages import first_line, listed
+from modelhost.payload.messages import first_line, join_names
 
 NEARER = 0.5  # of the tolerance: rows that were not compared may be further off
 CALLS, SECONDS = 200, 0.15  # to time one row
@@ -90,8 +90,8 @@ def choose_candidate(
         reasons += [f"without gaps, {reason}" for reason in refused if reason not in reasons]
         if found is not None:
             source.notes.append(
-                f"{listed(list(source.incidental))} must be given: the sample has no gap there, and without one the "
-                "model converts. Where clients have gaps, pack a sample that has one, or with --no-convert"
+                f"{join_names(list(source.incidental))} must be given: the sample has no gap there, and without one "
+                "the model converts. Where clients have gaps, pack a sample that has one, or with --no-convert"
             )
     if found is not None:
         return found
@@ -122,7 +122,7 @@ def _first_alike(
             reasons.append(_reason(build.name, error))
             continue
         candidate.agreeing = sample.agreeing
-        candidate.conversion = _told(source, candidate, sample, probes, name, reasons)
+        candidate.conversion = _described(source, candidate, sample, probes, name, reasons)
         return candidate
     return None
 
@@ -257,7 +257,7 @@ def _kept(reasons: list[str]) -> dict[str, Any]:
     return {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
 
 
-def _told(
+def _described(
     source: Source, candidate: Candidate, sample: Closeness, probes: list[Probes], name: str, reasons: list[str]
 ) -> dict[str, Any]:
     """What --json and the report say of the chosen form."""

@@ -7,9 +7,9 @@ import numpy as np
 import orjson
 
 from modelhost.bundle import base64_text
-from modelhost.packing.contents import light_rows
 from modelhost.packing.errors import PackError
 from modelhost.packing.ragged import is_ragged
+from modelhost.packing.sample_contents import light_rows
 from modelhost.packing.samples import missing
 from modelhost.payload.datatypes import Array, Arrays
 

@@ -33,18 +33,18 @@ def pandas_categories(booster: Any, sample: Sample, names: Sequence[str | None])
     layout = _Layout(columns, lists)
     if layout.best == NEVER:
         raise PackError(
-            f"no columns of the sample hold the categories that the model was trained on, {_told(lists)}: "
+            f"no columns of the sample hold the categories that the model was trained on, {_described(lists)}: "
             "write them as the training data had them"
         )
     if column := layout.undecided():
         raise PackError(
-            f"the model does not say whether {column.name} was one of pandas' categories {_told(lists)}, "
+            f"the model does not say whether {column.name} was one of pandas' categories {_described(lists)}, "
             "and its values may be either: train with categories of text, which can be told from numbers"
         )
     return layout.chosen()
 
 
-def _told(lists: list[tuple[Any, ...]]) -> str:
+def _described(lists: list[tuple[Any, ...]]) -> str:
     return " and ".join(str(list(values[:6]))[:-1] + (", ...]" if len(values) > 6 else "]") for values in lists)
 
 

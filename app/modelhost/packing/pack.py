@@ -36,7 +36,7 @@ from modelhost.packing.ranges import add_ranges
 from modelhost.packing.reference import check_pure, reference_answers
 from modelhost.packing.requirements import read_requirements
 from modelhost.packing.sample_checks import refuse_unsendable
-from modelhost.packing.sample_folder import read_folder
+from modelhost.packing.sample_folder import read_sample_folder
 from modelhost.packing.samples import Sample, read_sample
 from modelhost.packing.source_model import Source
 from modelhost.packing.statistics import describe
@@ -124,7 +124,7 @@ def _pack(options: PackOptions, model: Path, directory: Path, say: Say) -> dict[
 def _sample(options: PackOptions) -> tuple[Sample, str]:
     """The rows, and the name of their file."""
     if options.sample is not None:
-        read = read_folder if options.sample.is_dir() else read_sample
+        read = read_sample_folder if options.sample.is_dir() else read_sample
         return read(options.sample), options.sample.name
     if is_folder(options.model):
         return sample_of(options.model)

@@ -30,7 +30,7 @@ SEED = 20240229
 
 
 @dataclass(frozen=True)
-class Column:
+class ProbedColumn:
     """A column of the batch: `place` is its position in an input of several features."""
 
     input: str
@@ -76,21 +76,21 @@ def draw_rows(
     yield Drawn(_edges(columns, batch, predict, pools, random, rows), edges=True)
 
 
-def _columns(inputs: list[dict[str, Any]], batch: Arrays, unknown: dict[str, Any]) -> list[Column]:
+def _columns(inputs: list[dict[str, Any]], batch: Arrays, unknown: dict[str, Any]) -> list[ProbedColumn]:
     found = []
     for schema in inputs:
         if "features" in schema:
             for place, feature in enumerate(schema["features"]):
                 if not feature.get("boolean"):
                     other = (unknown[feature["name"]],) if feature["name"] in unknown else ()
-                    found.append(Column(schema["name"], place, feature.get("nullable", False), (), other))
+                    found.append(ProbedColumn(schema["name"], place, feature.get("nullable", False), (), other))
         elif batch[schema["name"]].ndim == 2:
             width = batch[schema["name"]].shape[1]
-            found += [Column(schema["name"], place, schema.get("nullable", False)) for place in range(width)]
+            found += [ProbedColumn(schema["name"], place, schema.get("nullable", False)) for place in range(width)]
         elif batch[schema["name"]].ndim == 1:
             other = (unknown[schema["name"]],) if schema["name"] in unknown else ()
             values = tuple(schema.get("categories", ()))
-            found.append(Column(schema["name"], None, schema.get("nullable", False), values, other))
+            found.append(ProbedColumn(schema["name"], None, schema.get("nullable", False), values, other))
     return found
 
 
@@ -103,7 +103,7 @@ def _affordable(batch: Arrays, predict: Predict) -> int:
     return int(max(LEAST, min(ROWS, SECONDS / max(each, 1e-9) / 4)))
 
 
-def _pool(column: Column, batch: Arrays, random: np.random.Generator) -> Array:
+def _pool(column: ProbedColumn, batch: Arrays, random: np.random.Generator) -> Array:
     """Values to mix into rows: the sample's, those between and around them, and what a client may send besides."""
     array = column.get(batch)
     if array.dtype.kind == "f":
@@ -183,7 +183,7 @@ def _texts(distinct: list[str], random: np.random.Generator) -> list[str]:
 
 
 def _mix(
-    columns: list[Column], batch: Arrays, pools: dict[Column, Array], random: np.random.Generator, rows: int
+    columns: list[ProbedColumn], batch: Arrays, pools: dict[ProbedColumn, Array], random: np.random.Generator, rows: int
 ) -> Arrays:
     """Rows of the sample with about half of their columns replaced."""
     places = random.integers(0, len(next(iter(batch.values()))), rows)
@@ -197,10 +197,10 @@ def _mix(
 
 
 def _edges(
-    columns: list[Column],
+    columns: list[ProbedColumn],
     batch: Arrays,
     predict: Predict,
-    pools: dict[Column, Array],
+    pools: dict[ProbedColumn, Array],
     random: np.random.Generator,
     rows: int,
 ) -> Arrays:
@@ -230,7 +230,7 @@ def _edges(
     return _around(numbers, owner, low, high, apart)
 
 
-def _around(numbers: list[Column], owner: Array, low: Arrays, high: Arrays, apart: Array) -> Arrays:
+def _around(numbers: list[ProbedColumn], owner: Array, low: Arrays, high: Arrays, apart: Array) -> Arrays:
     """The rows `low` and `high` that are `apart`, and those with the float32 neighbours of their number."""
     parts = []
     for side in (low, high):

@@ -10,13 +10,13 @@ from modelhost.payload.contents import as_objects
 MOST_FILES = 200
 
 
-def read_folder(path: Path) -> Sample:
+def read_sample_folder(path: Path) -> Sample:
     """The files of `path` by name, hidden ones left out, as the column `image` if all are images, else `file`.
 
-    Raises PackError as `files_in` does.
+    Raises PackError as `row_files` does.
     """
     try:
-        found = files_in(path)
+        found = row_files(path)
         rows = [entry.read_bytes() for entry in found[:MOST_FILES]]
     except OSError as error:
         raise PackError(f"{path} cannot be read as a sample: {error}") from error
@@ -25,7 +25,7 @@ def read_folder(path: Path) -> Sample:
     return Sample({column_for(found): as_objects(list(rows))}, notes=notes)
 
 
-def files_in(path: Path) -> list[Path]:
+def row_files(path: Path) -> list[Path]:
     """The files of a folder by name, but hidden ones; raises PackError where there is none, or also a folder."""
     found = sorted(entry for entry in path.iterdir() if not entry.name.startswith("."))
     if folder := next((entry for entry in found if not entry.is_file()), None):

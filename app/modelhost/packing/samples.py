@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
-from modelhost.packing.contents import read_objects
 from modelhost.packing.errors import PackError
+from modelhost.packing.sample_contents import read_objects
 from modelhost.payload.contents import as_objects
 from modelhost.payload.csv_rows import split_lines
 from modelhost.payload.datatypes import Array, Arrays

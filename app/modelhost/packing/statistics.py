@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from modelhost.packing import ragged
-from modelhost.packing.contents import element_sizes
+from modelhost.packing.sample_contents import element_sizes
 from modelhost.packing.samples import present
 from modelhost.payload.datatypes import Array, Arrays
 

@@ -65,7 +65,7 @@ def find(run: Run, layout: Layout, tensors: list[Tensor], batch: Arrays, fixed: 
         groups_of = [waiting[name] for name in sorted(names & waiting.keys())]
         if names <= waiting.keys() and _try(run, layout, few, sizes, groups_of) is None:
             waiting = {name: axes for name, axes in waiting.items() if name not in names}
-    sizes.notes += [f"{_told(axes, few)} stays as in the sample, though the file leaves it open: {refused[name]}"
+    sizes.notes += [f"{_described(axes, few)} stays as in the sample, though the file leaves it open: {refused[name]}"
                     for name, axes in waiting.items()]  # fmt: skip
     return sizes
 
@@ -109,7 +109,7 @@ def _try(run: Run, layout: Layout, few: Arrays, sizes: Sizes, groups: list[list[
         except PackError as error:
             said = said or f"with {_sizes(groups, other)}, {error}"
             continue
-        tried = " and ".join(_told(axes, few) for axes in groups)
+        tried = " and ".join(_described(axes, few) for axes in groups)
         but = f" ({said})" if said else ""
         sizes.notes.append(f"{tried} may be any, and was tried with {_sizes(groups, other)}{but}")
         return None
@@ -145,7 +145,7 @@ def _resized(array: Array, axis: int, size: int) -> Array:
     return resized
 
 
-def _told(axes: list[Axis], rows: Arrays) -> str:
+def _described(axes: list[Axis], rows: Arrays) -> str:
     """Such as "size 12 of ids and mask"."""
     return f"the size {_size(axes, rows)} of {' and '.join(dict.fromkeys(name for name, _ in axes))}"
 

@@ -13,7 +13,7 @@ from modelhost.payload.contents import as_objects
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, listed, told
+from modelhost.payload.messages import describe, join_names, truncate
 from modelhost.payload.records import best_names, read_records, refuse_incomplete, refuse_unknown
 
 
@@ -31,20 +31,20 @@ def read_batch(inputs: list[InputReader], rows: object, field: str) -> Arrays:
 def read_columns(inputs: list[InputReader], columns: object, field: str) -> Arrays:
     """Lists of equal length keyed by the names of inputs or features, as arrays (rows, *shape)."""
     if type(columns) is not dict:
-        wanted = f"an object with a list for each of {listed(best_names(inputs))}"
-        raise ClientError(f"{field} must be {wanted}, not {told(columns)}.", field, brief(columns), wanted)
+        wanted = f"an object with a list for each of {join_names(best_names(inputs))}"
+        raise ClientError(f"{field} must be {wanted}, not {describe(columns)}.", field, truncate(columns), wanted)
     refuse_unknown(inputs, columns)
     for reader in inputs:
         refuse_incomplete(reader, columns)
     if not columns:  # all have defaults, and yet nothing says how many rows there are
-        wanted = f"a list for at least one of {listed(best_names(inputs))}"
+        wanted = f"a list for at least one of {join_names(best_names(inputs))}"
         raise ClientError(f"{field} must have {wanted}.", field, {}, wanted)
     rows = {name: len(at_least_one(column, name)) for name, column in columns.items()}
     first, number = next(iter(rows.items()))
     for name, found in rows.items():
         if found != number:
             wanted = f"a list of {number}, as {first} is"
-            raise ClientError(f"{name} must be {wanted}, not a list of {found}.", name, brief(columns[name]), wanted)
+            raise ClientError(f"{name} must be {wanted}, not a list of {found}.", name, truncate(columns[name]), wanted)
     return {reader.name: _from_columns(reader, columns, number) for reader in inputs}
 
 
@@ -58,12 +58,12 @@ def read_table(inputs: list[InputReader], header: Sequence[Any], rows: Sequence[
             return read_rows(inputs, rows)
         header = best_names(inputs)  # a row of which is the value itself: here it is in a cell
     if not all(type(name) is str for name in header) or len(set(header)) != len(header):
-        wanted = f"each of {listed(best_names(inputs))} once"
-        raise ClientError(f"{field} must name {wanted}, as text.", field, brief(list(header)), wanted)
+        wanted = f"each of {join_names(best_names(inputs))} once"
+        raise ClientError(f"{field} must name {wanted}, as text.", field, truncate(list(header)), wanted)
     for number, row in enumerate(rows):
         if type(row) is not list or len(row) != len(header):
             wanted = f"a list of {len(header)}, one for each column"
-            raise ClientError(f"Row {number} must be {wanted}, not {told(row)}.", None, brief(row), wanted)
+            raise ClientError(f"Row {number} must be {wanted}, not {describe(row)}.", None, truncate(row), wanted)
     columns = map(list, zip(*rows, strict=True))
     return read_columns(inputs, dict(zip(header, columns, strict=True)), field)
 
@@ -85,9 +85,9 @@ def at_least_one(value: object, field: str) -> list[Any]:
     """`value` if it is a list with something in it; raises ClientError naming `field`."""
     if type(value) is list and value:
         return value
-    received = "an empty list" if value == [] else told(value)
+    received = "an empty list" if value == [] else describe(value)
     wanted = "a list with at least one row"
-    raise ClientError(f"{field} must be {wanted}, not {received}.", field, brief(value), wanted)
+    raise ClientError(f"{field} must be {wanted}, not {received}.", field, truncate(value), wanted)
 
 
 def _is_of_bytes(inputs: list[InputReader]) -> bool:

@@ -15,7 +15,7 @@ from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, is_missing_cell, listed, told
+from modelhost.payload.messages import describe, is_missing_cell, join_names, truncate
 from modelhost.payload.records import best_names, refuse_unknown
 
 BOOLEANS = {"true": True, "false": False}
@@ -36,7 +36,7 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
     typed stays text. Bytes are in base64, values of other kinds in JSON. Raises ClientError where a
     line is wrong, or a column is not the model's.
     """
-    wanted = f"a header line with {listed(best_names(inputs))}, then at least one line"
+    wanted = f"a header line with {join_names(best_names(inputs))}, then at least one line"
     try:
         lines = split_lines(body)
     except (UnicodeDecodeError, csv.Error) as error:
@@ -44,12 +44,12 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
         raise ClientError(message, None, body[:80].decode(errors="replace"), wanted) from None
     header, rows = (lines[0], lines[1:]) if lines else ([], [])
     if len(set(header)) != len(header) or not rows:
-        raise ClientError(f"The body must be {wanted}.", None, brief(header), wanted)
+        raise ClientError(f"The body must be {wanted}.", None, truncate(header), wanted)
     refuse_unknown(inputs, dict(zip(header, header, strict=True)))
     short = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
     if short is not None:
         cells = f"{len(header)} values, as the header line has"
-        raise ClientError(f"Row {short} must have {cells}.", None, brief(rows[short]), cells)
+        raise ClientError(f"Row {short} must have {cells}.", None, truncate(rows[short]), cells)
     readers = {name: reader for reader in inputs for name in reader.names}
     columns = zip(header, zip(*rows, strict=True), strict=True)
     return {name: _typed(readers[name], name, list(cells)) for name, cells in columns}
@@ -87,8 +87,8 @@ def _json(name: str, row: int, cell: str) -> Any:
         return orjson.loads(cell)
     except orjson.JSONDecodeError as error:
         wanted = "JSON, such as " + '"{""a"": 1}"'
-        message = f"{name} in row {row} must be {wanted}, not {told(cell)} ({error.msg})."
-        raise ClientError(message, name, brief(cell), wanted) from None
+        message = f"{name} in row {row} must be {wanted}, not {describe(cell)} ({error.msg})."
+        raise ClientError(message, name, truncate(cell), wanted) from None
 
 
 def _boolean(cell: str) -> Any:

@@ -4,7 +4,7 @@ from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import is_text
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, told
+from modelhost.payload.messages import describe, truncate
 
 KINDS = ("image/", "audio/", "video/", "font/", "model/")
 FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")  # the first is what curl calls everything
@@ -24,13 +24,13 @@ def read_file(inputs: list[InputReader], body: bytes, content_type: str) -> Arra
     mimetype = content_type.partition(";")[0].strip().lower()
     if mimetype == "multipart/form-data":
         message = f"A form is not read here: send {WANTED}."
-        raise ClientError(message, "Content-Type", brief(mimetype), WANTED)
+        raise ClientError(message, "Content-Type", truncate(mimetype), WANTED)
     (reader,) = inputs
     if not is_file(mimetype):
         if is_text(body):
             return None
-        message = f"The body is no text, but {told(body)}: send {WANTED}, or JSON, as in `example`."
-        raise ClientError(message, reader.name, brief(body), WANTED)
+        message = f"The body is no text, but {describe(body)}: send {WANTED}, or JSON, as in `example`."
+        raise ClientError(message, reader.name, truncate(body), WANTED)
     if not body:
         raise ClientError(f"The body is empty: send {WANTED}.", reader.name, "0 bytes", WANTED)
     return {reader.name: reader.to_array([body])}

@@ -10,7 +10,7 @@ from werkzeug.datastructures import Accept
 from werkzeug.http import parse_accept_header
 
 from modelhost.payload.errors import ClientError
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 
 Environ = dict[str, Any]  # of WSGI
 
@@ -82,8 +82,8 @@ def read_body(environ: Environ, limit: int) -> bytes:
     encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
     if encoding != "identity" and encoding not in WINDOWS:
         wanted = "identity, gzip or deflate"
-        message = f"The body is encoded as {brief(encoding)}: send it as {wanted}."
-        raise ClientError(message, "Content-Encoding", brief(encoding), wanted, status=415)
+        message = f"The body is encoded as {truncate(encoding)}: send it as {wanted}."
+        raise ClientError(message, "Content-Encoding", truncate(encoding), wanted, status=415)
     try:
         body: bytes = environ["wsgi.input"].read(limit + 1)
     except Exception as error:  # whatever the server raises, the client's stream is at fault

@@ -59,7 +59,7 @@ def left_out(field: Input | Feature) -> str:
     """What a record that leaves the field out means, such as "may be left out: 0"; empty where it may not."""
     if field.default is UNSET:
         return ""
-    return f"may be left out, which means {orjson.dumps(brief(field.default)).decode()}"
+    return f"may be left out, which means {orjson.dumps(truncate(field.default)).decode()}"
 
 
 def is_missing_cell(cell: str) -> bool:
@@ -79,10 +79,10 @@ def is_missing(received: Any, kind: str) -> bool:
     return received is None or (isinstance(received, float) and math.isnan(received))
 
 
-def brief(value: Any, depth: int = 2) -> Any:
+def truncate(value: Any, depth: int = 2) -> Any:
     """`value` (parsed JSON) cut short enough to be sent back: never deep, long or large, and no bytes."""
     if isinstance(value, bytes):
-        return told(value)
+        return describe(value)
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)  # from a binary tensor; JSON has no such number
     if isinstance(value, str):
@@ -90,11 +90,11 @@ def brief(value: Any, depth: int = 2) -> Any:
     if isinstance(value, list):
         if not depth:
             return f"a list of {len(value)}"
-        return [brief(item, depth - 1) for item in value[:4]] + ["..."] * (len(value) > 4)
+        return [truncate(item, depth - 1) for item in value[:4]] + ["..."] * (len(value) > 4)
     if isinstance(value, dict):
         if not depth:
             return f"an object of {len(value)}"
-        shown = {str(brief(key)): brief(value[key], depth - 1) for key in list(value)[:4]}
+        shown = {str(truncate(key)): truncate(value[key], depth - 1) for key in list(value)[:4]}
         return shown | ({"...": "..."} if len(value) > 4 else {})
     return value
 
@@ -111,7 +111,7 @@ def shorten(example: Any) -> tuple[Any, bool]:
         short = _cut(example, most)
         if len(as_json(short)) <= EXAMPLE_BYTES:
             return short, True
-    return brief(example), True
+    return truncate(example), True
 
 
 def as_json(value: Any) -> bytes:
@@ -133,7 +133,7 @@ def _cut(value: Any, most: int) -> Any:
     return value
 
 
-def told(received: Any) -> str:
+def describe(received: Any) -> str:
     """What was received, in a sentence."""
     if isinstance(received, list):
         return f"a list of {len(received)}" if received else "an empty list"
@@ -141,10 +141,10 @@ def told(received: Any) -> str:
         return "an object"
     if isinstance(received, bytes):
         return f"{len(received)} bytes"
-    return str(received) if isinstance(received, float) else as_json(brief(received)).decode()
+    return str(received) if isinstance(received, float) else as_json(truncate(received)).decode()
 
 
-def listed(names: list[str]) -> str:
+def join_names(names: list[str]) -> str:
     """Names in a sentence: "a", "a and b", "a, b and c"; of very many, the first and how many more."""
     if len(names) > MOST_NAMES:
         names = [*names[:MOST_NAMES], f"{len(names) - MOST_NAMES} more"]

@@ -8,7 +8,7 @@ from typing import Any
 from modelhost.payload.datatypes import Array, Arrays, stack
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, expected, expected_row, listed
+from modelhost.payload.messages import expected, expected_row, join_names, truncate
 
 
 def read_record(inputs: list[InputReader], record: object) -> Arrays:
@@ -18,9 +18,9 @@ def read_record(inputs: list[InputReader], record: object) -> Arrays:
     default may be left out. Raises ClientError for anything but an object with fields of the inputs.
     """
     if not isinstance(record, dict):
-        wanted = f"an object with {listed(best_names(inputs))}"
+        wanted = f"an object with {join_names(best_names(inputs))}"
         message = f"A record must be {wanted}, as in `example`."
-        raise ClientError(message, received=brief(record), expected=wanted)
+        raise ClientError(message, received=truncate(record), expected=wanted)
     refuse_unknown(inputs, record)
     return {reader.name: _read_row(reader, record) for reader in inputs}
 
@@ -38,10 +38,10 @@ def refuse_unknown(inputs: list[InputReader], given: dict[str, Any]) -> None:
         return
     field = next(name for name in given if name not in known)
     near = difflib.get_close_matches(field[:80], known, n=1)
-    wanted = listed(best_names(inputs))
+    wanted = join_names(best_names(inputs))
     hint = f"did you mean {near[0]}?" if near else f"send {wanted}."
-    message = f"{brief(field)} is not a field of this model: {hint}"
-    raise ClientError(message, brief(field), brief(given[field]), expected=wanted)
+    message = f"{truncate(field)} is not a field of this model: {hint}"
+    raise ClientError(message, truncate(field), truncate(given[field]), expected=wanted)
 
 
 def refuse_incomplete(reader: InputReader, given: dict[str, Any]) -> None:
@@ -51,13 +51,13 @@ def refuse_incomplete(reader: InputReader, given: dict[str, Any]) -> None:
         twice = next((name for name in features if name in given), None)
         if twice is None:
             return
-        message = f"Send either {reader.name} or {listed(features)}, not both."
-        raise ClientError(message, field=twice, received=brief(given[twice]))
+        message = f"Send either {reader.name} or {join_names(features)}, not both."
+        raise ClientError(message, field=twice, received=truncate(given[twice]))
     missing = [name for name in reader.required if name not in given]
     if missing:
         place = features.index(missing[0]) if features else None
         wanted = expected_row(reader.schema) if place is None else expected(reader.schema, (place,))
-        others = f" (as are {listed(missing[1:])})" if missing[1:] else ""
+        others = f" (as are {join_names(missing[1:])})" if missing[1:] else ""
         message = f"{missing[0]} is missing{others}: send {wanted}."
         raise ClientError(message, field=missing[0], expected=wanted)
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modelhost.payload.errors import ClientError
-from modelhost.payload.messages import brief, expected, expected_list, expected_row, is_missing, told
+from modelhost.payload.messages import describe, expected, expected_list, expected_row, is_missing, truncate
 from modelhost.payload.nesting import sizes_of
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ def refusal(reader: "InputReader", rows: list[Any], by_feature: bool) -> ClientE
         field = reader.features[index[0]]
     where = f" in row {number}" if len(rows) > 1 else ""
     hint = _hint(reader, index, received) if len(index) == len(shape) else ""
-    message = f"{field}{where} must be {wanted}, not {told(received)}{hint}."
-    return ClientError(message, field, brief(received), wanted)
+    message = f"{field}{where} must be {wanted}, not {describe(received)}{hint}."
+    return ClientError(message, field, truncate(received), wanted)
 
 
 def _first_wrong_row(reader: "InputReader", rows: list[Any], shape: tuple[int, ...]) -> int:

@@ -23,7 +23,7 @@ from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 from modelhost.payload.records import read_records
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import TEXT, array_of, object_of
@@ -48,9 +48,9 @@ def _read_json(inputs: list[InputReader], body: bytes) -> Arrays:
     forms = [form for form in FORMS if type(sent) is dict and form in sent]
     if len(forms) != 1 or not sent.keys() <= {*forms, "params"}:
         wanted = f"an object with exactly one of {', '.join(FORMS)}"
-        raise ClientError(f"The body must be {wanted}, as in `example`.", None, brief(sent), wanted)
+        raise ClientError(f"The body must be {wanted}, as in `example`.", None, truncate(sent), wanted)
     if sent.get("params"):
-        raise ClientError("This model takes no params: leave them out.", "params", brief(sent["params"]))
+        raise ClientError("This model takes no params: leave them out.", "params", truncate(sent["params"]))
     (form,) = forms
     value = sent[form]
     if form == "dataframe_split":
@@ -99,7 +99,7 @@ PREDICT = Protocol(
 
 def urls(repository: Repository) -> Blueprint:
     """What SageMaker and MLflow ask besides predictions."""
-    urls = Blueprint("mlflow_told", __name__)
+    urls = Blueprint("mlflow_metadata", __name__)
 
     @urls.get("/ping")
     @urls.get("/health")

@@ -17,7 +17,7 @@ from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import array_of, object_of
 from modelhost.protocols.responses import write_json
@@ -33,14 +33,14 @@ def parse(model: Model, source: bytes, _environ: Environ) -> tuple[Arrays, bool]
     forms = [form for form in ("instances", "inputs") if type(body) is dict and form in body]
     if len(forms) != 1:
         wanted = "an object with instances (rows) or inputs (columns)"
-        raise ClientError(f"The body must be {wanted}, as in `example`.", None, brief(body), wanted)
+        raise ClientError(f"The body must be {wanted}, as in `example`.", None, truncate(body), wanted)
     (form,) = forms
     other = next((key for key in body if key not in (form, "signature_name")), None)
     if other is not None:
-        raise ClientError(f"{brief(other)} does not belong beside {form}: leave it out.", brief(other))
+        raise ClientError(f"{truncate(other)} does not belong beside {form}: leave it out.", truncate(other))
     if body.get("signature_name", SIGNATURE) != SIGNATURE:
         message = f"signature_name must be {SIGNATURE}, or left out."
-        raise ClientError(message, "signature_name", brief(body["signature_name"]), SIGNATURE)
+        raise ClientError(message, "signature_name", truncate(body["signature_name"]), SIGNATURE)
     value = body[form]
     if form == "inputs" and type(value) is dict:
         return read_columns(model.inputs, value, form), False
@@ -104,7 +104,7 @@ def metadata(model: Model) -> dict[str, Any]:
 def urls(repository: Repository) -> Blueprint:
     """The URLs over `repository`."""
     registry = repository.registry
-    urls = Blueprint("tensorflow_told", __name__)
+    urls = Blueprint("tensorflow_metadata", __name__)
 
     @urls.get(NAME)
     @urls.get(VERSIONED)

@@ -22,7 +22,7 @@ from modelhost.payload.contents import as_objects
 from modelhost.payload.datatypes import DTYPES, Array
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import brief, told
+from modelhost.payload.messages import describe, truncate
 
 LENGTH = struct.Struct("<I")
 BASE64 = "base64"
@@ -30,7 +30,7 @@ BASE64 = "base64"
 
 def refuse(field: str, received: Any, wanted: str) -> ClientError:
     """The error for a `field` of the request that must be `wanted`."""
-    return ClientError(f"{field} must be {wanted}, not {told(received)}.", field, brief(received), wanted)
+    return ClientError(f"{field} must be {wanted}, not {describe(received)}.", field, truncate(received), wanted)
 
 
 def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview | None) -> Array:
@@ -86,7 +86,7 @@ def _shape(reader: InputReader, shape: Any) -> list[int]:
         return sizes
     named = "".join(", any size from 1" if size == -1 else f", {size}" for size in reader.schema.shape)
     wanted = f"[rows{named}] with at least one row"
-    raise ClientError(f"{reader.name}.shape must be {wanted}.", f"{reader.name}.shape", brief(shape), wanted)
+    raise ClientError(f"{reader.name}.shape must be {wanted}.", f"{reader.name}.shape", truncate(shape), wanted)
 
 
 def _from_bytes(reader: InputReader, binary: memoryview, shape: list[int]) -> Array:

@@ -10,7 +10,7 @@ from modelhost.payload.contents import written
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import JSON, Answer, Environ, compress, parse_json
-from modelhost.payload.messages import brief, listed
+from modelhost.payload.messages import join_names, truncate
 from modelhost.payload.records import read_record
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import TEXT, array_of, object_of
@@ -123,7 +123,7 @@ def _inputs(model: Model, tensors: Any, binary: memoryview) -> Arrays:
     rows = {name: len(array) for name, array in arrays.items()}
     if len(set(rows.values())) != 1:
         message = "All inputs must have as many rows as one another, and one of them must be sent."
-        raise ClientError(message, "inputs", brief(rows), "the same first dimension")
+        raise ClientError(message, "inputs", truncate(rows), "the same first dimension")
     if len(arrays) == len(model.inputs):
         return arrays
     number = next(iter(rows.values()))
@@ -156,7 +156,7 @@ def _by_name(tensors: Any, field: str, known: list[str]) -> dict[str, dict[str, 
     for tensor in tensors:
         name = tensor.get("name")
         if name not in known:
-            raise refuse(f"{field}.name", name, f"one of {listed(known)}")
+            raise refuse(f"{field}.name", name, f"one of {join_names(known)}")
         if name in named:
             raise ClientError(f"{name} is among the {field} twice: send it once.", field, name)
         named[name] = tensor

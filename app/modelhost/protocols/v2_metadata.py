@@ -37,7 +37,7 @@ def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
 def urls(repository: Repository) -> Blueprint:
     """The URLs over `repository`."""
     registry = repository.registry
-    urls = Blueprint("v2_told", __name__)
+    urls = Blueprint("v2_metadata", __name__)
 
     @urls.get("/v2")
     def server() -> Response:

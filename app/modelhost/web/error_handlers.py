@@ -6,7 +6,7 @@ from flask import Flask, Response, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from modelhost.payload.errors import FAILED, ClientError, write_error
-from modelhost.payload.messages import brief
+from modelhost.payload.messages import truncate
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ def _client_error(error: ClientError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     """Werkzeug's own refusals (no such URL or method), told in our words."""
-    path = brief(request.path)
+    path = truncate(request.path)
     told = ClientError(error.description or error.name, received=path, status=error.code or 500)
     if error.code == 404:
         told.message = f"There is nothing at {path}: GET /models lists the models and their URLs."

@@ -21,7 +21,7 @@ ERROR = object_of(
     }
 )
 # What is told about the server as a whole: path, operation, tag, what it says.
-TOLD = [
+METADATA = [
     ("/models", "listModels", "models", "Every model with its URL"),
     ("/healthz", "alive", "health", "A process answers"),
     ("/readyz", "ready", "health", "Every worker has loaded every model; else 503"),
@@ -36,7 +36,7 @@ def document(registry: Registry) -> Json:
     """The whole description, ready for JSON."""
     models = [model for versions in registry.models.values() for model in versions.values()]
     schemas: Json = {"Error": ERROR}
-    paths: Json = {path: {"get": _told(*rest)} for path, *rest in TOLD}
+    paths: Json = {path: {"get": _get(*rest)} for path, *rest in METADATA}
     default = registry.find()
     for model in models:
         name = _component(registry, model)
@@ -44,7 +44,7 @@ def document(registry: Registry) -> Json:
         paths |= _paths(model, name, latest=registry.find(model.name) is model)
     name = _component(registry, default)
     summary = f"The model {default.name}, which answers at /"
-    paths["/"] = {"get": _told("welcome", "models", "What is up, and what to send"),
+    paths["/"] = {"get": _get("welcome", "models", "What is up, and what to send"),
                   "post": _predict(default, name, native.PREDICT, summary, "default")}  # fmt: skip
     paths["/invocations"] = {"post": _predict(default, name, mlflow.PREDICT, summary, "default")}
     return {
@@ -79,12 +79,12 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
     about = model.manifest.description
     streamed = {f"{models}/stream": {"post": _stream(model, name)}} if model.streams else {}
     return streamed | {
-        f"{models}/example": {"get": _told(f"example.{name}", "models", f"A record that {model.name} answers, whole")},
-        models: {"get": _told(f"show.{name}", "models", f"The schema of {model.name}")},
+        f"{models}/example": {"get": _get(f"example.{name}", "models", f"A record that {model.name} answers, whole")},
+        models: {"get": _get(f"show.{name}", "models", f"The schema of {model.name}")},
         f"{models}/predict": {"post": _predict(model, name, native.PREDICT, about)},
         f"{models}/invocations": {"post": _predict(model, name, mlflow.PREDICT, about)},
         f"{v1}:predict": {"post": _predict(model, name, tensorflow.PREDICT, about)},
-        v2: {"get": _told(f"metadata.{name}", "Open Inference Protocol", f"The tensors of {model.name}")},
+        v2: {"get": _get(f"metadata.{name}", "Open Inference Protocol", f"The tensors of {model.name}")},
         f"{v2}/infer": {"post": _predict(model, name, v2_infer.PREDICT, about)},
     }
 
@@ -124,7 +124,7 @@ def _stream(model: Model, name: str) -> Json:
     return told
 
 
-def _told(operation: str, tag: str, summary: str) -> Json:
+def _get(operation: str, tag: str, summary: str) -> Json:
     answer = {"application/json": {"schema": {"type": ["object", "array"]}}}
     return {
         "operationId": operation,

@@ -6,9 +6,9 @@ from pathlib import Path
 from types import ModuleType
 
 from modelhost.packing import ragged
-from modelhost.packing.contents import is_of_bytes
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import unsupported
+from modelhost.packing.sample_contents import is_of_bytes
 from modelhost.packing.samples import Sample
 from modelhost.packing.source_model import Source
 

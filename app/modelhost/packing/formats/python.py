@@ -9,8 +9,8 @@ from modelhost.models.runtimes.python import LoadError, load_class
 from modelhost.models.runtimes.returned import as_arrays
 from modelhost.packing import ragged
 from modelhost.packing.columns import column_inputs
-from modelhost.packing.contents import is_of_bytes
 from modelhost.packing.errors import PackError
+from modelhost.packing.sample_contents import is_of_bytes
 from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.payload.contents import own_copies
