@@ -107,6 +107,7 @@ def no_file(kind: str, suffix: str) -> Path:
 
 
 NO_FILES = [
-    "a folder", "a loop", "a link to nowhere", "a pipe", "a long name", "a name too long", "a name of no Unicode", "unreadable",  # noqa: E501
+    "a folder", "a loop", "a link to nowhere", "a pipe", "a long name", "a name too long",
+    "a name of no Unicode", "unreadable",
     "missing",
 ]  # fmt: skip

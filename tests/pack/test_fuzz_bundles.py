@@ -16,7 +16,8 @@ from odd_inputs import NO_FILES, SEED, assert_sentence, command, no_file
 pytestmark = pytest.mark.usefixtures("unmeasured")
 
 VALUES = [
-    None, True, -1, 0, 1.5, float("nan"), float("inf"), 10**400, "", "x", "../x", "\0", "a" * 10_000, [], ["a"], [[]], {}, {"a": {}},  # noqa: E501
+    None, True, -1, 0, 1.5, float("nan"), float("inf"), 10**400, "", "x", "../x", "\0", "a" * 10_000, [], ["a"],
+    [[]], {}, {"a": {}},
     "2024-01-01", "\U0001f600",
 ]  # fmt: skip
 

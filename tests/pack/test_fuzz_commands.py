@@ -52,10 +52,14 @@ def test_odd_options(number: int) -> None:
 
 
 DATA = [
-    "", " ", "{", "nul", "null", "[]", "[[]]", "{}", "3", '"x"', "NaN", "[null]", '{"index": null}', '{"index": NaN}', '{"index": 1e999}',  # noqa: E501
-    '{"index": "\\ud800"}', '{"\\ud800": 1}', '{"index": []}', '{"index": {}}', '{"index": true}', '{"index": 1.5}', '{"index": -1}',  # noqa: E501
-    '{"index": 99}', '{"index": 1' + "0" * 400 + "}", '{"index": 1' + "0" * 5000 + "}", "[" * 100_000, '{"index": 1, "x": 2}',  # noqa: E501
-    '[{"index": 1}, {"index": "a"}]', '[{"index": 1}, 2]', '{"index": "' + "x" * 100_000 + '"}', "\udcff", "{'index': 1}",  # noqa: E501
+    "", " ", "{", "nul", "null", "[]", "[[]]", "{}", "3", '"x"', "NaN", "[null]", '{"index": null}',
+    '{"index": NaN}', '{"index": 1e999}',
+    '{"index": "\\ud800"}', '{"\\ud800": 1}', '{"index": []}', '{"index": {}}', '{"index": true}',
+    '{"index": 1.5}', '{"index": -1}',
+    '{"index": 99}', '{"index": 1' + "0" * 400 + "}", '{"index": 1' + "0" * 5000 + "}", "[" * 100_000,
+    '{"index": 1, "x": 2}',
+    '[{"index": 1}, {"index": "a"}]', '[{"index": 1}, 2]', '{"index": "' + "x" * 100_000 + '"}', "\udcff",
+    "{'index': 1}",
 ]  # fmt: skip
 
 

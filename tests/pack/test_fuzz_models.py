@@ -24,8 +24,10 @@ MISNAMED = random.Random(SEED).sample([pair for pair in itertools.permutations(V
 BROKEN_AT = [0.02, 0.3, 0.6, 0.9, 0.999]
 NOISE = {
     "empty": b"", "a text": b"hello\n", "zeros": b"\0" * 4096, "random": random.Random(SEED).randbytes(4096),
-    "JSON": b'{"a": 1}', "a list": b"[1, 2]", "a deep list": b"[" * 100_000, "a page": b"<html><body>Not found</body></html>",  # noqa: E501
-    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n", "UTF-16": "model".encode("utf-16"),  # noqa: E501
+    "JSON": b'{"a": 1}', "a list": b"[1, 2]", "a deep list": b"[" * 100_000,
+    "a page": b"<html><body>Not found</body></html>",
+    "Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+    "UTF-16": "model".encode("utf-16"),
 }  # fmt: skip
 
 

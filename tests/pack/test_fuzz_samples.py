@@ -43,7 +43,8 @@ def zipped(**parts: bytes) -> bytes:
     return file.getvalue()
 
 
-HUGE_HEADER = b"\x93NUMPY\x01\x00v\x00" + b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }".ljust(117) + b"\n"  # fmt: skip  # noqa: E501
+HUGE = b"{'descr': '<f8', 'fortran_order': False, 'shape': (1000000000000000,), }"
+HUGE_HEADER = b"\x93NUMPY\x01\x00v\x00" + HUGE.ljust(117) + b"\n"
 SAMPLES: dict[str, tuple[str, bytes]] = {
     name.replace("_", " "): (suffix, content)
     for name, suffix, content in [

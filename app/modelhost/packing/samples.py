@@ -62,8 +62,8 @@ class Sample:
     def as_text(self, name: str) -> Array:
         """A column as text (rows,), as its cells were written: None where it is missing."""
         if name in self.cells:
-            return objects([cell or None for cell in self.cells[name]])
-        return objects([None if missing else str(value) for value, missing in self._items(name)])
+            return as_objects([cell or None for cell in self.cells[name]])
+        return as_objects([None if missing else str(value) for value, missing in self._items(name)])
 
     def as_category(self, name: str) -> Array:
         """A column (rows,) for a model that knows a value by its str(): as text, unless that is the cell as written.
@@ -98,11 +98,6 @@ def present(array: Array) -> Array:
     """The elements of `array` that are not missing, flat."""
     flat = array.ravel()
     return flat[~missing(flat)] if flat.size else flat
-
-
-def objects(values: list[Any]) -> Array:
-    """`values` as an array of objects (rows,), whatever they are."""
-    return as_objects(values)
 
 
 def read_sample(path: Path) -> Sample:
@@ -220,9 +215,9 @@ def column_array(name: str, values: list[Any]) -> Array:
     if not kinds:
         return np.full(len(values), np.nan)
     if kinds == {bool}:
-        return objects(values) if gaps else np.array(values, bool)
+        return as_objects(values) if gaps else np.array(values, bool)
     if kinds == {str}:
-        return objects(values)
+        return as_objects(values)
     if kinds <= {int, float}:
         numbers = [np.nan if value is None else value for value in values]
         if kinds != {int} or (gaps and all(value is None or abs(value) <= 2**63 for value in values)):

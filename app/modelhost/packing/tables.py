@@ -15,7 +15,8 @@ from modelhost.packing.columns import column_inputs, matrix_input
 from modelhost.packing.compare import compare
 from modelhost.packing.errors import PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories
-from modelhost.packing.samples import Sample, is_text, missing, objects
+from modelhost.packing.samples import Sample, is_text, missing
+from modelhost.payload.contents import as_objects
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.messages import first_line
 
@@ -90,7 +91,7 @@ def typed_columns(sample: Sample, fitted: dict[str, Fitted], predict: Callable[[
             gaps = missing(array)
             if set(array[~gaps].tolist()) <= {0, 1}:
                 values = [None if gap else bool(value) for value, gap in zip(array, gaps, strict=True)]
-                columns[name] = objects(values) if gaps.any() else array.astype(bool)
+                columns[name] = as_objects(values) if gaps.any() else array.astype(bool)
         elif known.strict and known.kind is int and array.dtype.kind == "f":
             columns[name] = _integers(array)
         if known.datatype:
@@ -104,7 +105,7 @@ def _integers(array: Array) -> Array:
     if (array[~gaps] % 1).any():
         return array
     return (
-        objects([None if gap else int(v) for v, gap in zip(array, gaps, strict=True)])
+        as_objects([None if gap else int(v) for v, gap in zip(array, gaps, strict=True)])
         if gaps.any()
         else array.astype(np.int64)
     )

@@ -45,6 +45,11 @@ def stack(batches: list[Arrays]) -> Arrays:
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
 
 
+def copied(batch: Arrays) -> Arrays:
+    """The batch in arrays of their own, for a model that may write into them."""
+    return {name: array.copy() for name, array in batch.items()}
+
+
 def cycled(batch: Arrays, rows: int) -> Arrays:
     """`rows` rows of the batch, again from the first where it has not as many."""
     return {name: array[np.arange(rows) % len(array)] for name, array in batch.items()}

@@ -23,7 +23,7 @@ from typing import Any
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.runtimes.modules import BundleModules, reason_of
 from modelhost.models.runtimes.returned import as_arrays
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Arrays, copied
 
 Stream = Callable[[Arrays], Iterator[Arrays]]
 
@@ -54,21 +54,17 @@ class PythonRuntime:
 
         The class gets arrays of its own: it may write into them.
         """
-        return as_arrays(self._model.predict(_copied(inputs)), self._datatypes)
+        return as_arrays(self._model.predict(copied(inputs)), self._datatypes)
 
 
 def _chunks(model: Any, datatypes: Mapping[str, str], inputs: Arrays) -> Iterator[Arrays]:
-    chunks = iter(model.stream(_copied(inputs)))
+    chunks = iter(model.stream(copied(inputs)))
     try:
         for chunk in chunks:
             yield as_arrays(chunk, datatypes)
     finally:
         if hasattr(chunks, "close"):
             chunks.close()
-
-
-def _copied(inputs: Arrays) -> Arrays:
-    return {name: array.copy() for name, array in inputs.items()}
 
 
 def load_class(directory: Path, entry: str, label: str) -> tuple[BundleModules, Any]:

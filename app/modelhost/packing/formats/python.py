@@ -14,7 +14,7 @@ from modelhost.packing.sample_contents import is_of_bytes
 from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.payload.contents import own_copies
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Arrays, copied
 from modelhost.payload.errors import ModelError
 
 
@@ -35,7 +35,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
 
     def ask(rows: Arrays) -> Arrays:
         try:
-            return as_arrays(model.predict({name: array.copy() for name, array in own_copies(rows).items()}))
+            return as_arrays(model.predict(copied(own_copies(rows))))
         except ModelError as error:
             raise PackError(str(error)) from error
         except (Exception, SystemExit) as error:
