@@ -21,7 +21,7 @@ CANARY = {
 }
 SHADOW = {"model_server_shadow": True, "model_server_shadow_seconds": 8}
 # nginx goes on using a connection that it keeps for so long.
-KEPT_SECONDS = 6
+KEPT_SECONDS = 3
 LINKS = "readlink /srv/modelhost/run/active /srv/modelhost/run/canary"
 
 
