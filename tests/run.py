@@ -75,7 +75,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
     "preflight": scenario("preflight"),
-    "model_server": scenario("model_server"),
+    "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),
     "base_image": scenario("base_image"),
     "docker": scenario("docker"),

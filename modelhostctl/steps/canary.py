@@ -67,7 +67,7 @@ def reached(url: str, release: str) -> None:
         if time.monotonic() > deadline:
             raise StepError(
                 f"nginx sends nothing to the canary at {url}: its configuration is from before "
-                "model_server_canary_percent was set. Deploy everything, without --tags."
+                "release_canary_percent was set. Deploy everything, without --tags."
             )
         time.sleep(0.05)
 

@@ -27,7 +27,7 @@ from .step import LOCK, Step
 
 # Of the container's limit. Above it, the next larger request may be the last one.
 MEMORY_SHARE = 0.95
-MORE_MEMORY = "raise model_server_memory_limit_mb, or lower model_server_workers"
+MORE_MEMORY = "raise release_memory_limit_mb, or lower release_workers"
 
 OPTIONS = [
     Option("release", "the id of the release in the idle colour; empty: only look at what runs", default=""),
@@ -111,7 +111,7 @@ def ready(host: Host, release: str, start_seconds: int) -> Replicas:
         if not waits:
             return replicas
         if time.monotonic() > deadline:
-            hint = "if loading takes that long, raise model_server_start_timeout_seconds"
+            hint = "if loading takes that long, raise release_start_timeout_seconds"
             raise GateError("ready", expected, waits[0], hint)
         time.sleep(0.1)
 

@@ -130,7 +130,7 @@ def check_schema(old: Release | None, new: Release, policy: PlanPolicy) -> list[
         sentences = ". ".join(change.words for change in changes if change.breaks)
         raise StepError(
             f"{sentences}. Nothing was changed. Pack the model under another name, so that both can be asked; or set "
-            "model_server_schema_changes: allow, where the clients are known and will follow."
+            "release_schema_changes: allow, where the clients are known and will follow."
         )
     return [change.words for change in changes]
 

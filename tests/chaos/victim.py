@@ -73,12 +73,12 @@ class Machine:
         self.container = f"modelhost-{self.name}"
         models = ["models/colours/1", "models/iris/1", "models/digits/1", bundles.burden(self.bundles)]
         self.wanted = {
-            "model_server_models": [str(model) for model in models],
-            "model_server_memory_limit_mb": 512,
-            "model_server_timeout_seconds": 6,  # questions.py has predictions near it
-            "model_server_watch_seconds": 2,
+            "release_models": [str(model) for model in models],
+            "release_memory_limit_mb": 512,
+            "release_timeout_seconds": 6,  # questions.py has predictions near it
+            "release_watch_seconds": 2,
             # More than one long prediction may be under way in a worker.
-            "model_server_threads": 4,
+            "release_threads": 4,
             **self.wanted,
         }
 
@@ -145,11 +145,11 @@ class Machine:
 
     def newer(self, code: str = bundles.COLOURS) -> list[str]:
         """What is served, with a version of the first model that the machine has never had."""
-        return [str(bundles.bundle(self.bundles, next(VERSIONS), code)), *self.wanted["model_server_models"][1:]]
+        return [str(bundles.bundle(self.bundles, next(VERSIONS), code)), *self.wanted["release_models"][1:]]
 
     def deploy(self, **variables: Any) -> Play:
         """Run the part of site.yml that releases."""
-        return self.play("site.yml", "--tags", "model_server", **variables)
+        return self.play("site.yml", "--tags", "release", **variables)
 
     def run(self, command: str) -> str:
         """Run a command on the machine, as root; raises subprocess.CalledProcessError."""
