@@ -19,15 +19,15 @@ OPTIONS = [LOCK]
 
 def run(step: Step) -> dict[str, Any]:
     """Drain it and stop it, unless it is to run on; returns `seconds`, how long that took."""
-    if step.settings.keep_old_running:
-        return {"seconds": round(_follow(step), 1)}
+    state = State.read(step.host)
+    if state.is_idle_kept(step.settings.keep_old_running):
+        return {"seconds": round(_follow(state, step.check_mode), 1)}
     changed, took = retire(step.host, step.who, step.settings, step.check_mode)
     return {"changed": changed, "seconds": round(took, 1)}
 
 
-def _follow(step: Step) -> float:
-    idle = State.read(step.host).idle
-    return 0.0 if idle is None or step.check_mode else wait_until_drained(idle, KEPT_SECONDS)
+def _follow(state: State, check_mode: bool) -> float:
+    return 0.0 if state.idle is None or check_mode else wait_until_drained(state.idle, KEPT_SECONDS)
 
 
 def retire(host: Host, who: str, settings: Settings, check_mode: bool) -> tuple[bool, float]:

@@ -52,6 +52,19 @@ class Play:
         return "\n".join(self.printed.splitlines()[-25:])
 
 
+@dataclass(frozen=True)
+class Typed:
+    """A command of the release tool, typed on the machine."""
+
+    code: int
+    printed: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed with --json."""
+        return json.loads(self.printed)
+
+
 def kill(process: int) -> None:
     """Kill a play with all that it has started on this machine."""
     os.killpg(process, signal.SIGKILL)
@@ -154,6 +167,12 @@ class Machine:
     def run(self, command: str) -> str:
         """Run a command on the machine, as root; raises subprocess.CalledProcessError."""
         return vm.run("docker", "exec", self.container, "sh", "-c", command)
+
+    def tool(self, words: str) -> Typed:
+        """Type `modelhostctl` and these words on the machine, as root."""
+        command = ["docker", "exec", self.container, "modelhostctl", *words.split()]
+        typed = subprocess.run(command, capture_output=True, text=True, check=False)
+        return Typed(typed.returncode, typed.stdout + ("" if "--json" in words else typed.stderr))
 
     def ssh(self, command: str, seconds: float) -> bool:
         """Whether somebody who logs in gets a command done within so many seconds, on a connection of their own."""
