@@ -20,10 +20,10 @@ class RunningLine:
         self._shown = False
 
     def show(self, text: str) -> None:
-        """Replace the line. The cursor stays at its beginning, so that what others print begins there."""
+        """Replace the line. What others print, such as that the run was interrupted, comes behind it."""
         if self._terminal:
             width = shutil.get_terminal_size().columns - 1
-            self._write(f"{CLEAR}{text if len(text) <= width else text[: width - 1] + '…'}\r")
+            self._write(f"{CLEAR}{text if len(text) <= width else text[: width - 1] + '…'}")
             sys.stdout.flush()
             self._shown = True
 

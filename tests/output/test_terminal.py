@@ -42,13 +42,13 @@ def screen(printed: str) -> list[str]:
     """What is left to see on the screen, line by line."""
     seen = []
     for line in printed.replace("\r\n", "\n").split("\n"):
-        seen.append(re.split(r"\r\x1b\[K", line)[-1].rstrip("\r"))
+        seen.append(line.split(CLEAR)[-1])
     return seen
 
 
 def test_a_terminal_shows_what_runs_since_when_within_its_width(tmp_path):
     printed = on_terminal(command(tmp_path, WAIT))
-    running = re.findall(r"\r\x1b\[K(\d\d:\d\d:\d\d …  [^\r]+)\r", printed)
+    running = re.findall(r"\r\x1b\[K(\d\d:\d\d:\d\d …  [^\r]+)", printed)
     assert running[0].endswith("…")
     assert "Build a long name" in running[0]
     assert any(line.endswith("  Look") for line in running)
@@ -63,8 +63,8 @@ def test_nothing_of_that_is_left_when_it_is_over(tmp_path):
 
 def test_several_hosts_that_are_at_it_are_named(tmp_path):
     printed = on_terminal(command(tmp_path, tasks("- {name: Wait, command: sleep 1}"), hosts=("one", "two")))
-    assert re.search(r"…  Wait \[one, two\]\r", printed)
-    assert re.search(r"…  Wait \[(one|two)\]\r+\x1b\[K +\d\.\d s  Wait", printed)
+    assert f"…  Wait [one, two]{CLEAR}" in printed
+    assert re.search(r"…  Wait \[(one|two)\]\r\x1b\[K +\d\.\d s  Wait", printed)
 
 
 def test_a_terminal_that_cannot_overwrite_is_taken_for_none(tmp_path):
