@@ -41,12 +41,22 @@ def locked(options: dict[str, Any]) -> bool:
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Judge it; a check has nothing to judge yet. Returns `measured`: memory_mb and start_seconds."""
+    """Judge it; a check has nothing to judge yet. Returns `measured`: memory_mb, start_seconds, and that in words."""
     settings, release = step.settings, step.options["release"]
     limits = GateLimits(settings.start_seconds, settings.answer_seconds, settings.latency_ms)
     if not release:
         return look(step.host, limits, step.say)
-    return {} if step.check_mode else {"measured": judge(step.host, release, limits)}
+    if step.check_mode:
+        return {}
+    measured = judge(step.host, release, limits)
+    return {"measured": measured, "progress": describe(measured)}
+
+
+def describe(measured: dict[str, float]) -> list[str]:
+    """What was measured, in words; nothing where it had passed before."""
+    if not measured:
+        return []
+    return [f"ready after {measured['start_seconds']} s, {measured['memory_mb']} MB in use"]
 
 
 def look(host: Host, limits: GateLimits, say: Callable[[str], None]) -> dict[str, Any]:

@@ -54,6 +54,7 @@ options:
 
 RETURN = """
 lines: {description: What is to be shown to people., type: list}
+progress: {description: "What a step measured while it worked, in words, beneath its line on the screen.", type: list}
 msg: {description: "Where a step failed: why, and what to do.", type: str}
 """
 

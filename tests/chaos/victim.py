@@ -17,6 +17,7 @@ from typing import Any
 
 import bundles
 import vm
+from deploying import TASK_BY_TASK
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORK = PROJECT / ".cache" / "chaos"
@@ -133,7 +134,8 @@ class Machine:
         """
         extra = json.dumps(self.wanted | variables)
         command = ["ansible-playbook", playbook, "-i", str(self.folder), "-e", extra, *options]
-        environment = os.environ | {"NO_COLOR": "1", "PATH": f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}"}
+        path = f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}"
+        environment = os.environ | TASK_BY_TASK | {"NO_COLOR": "1", "PATH": path}
         begun, lines, tasks = time.monotonic(), [], 0
         with (
             self.log.open("a") as log,

@@ -195,7 +195,10 @@ def test_memory_is_that_of_all_replicas(docker, layout, serve):
     docker.has("green", "green-2")
     serve("green", 1)
     serve("green", 2)
-    assert gates.judge(Host(layout, Docker()), TWO.id, LIMITS)["memory_mb"] == 200
+    step = Step({"release": TWO.id, "lock": ""}, Settings(), Host(layout, Docker()))
+    result = gates.run(step)
+    assert result["measured"]["memory_mb"] == 200
+    assert result["progress"] == [f"ready after {result['measured']['start_seconds']} s, 200 MB in use"]
 
 
 @pytest.mark.usefixtures("golden")

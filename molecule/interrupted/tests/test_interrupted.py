@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bundles import bundle
-from deploying import PROJECT, QUICK, TESTBED, changes, deploy, live, load
+from deploying import PROJECT, QUICK, TASK_BY_TASK, TESTBED, changes, deploy, live, load
 
 
 def test_every_container_is_healthy(host):
@@ -64,8 +64,9 @@ def deploy_and_kill_at(step: str, new: Path) -> bool:
     variables = json.dumps(QUICK | {"release_models": [str(new)]})
     command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "release", "-e", variables]
     with subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as play:
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env=os.environ | TASK_BY_TASK,
+    ) as play:  # fmt: skip
         for line in play.stdout:
             if f"TASK [release : {step}" in line:
                 time.sleep(0.5)
