@@ -15,7 +15,7 @@ from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import describe, is_missing_cell, join_names, truncate
+from modelhost.payload.messages import as_json, describe, is_missing_cell, join_names, truncate
 from modelhost.payload.records import best_names, refuse_unknown
 
 BOOLEANS = {"true": True, "false": False}
@@ -55,6 +55,15 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
     return {name: _typed(readers[name], name, list(cells)) for name, cells in columns}
 
 
+def write_csv(inputs: list[InputReader], record: dict[str, Any]) -> str:
+    """A record (parsed JSON) as `read_csv` takes it, under its header line."""
+    json_values = {reader.name for reader in inputs if reader.schema.content == "json"}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([record, [_cell(value, name in json_values) for name, value in record.items()]])
+    return text.getvalue()
+
+
 def split_lines(body: bytes) -> list[list[str]]:
     """The lines of a CSV in UTF-8 as lists of cells, empty lines left out, and no cell changed.
 
@@ -79,6 +88,13 @@ def _typed(reader: InputReader, name: str, cells: list[str]) -> list[Any]:
     read = _boolean if reader.is_boolean(name) else _number
     stripped = [cell.strip() for cell in cells]
     return [None if nullable and is_missing_cell(cell) else _value(cell, read) for cell in stripped]
+
+
+def _cell(value: Any, is_json: bool) -> str:
+    """What `_typed` reads as `value`."""
+    if is_json or not (value is None or isinstance(value, str) or base64_text.is_encoded(value)):
+        return as_json(value).decode()
+    return value[base64_text.KEY] if base64_text.is_encoded(value) else value or ""
 
 
 def _json(name: str, row: int, cell: str) -> Any:

@@ -17,7 +17,7 @@ from modelhost.inference.protocol import Protocol, Schema
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.batches import at_least_one, read_batch, read_columns, read_table
-from modelhost.payload.csv_rows import read_csv
+from modelhost.payload.csv_rows import read_csv, write_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
@@ -74,7 +74,8 @@ def example(model: Model) -> Any:
 
 def schemas(model: Model) -> tuple[Schema, Schema]:
     """MLflow's four forms of a request; a value for each row."""
-    record, row, columns = jsonschema.record(model), jsonschema.row(model), jsonschema.columns(model)
+    inputs = model.inputs_in_base64
+    record, row, columns = jsonschema.record(inputs), jsonschema.row(inputs), jsonschema.columns(inputs)
     split = object_of({"columns": array_of(TEXT), "data": array_of({"type": "array"})}, {"index": {"type": "array"}})
     request = [
         object_of({"dataframe_records": array_of(record)}),
@@ -83,6 +84,15 @@ def schemas(model: Model) -> tuple[Schema, Schema]:
         object_of({"inputs": {"anyOf": [array_of(row), columns]}}),
     ]
     return {"anyOf": request}, object_of({"predictions": array_of(jsonschema.values(model))})
+
+
+def media(model: Model) -> dict[str, Schema]:
+    """CSV, with the example as its one line where it is short; and a file, where the model takes one."""
+    shown, cut = PREDICT.shown_example(model)
+    text: Schema = {"schema": {"type": "string", "description": "A header line with names, then a line for each row"}}
+    if not cut:
+        text["example"] = write_csv(model.inputs, shown["dataframe_records"][0])
+    return {"text/csv": text} | jsonschema.files(model)
 
 
 PREDICT = Protocol(
@@ -94,6 +104,7 @@ PREDICT = Protocol(
     schemas,
     operation="mlflow",
     tag="MLflow and SageMaker",
+    media=media,
 )
 
 

@@ -62,14 +62,15 @@ def example(model: Model) -> Any:
 
 def schemas(model: Model) -> tuple[Schema, Schema]:
     """A record, or several in any of their forms; the prediction, or one for each."""
-    record, row, prediction = jsonschema.record(model), jsonschema.row(model), jsonschema.prediction(model)
+    record, row = jsonschema.record(model.inputs), jsonschema.row(model.inputs)
+    prediction = jsonschema.prediction(model)
     request = [
         record,
         array_of(record),
         array_of(row),
         object_of({"records": array_of(record)}),
         object_of({"rows": array_of(row)}),
-        object_of({"columns": jsonschema.columns(model)}),
+        object_of({"columns": jsonschema.columns(model.inputs)}),
     ]
     about: Schema = {"model": {"const": model.name}, "version": {"const": model.version}}
     answer = [object_of(about | {"prediction": prediction}), object_of(about | {"predictions": array_of(prediction)})]
@@ -85,4 +86,5 @@ PREDICT = Protocol(
     schemas,
     operation="native",
     tag="predict",
+    media=jsonschema.files,
 )
