@@ -76,18 +76,14 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
     """The URLs of one version of a model; the highest goes without its number."""
     part = model.name if latest else f"{model.name}/versions/{model.version}"
     about = model.manifest.description
-    streamed = {f"/models/{part}/stream": {"post": _stream(model, name)}} if model.streams else {}
-    predicted = {each.url(model, latest): {"post": _predict(model, name, each, about)} for each in PREDICTORS}
     whole, tensors = f"A record that {model.name} answers, whole", f"The tensors of {model.name}"
-    return (
-        streamed
-        | predicted
-        | {
-            f"/models/{part}": {"get": _get(f"show.{name}", "models", f"The schema of {model.name}")},
-            f"/models/{part}/example": {"get": _get(f"example.{name}", "models", whole)},
-            f"/v2/models/{part}": {"get": _get(f"metadata.{name}", "Open Inference Protocol", tensors)},
-        }
-    )
+    return {
+        f"/models/{part}": {"get": _get(f"show.{name}", "models", f"The schema of {model.name}")},
+        f"/models/{part}/example": {"get": _get(f"example.{name}", "models", whole)},
+        f"/v2/models/{part}": {"get": _get(f"metadata.{name}", "Open Inference Protocol", tensors)},
+        **{each.url(model, latest): {"post": _predict(model, name, each, about)} for each in PREDICTORS},
+        **({f"/models/{part}/stream": {"post": _stream(model, name)}} if model.streams else {}),
+    }
 
 
 def _predict(model: Model, name: str, protocol: Protocol, summary: str, suffix: str = "") -> Json:
