@@ -23,7 +23,7 @@ def _client_error(error: ClientError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Werkzeug's own refusals (no such URL or method), told in our words."""
+    """Werkzeug's own refusals (no such URL or method), in our words."""
     path = truncate(request.path)
     told = ClientError(error.description or error.name, received=path, status=error.code or 500)
     if error.code == 404:

@@ -1,4 +1,4 @@
-"""What clients are told about models: their URLs, schemas and examples."""
+"""What the server says about models: their URLs, schemas and examples."""
 
 import shlex
 from typing import Any

@@ -20,7 +20,7 @@ ERROR = object_of(
         "example": {"description": "A request that works"},
     }
 )
-# What is told about the server as a whole: path, operation, tag, what it says.
+# What the server says about itself: path, operation, tag, what it says.
 METADATA = [
     ("/models", "listModels", "models", "Every model with its URL"),
     ("/healthz", "alive", "health", "A process answers"),
