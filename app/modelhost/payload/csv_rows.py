@@ -14,9 +14,13 @@ from modelhost.bundle import base64_text
 from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import media_type
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import as_json, describe, is_missing_cell, join_names, truncate
 from modelhost.payload.records import best_names, refuse_unknown
+
+CSV = "text/csv"
+MOST_HEADER = 65536  # bytes that are looked at for a header line
 
 BOOLEANS = {"true": True, "false": False}
 
@@ -62,6 +66,16 @@ def write_csv(inputs: list[InputReader], record: dict[str, Any]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerows([record, [_cell(value, name in json_values) for name, value in record.items()]])
     return text.getvalue()
+
+
+def is_csv(inputs: list[InputReader], body: bytes, content_type: str) -> bool:
+    """Whether a body that is no JSON is CSV: by its type, or since its first line has a name of the inputs."""
+    if media_type(content_type) == CSV:
+        return bool(body)
+    if body.lstrip()[:1] in (b"{", b"["):
+        return False
+    cells = body[:MOST_HEADER].partition(b"\n")[0].decode("utf-8-sig", errors="replace").strip().split(",")
+    return not {cell.strip(' "') for cell in cells}.isdisjoint(name for reader in inputs for name in reader.names)
 
 
 def split_lines(body: bytes) -> list[list[str]]:
