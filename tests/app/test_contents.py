@@ -308,7 +308,7 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
         results, _ = _compute(served.model, jobs)
         return [json.loads(outputs["seen"][0])["order"] if outputs else str(error) for outputs, error in results]
 
-    assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n'"]
+    assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n': its inputs are order"]
     deep = json.loads("[" * 600 + "]" * 600)  # deeper than can be copied
     assert asked({"n": 5}, {"n": deep}) == [5, deep]
 

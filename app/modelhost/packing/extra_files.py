@@ -116,7 +116,7 @@ def _hint(error: BaseException, directory: Path, folder: Path) -> str:
 
 def _hint_of_file(missing: Path, directory: Path, folder: Path) -> str:
     if inside := sorted(directory.rglob(missing.name)):
-        return f"the bundle has {inside[0].relative_to(directory).as_posix()}: read it below the directory of load"
+        return f"the bundle has {inside[0].relative_to(directory).as_posix()}"
     relative = missing.relative_to(directory) if missing.is_relative_to(directory) else missing
     if not relative.is_absolute() and (folder / relative.parts[0]).exists():
         return f"add --with {folder / relative.parts[0]}"
