@@ -29,17 +29,11 @@ Cells = dict[str, list[Any]]  # of each column, as JSON has them
 
 def read_csv(inputs: list[InputReader], body: bytes) -> Arrays:
     """The lines as arrays (rows, *shape); raises ClientError naming the line, or field and row."""
-    return read_columns(inputs, read_cells(inputs, body), "The header")
+    return read_columns(inputs, type_cells(inputs, *read_lines(inputs, body)), "The header")
 
 
-def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
-    """The columns of CSV in UTF-8, each cell typed by the schema, None where one is missing.
-
-    Missing is an empty cell, or in a column of numbers or booleans what pandas and others write for
-    it; in a column of text that may not be missing, an empty cell is the empty text. What cannot be
-    typed stays text. Bytes are in base64, values of other kinds in JSON. Raises ClientError where a
-    line is wrong, or a column is not the model's.
-    """
+def read_lines(inputs: list[InputReader], body: bytes) -> tuple[list[str], list[list[str]]]:
+    """The header, and at least one line, of CSV in UTF-8; raises ClientError where that is not what `body` is."""
     wanted = f"a header line with {join_names(best_names(inputs))}, then at least one line"
     try:
         lines = split_lines(body)
@@ -49,11 +43,22 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
     header, rows = (lines[0], lines[1:]) if lines else ([], [])
     if len(set(header)) != len(header) or not rows:
         raise ClientError(f"The body must be {wanted}.", None, truncate(header), wanted)
-    refuse_unknown(inputs, dict(zip(header, header, strict=True)))
     short = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
     if short is not None:
         cells = f"{len(header)} values, as the header line has"
         raise ClientError(f"Row {short} must have {cells}.", None, truncate(rows[short]), cells)
+    return header, rows
+
+
+def type_cells(inputs: list[InputReader], header: list[str], rows: list[list[str]]) -> Cells:
+    """The columns of lines as `read_lines` gives them, each cell typed by the schema, None where one is missing.
+
+    Missing is an empty cell, or in a column of numbers or booleans what pandas and others write for
+    it; in a column of text that may not be missing, an empty cell is the empty text. What cannot be
+    typed stays text. Bytes are in base64, values of other kinds in JSON. Raises ClientError where a
+    column is not the model's.
+    """
+    refuse_unknown(inputs, dict(zip(header, header, strict=True)))
     readers = {name: reader for reader in inputs for name in reader.names}
     columns = zip(header, zip(*rows, strict=True), strict=True)
     return {name: _typed(readers[name], name, list(cells)) for name, cells in columns}
