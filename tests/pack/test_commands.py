@@ -10,12 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
+from click.testing import CliRunner
 from commands import MODELS, ROOT, Result, environment, serving
 from echoes import write_bundle
 from harness import Bundles
 from modelhost.cli.http import RemoteModel, TooLargeError
+from modelhost.cli.typed import TypedCommand, typed_with
 
 Command = Callable[..., Result]
 PREDICT = importlib.import_module("modelhost.cli.predict")  # whose command has the same name
@@ -336,3 +339,18 @@ def test_columns_that_the_model_does_not_take_are_named_and_can_be_left_out(
     unused = invoke("predict", MODELS / "colours/1", "--data", "{}", "--drop", "target")
     assert unused.code == 2
     assert "give it with --file" in unused.err
+
+
+@pytest.mark.parametrize("typed", ["modelhost pack m.joblib --name 'a b'", "modelhost pack --name m -- -m.joblib"])
+def test_what_is_typed_is_repeated_with_an_option_more(typed: str) -> None:
+    command = TypedCommand("pack", params=[click.Argument(["model"]), click.Option(["--name"]), click.Option(["--x"])])
+
+    @click.pass_context
+    def repeat(_context: click.Context, **_options: str) -> None:
+        click.echo(typed_with("--x=1"))
+
+    command.callback = repeat
+    group = click.Group("modelhost", commands={"pack": command})
+    again = CliRunner().invoke(group, shlex.split(typed)[1:], prog_name="modelhost").output.strip()
+    assert sorted(shlex.split(again)) == sorted([*shlex.split(typed), "--x=1"])
+    assert CliRunner().invoke(group, shlex.split(again)[1:], prog_name="modelhost").exit_code == 0

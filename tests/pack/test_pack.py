@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -143,6 +144,11 @@ def test_a_model_that_no_converter_knows_is_refused_with_the_type_and_kept_as_a_
     assert refused.code == 1
     assert "the model holds code of others (steps.Waves)" in refused.json["error"]
     assert not list(Path().glob("models/*")), "a failure leaves nothing behind"
+
+    typed = refused.json["error"].rpartition(" of yours: ")[2]
+    assert typed.startswith("modelhost pack ")
+    again = invoke(*shlex.split(typed)[1:])
+    assert again.json == pack(train("waves"), "--allow-pickle").json, typed
 
     alone = pack(train("waves"), "--allow-pickle")
     assert "add --with" in alone.json["error"]

@@ -9,6 +9,14 @@ class PackError(Exception):
     """A model or sample that cannot be packed; its text is a sentence that says what to do."""
 
 
+class ConsentError(PackError):
+    """What packs only with an `option` that consents to it."""
+
+    def __init__(self, message: str, option: str) -> None:
+        super().__init__(message)
+        self.option = option
+
+
 class TrialError(BundleError):
     """A bundle that the server would refuse; `missing` is the module that it imports in vain, if that is why."""
 
