@@ -263,8 +263,8 @@ def _save(estimator: Any, directory: Path, allow_pickle: bool) -> Saved:
     if not allow_pickle:
         raise ConsentError(
             f"{reason}, and was not converted to ONNX. As a pickle it can be served, but anyone who can change that "
-            "file can run anything on the server. If you trust it, add --allow-pickle, and --with FILE for each module of "
-            "yours",
+            "file can run anything on the server. If you trust it, add --allow-pickle, and --with FILE for each module "
+            "of yours",
             "--allow-pickle",
         )
     joblib.dump(estimator, directory / "model.joblib")
