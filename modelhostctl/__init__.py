@@ -3,4 +3,4 @@
 Runs there alone, so: Python 3.10 or newer, and its standard library.
 """
 
-__version__ = "0.1.0"  # that of the app, which a test compares
+__version__ = "0.1.0"  # repeats that of the app (tests/app/test_version.py), which is not on the host

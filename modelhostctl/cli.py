@@ -36,8 +36,13 @@ FOR_PEOPLE = {
 OF_A_DEPLOYMENT = ["lock", "configure", "prepare", "start", "shadow", "canary", "switch", "watch", "retire", "prune"]
 SETTINGS = Option("settings", "what to use instead of what the last deployment left on this host", "dict")
 
+METAVARS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "dict": "JSON"}
+
 GOOD, REFUSED, USAGE, HELD = 0, 1, 2, 3
-CODES = "exit codes: 0 good, 1 the release or the host refuses, 2 wrong usage, 3 another run holds the lock"
+EPILOG = """\
+exit codes: 0 good, 1 the release or the host refuses, 2 wrong usage, 3 another run holds the lock
+with --json: one object on standard output; of a refusal, "failed" is true and "msg" says why
+"""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -63,7 +68,8 @@ def parser(chosen: str) -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(
         prog="modelhostctl",
         description="Releases on this machine: look at them, and go back to an earlier one. Needs root's rights.",
-        epilog=CODES,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     whole.add_argument("--version", action="version", version=__version__)
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
@@ -74,7 +80,7 @@ def parser(chosen: str) -> argparse.ArgumentParser:
             name,
             help=FOR_PEOPLE.get(name, "a step of a deployment"),
             description=words,
-            epilog=CODES,
+            epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         if name == chosen:
@@ -84,7 +90,7 @@ def parser(chosen: str) -> argparse.ArgumentParser:
 
 def _add_options(command: argparse.ArgumentParser, options: list[Option]) -> None:
     for option in options:
-        words = option.help.replace("%", "%%")
+        words = option.help.replace("%", "%%") + (f" (default: {option.default})" if option.default else "")
         if option.positional:
             command.add_argument(option.name, nargs="?", help=words, metavar=option.name.upper())
         elif option.kind == "bool":
@@ -93,7 +99,7 @@ def _add_options(command: argparse.ArgumentParser, options: list[Option]) -> Non
             command.add_argument(_flag(option), dest=option.name, nargs="*", help=words, metavar="X")
         else:
             read = _json if option.kind == "dict" else str
-            command.add_argument(_flag(option), dest=option.name, type=read, help=words, metavar=option.kind.upper())
+            command.add_argument(_flag(option), dest=option.name, type=read, help=words, metavar=METAVARS[option.kind])
     command.add_argument("--json", action="store_true", help="print the result as JSON")
     command.add_argument("--check", action="store_true", help="change nothing, and say what would change")
     command.add_argument("--options", metavar="FILE", help="the options as a JSON object, - for the standard input")

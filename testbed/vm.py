@@ -222,7 +222,7 @@ def state(container: str) -> str | None:
 
 
 def free_port() -> int:
-    """Find a TCP port of this machine that nobody listens on."""
+    """Find a free TCP port of this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

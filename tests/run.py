@@ -127,7 +127,7 @@ def run(part: str) -> Result:
     say(f"{part} begins")
     begun = time.monotonic()
     log = LOGS / f"{part}.log"
-    # A make that is called by a test is nobody's sub-make.
+    # A make that is called by a test is no sub-make of another.
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     environment = inherited | {
         "PATH": f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}",

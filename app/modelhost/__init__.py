@@ -3,4 +3,5 @@
 This file imports nothing: the control machine imports `modelhost.bundle.bundle` without numpy or Flask.
 """
 
-__version__ = "0.1.0"  # read by pyproject.toml too
+# The product's version: app/pyproject.toml reads it, and tests/app/test_version.py lists the places that repeat it.
+__version__ = "0.1.0"

@@ -40,7 +40,7 @@ def run(step: Step) -> dict[str, Any]:
 
 
 def canary(host: Host, release: str, url: str, limits: HealthLimits, say: Say = quiet) -> dict[str, float]:
-    """Give the release its share and watch how it does; raises GateError, and then the share has gone back already.
+    """Give the release its share and watch how it does; raises GateError after it has taken the share away.
 
     One that does well keeps it: the switch follows, and no client is sent back to the old release in between.
     """

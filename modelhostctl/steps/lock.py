@@ -13,7 +13,7 @@ from ..store.lock import acquire, step_lock
 from .step import Step
 
 OPTIONS = [
-    Option("owner", "who wants it: token, who, machine, pid and what tells the process from others", "dict",
+    Option("owner", "who wants it: token, who, machine, pid and what identifies the process", "dict",
            required=True),
     Option("what", "what will be done, for whoever is refused meanwhile", default="site.yml"),
     Option("dead", "the token of a holder that is known to have ended", default=""),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from modelhost.cli.rows import without_nan
 
 HEADER = "Inference-Header-Content-Length"
 TYPES = {"BOOL": "?", "FP32": "<f4", "FP64": "<f8", "INT64": "<i8"}
@@ -142,15 +143,6 @@ def read_binary(datatype: str, raw: bytes) -> list[Any]:
 def dump(value: Any) -> bytes:
     """JSON, with null for NaN."""
     return json.dumps(without_nan(value)).encode()
-
-
-def without_nan(value: Any) -> Any:
-    """`value` (parsed JSON) with None for each NaN."""
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
-    return None if value != value else value
 
 
 def split(rows: list[Row]) -> dict[str, Any]:

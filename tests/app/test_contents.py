@@ -308,7 +308,7 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
         results, _ = _compute(served.model, jobs)
         return [json.loads(outputs["seen"][0])["order"] if outputs else str(error) for outputs, error in results]
 
-    assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n'"]
+    assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n': its inputs are order"]
     deep = json.loads("[" * 600 + "]" * 600)  # deeper than can be copied
     assert asked({"n": 5}, {"n": deep}) == [5, deep]
 
@@ -337,6 +337,13 @@ def test_what_is_told_about_a_model_of_bytes_is_true(images: FlaskClient) -> Non
         for mimetype in files:
             assert images.post(path, data=PNG, content_type=mimetype).status_code == 200, path
     jsonschema.validate({"image": b64(PNG)}, schemas["echo.Record"])
+    by_mlflow = schemas["echo.mlflow.Request"]
+    for right in (b64(PNG), b64(PNG)["b64"]):
+        jsonschema.validate({"dataframe_records": [{"image": right}]}, by_mlflow)
+        assert images.post(MLFLOW, json={"dataframe_records": [{"image": right}]}).status_code == 200
+    for wrong in (5, {}, None):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({"dataframe_records": [{"image": wrong}]}, by_mlflow)
     for wrong in ("text", {"b64": 5}, {}, None):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({"image": wrong}, schemas["echo.Record"])
@@ -356,7 +363,7 @@ def test_what_is_told_about_json_values_is_true(orders: FlaskClient, bundles: Bu
         jsonschema.validate({"order": None}, schema)
     for path in ("/", V1, V2, MLFLOW):
         content = description["paths"][path]["post"]["requestBody"]["content"]
-        assert list(content) == ["application/json"]
+        assert list(content) == ["application/json"] + ["text/csv"] * (path == MLFLOW)
         assert orders.post(path, json=content["application/json"]["example"]).status_code == 200
     tensors = (orders.get("/v2/models/echo").json or {})["inputs"]
     assert tensors[0]["parameters"] == {"content_type": "json"}

@@ -183,7 +183,14 @@ def test_a_wrong_shape_is_placed(client: FlaskClient, image: list[object], field
         ("POST", "/models/iris/versions/01/predict", 404, "use one of 1"),
         ("GET", "/models/iris/predict", 405, "use POST"),
         ("DELETE", "/", 405, "use GET, POST"),
-        ("POST", "/healthz", 405, "use GET"),
+        ("POST", "/healthz", 405, "on /healthz: use GET."),
+        ("POST", "/predict", 404, "POST / asks the default model, and GET /models lists"),
+        ("POST", "/models/iris", 405, "A prediction is a POST to /models/iris/predict."),
+        ("POST", "/models/iris/", 405, "A prediction is a POST to /models/iris/predict."),
+        ("POST", "/models/iris/versions/1", 405, "A prediction is a POST to /models/iris/versions/1/predict."),
+        ("POST", "/v2/models/iris", 405, "A prediction is a POST to /v2/models/iris/infer."),
+        ("POST", "/v1/models/iris", 405, "A prediction is a POST to /v1/models/iris:predict."),
+        ("PUT", "/models/iris", 405, "PUT is not allowed on /models/iris: use GET."),
     ],
 )
 def test_wrong_urls_and_methods_get_the_same_shape(
@@ -193,6 +200,40 @@ def test_wrong_urls_and_methods_get_the_same_shape(
     assert answer.status_code == status
     assert said in assert_error_shape(answer.data)["error"]
     assert (status == 405) == ("Allow" in answer.headers)
+
+
+CSV = b"sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "content_type", "right"),
+    [
+        ("/models/iris/predict", CSV, "text/csv", "/models/iris/invocations"),
+        ("/models/iris/predict", b"a,b\n1,2\n", "text/csv; charset=utf-8", "/models/iris/invocations"),
+        ("/models/iris/predict", CSV, "application/x-www-form-urlencoded", "/models/iris/invocations"),
+        ("/models/iris/predict", CSV.replace(b"\n", b""), "", "/models/iris/invocations"),  # curl -d @iris.csv
+        ("/models/iris/versions/1/predict", CSV, "", "/models/iris/versions/1/invocations"),
+        ("/models/iris/invocations", CSV, "application/json", "/models/iris/invocations"),
+        ("/", b'"index"\r\n2\r\n', "", None),
+    ],
+)
+def test_csv_where_json_is_read_is_answered_with_where_to_send_it(
+    client: FlaskClient, url: str, body: bytes, content_type: str, right: str | None
+) -> None:
+    default = (client.get("/").json or {})["model"]
+    right = right or f"/models/{default}/invocations"
+    answer = client.post(url, data=body, content_type=content_type)
+    assert answer.status_code == 400
+    error = assert_error_shape(answer.data)["error"]
+    assert error.startswith(f"The body is CSV, not JSON: send it to {right} with Content-Type: text/csv"), error
+    sent = client.post(right, data=body, content_type="text/csv")
+    assert sent.status_code == (200 if b"a,b" not in body and b"\n" in body else 400), sent.text
+
+
+@pytest.mark.parametrize("body", [b"", b"index 2", b'["index", 2', b'{"index": 2', b"index: 2"])
+def test_what_is_neither_json_nor_csv_is_called_neither(client: FlaskClient, body: bytes) -> None:
+    error = assert_error_shape(client.post("/", data=body, content_type="text/csv" if not body else "").data)
+    assert "CSV" not in error["error"]
 
 
 def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: FlaskClient) -> None:

@@ -91,7 +91,26 @@ def test_every_command_explains_itself_its_options_and_its_exit_codes(program, c
     assert module.__doc__.splitlines()[0] in printed.stdout
     for option in module.OPTIONS:
         assert option.name.replace("_", "-") in printed.stdout.replace("_", "-").lower()
+        if option.default:
+            assert f"(default: {option.default})" in " ".join(printed.stdout.split())
     assert "3 another run holds the lock" in printed.stdout
+    assert "with --json: one object on standard output" in printed.stdout
+    assert "--json" in printed.stdout
+
+
+def test_with_json_a_refusal_is_one_object_with_the_exit_code_that_the_help_names(program, tmp_path):
+    root = ["--root", str(tmp_path), "--json"]
+    for words, code in ((["rollback"], 1), (["switch"], 2), (["rollback", "nope"], 2)):
+        ended = run(program, *words, *root)
+        assert ended.returncode == code, ended
+        refusal = json.loads(ended.stdout)
+        assert refusal["failed"] is True
+        assert refusal["msg"]
+    owner = json.dumps(OWNER | {"token": "u"})
+    assert run(program, "lock", "--owner", json.dumps(OWNER), *root).returncode == 0
+    held = run(program, "lock", "--owner", owner, *root)
+    assert held.returncode == 3
+    assert json.loads(held.stdout)["holder"]["who"] == "ada@laptop"
 
 
 def test_the_module_of_a_play_offers_every_step_that_a_play_needs():

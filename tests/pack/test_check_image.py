@@ -1,6 +1,7 @@
 """`check` and `pack` load a bundle with what the server's image has: never a yes to what cannot start."""
 
 import hashlib
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,27 @@ def test_what_is_installed_here_and_not_in_the_image_is_refused_by_its_name(
         "iniconfig is installed here, but the server's image does not have it: pack the model with --requirements"
         in (result.err)
     )
+
+
+def test_what_a_class_imports_late_or_asks_for_in_its_own_words_is_named_too(
+    modelhost: Command, colours: Callable[..., Path]
+) -> None:
+    installed_here = "iniconfig is installed here, but the server's image does not have it"
+    own_words = "try:\n    import iniconfig\nexcept ImportError:\n    raise RuntimeError('no settings') from None\n"
+    assert installed_here in modelhost("check", colours(own_words)).err
+    late = colours("")
+    source = (MODELS / "colours/1/model.py").read_text()
+    # With more rows than there are golden examples: as it is timed.
+    line = "def predict(self, inputs):\n        if len(inputs['index']) > 7:\n            import iniconfig\n"
+    text = re.sub(r"def predict\(.*\n", line, source)
+    (late / "model.py").write_text(text)
+    manifest = yaml.safe_load((late / "model.yaml").read_text())
+    manifest["files"]["model.py"] = hashlib.sha256(text.encode()).hexdigest()
+    (late / "model.yaml").write_text(yaml.safe_dump(manifest))
+    refused = modelhost("check", late)
+    assert refused.code == 1
+    assert "error: colours/1/model.yaml: predict raised ModuleNotFoundError: No module named 'iniconfig'" in refused.err
+    assert installed_here in refused.err
 
 
 def test_a_module_that_only_one_directory_has_is_refused_from_everywhere(

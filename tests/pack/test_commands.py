@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -9,12 +10,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
+from click.testing import CliRunner
 from commands import MODELS, ROOT, Result, environment, serving
 from echoes import write_bundle
 from harness import Bundles
 from modelhost.cli.http import RemoteModel, TooLargeError
+from modelhost.cli.typed import TypedCommand, typed_with
 
 Command = Callable[..., Result]
 PREDICT = importlib.import_module("modelhost.cli.predict")  # whose command has the same name
@@ -69,6 +73,23 @@ def test_check_says_that_a_good_bundle_is_good_and_what_it_costs(modelhost: Comm
     assert [bundle["name"] for bundle in found["bundles"]] == ["iris", "colours"]
     assert 0 < found["bundles"][0]["latency_p50_ms"] <= found["bundles"][0]["latency_p99_ms"] < 1000
     assert found["bundles"][0]["memory_mb"] < 100
+
+
+@pytest.mark.parametrize("command", ["check", "predict"])
+def test_of_a_models_directory_the_latest_version_is_taken_and_said(
+    invoke: Command, tmp_path: Path, command: str
+) -> None:
+    for version in (2, 9, 10):
+        shutil.copytree(MODELS / "colours/1", tmp_path / f"models/colours/{version}")
+        edit(tmp_path / f"models/colours/{version}", version=version)
+    result = invoke(command, "models/colours").ok()
+    assert "models/colours has 3 versions: taking the latest, models/colours/10" in result.err
+    assert command == "predict" or "colours version 10 (python)" in result.out
+    several = invoke(command, "models")
+    assert several.code == 1
+    assert several.err == "error: models is a directory of models: name one of them, such as models/colours\n"
+    (tmp_path / "empty").mkdir()
+    assert "empty/model.yaml cannot be read" in invoke(command, "empty").err
 
 
 def test_check_refuses_a_truncated_model_by_its_name(modelhost: Command, iris: Path) -> None:
@@ -288,4 +309,48 @@ def test_rows_of_csv_are_read_as_the_server_reads_them(invoke: Command, tmp_path
     assert 'sold must be true or false, not "": this model takes no missing value here.' in refused.err
     (tmp_path / "rows.csv").write_text("kode,size\nx,1\n")
     refused = invoke("predict", bundles.directory / "echo/1", "--file", tmp_path / "rows.csv")
-    assert "kode is not a field of this model: did you mean code?" in refused.err
+    assert "rows.csv has kode (did you mean code?), and the fields of the model are code, size and sold" in refused.err
+
+
+@pytest.mark.parametrize("suffix", ["csv", "json", "jsonl"])
+def test_columns_that_the_model_does_not_take_are_named_and_can_be_left_out(
+    invoke: Command, url: str, tmp_path: Path, suffix: str
+) -> None:
+    rows = [{"customer id": 7, "index": 2, "target": "blue"}, {"customer id": 8, "index": 0, "target": "red"}]
+    texts = {
+        "csv": "customer id,index,target\n7,2,blue\n8,0,red\n",
+        "json": json.dumps(rows),
+        "jsonl": "\n".join(map(json.dumps, rows)),
+    }
+    file = tmp_path / f"rows.{suffix}"
+    file.write_text(texts[suffix])
+    for target in (MODELS / "colours/1", f"{url}/models/colours"):
+        refused = invoke("predict", target, "--file", file)
+        assert refused.code == 1
+        options = "--drop 'customer id' --drop target"
+        assert refused.err == (
+            f"error: {file} has customer id and target, and the fields of the model are index: rename a column that "
+            f"is one of them, and leave the others out with {options}\n"
+        )
+        answers = invoke("predict", target, "--file", file, *shlex.split(options), "--json").ok().json
+        assert answers == [{"colour": "blue"}, {"colour": "red"}]
+    wrong = invoke("predict", MODELS / "colours/1", "--file", file, "--drop", "nope")
+    assert f"--drop nope: {file} has no such column, but customer id, index and target" in wrong.err
+    unused = invoke("predict", MODELS / "colours/1", "--data", "{}", "--drop", "target")
+    assert unused.code == 2
+    assert "give it with --file" in unused.err
+
+
+@pytest.mark.parametrize("typed", ["modelhost pack m.joblib --name 'a b'", "modelhost pack --name m -- -m.joblib"])
+def test_what_is_typed_is_repeated_with_an_option_more(typed: str) -> None:
+    command = TypedCommand("pack", params=[click.Argument(["model"]), click.Option(["--name"]), click.Option(["--x"])])
+
+    @click.pass_context
+    def repeat(_context: click.Context, **_options: str) -> None:
+        click.echo(typed_with("--x=1"))
+
+    command.callback = repeat
+    group = click.Group("modelhost", commands={"pack": command})
+    again = CliRunner().invoke(group, shlex.split(typed)[1:], prog_name="modelhost").output.strip()
+    assert sorted(shlex.split(again)) == sorted([*shlex.split(typed), "--x=1"])
+    assert CliRunner().invoke(group, shlex.split(again)[1:], prog_name="modelhost").exit_code == 0

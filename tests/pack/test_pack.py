@@ -1,6 +1,8 @@
 """modelhost pack: models of every format become bundles that answer as their own library does."""
 
 import json
+import re
+import shlex
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -96,7 +98,7 @@ def test_a_model_in_its_native_form_answers_the_whole_sample_alike(
     assert found["format"] == manifest(Path("models/m/1"))["format"] == kept
     assert found["conversion"] == {
         "converted": False, "reason": "--no-convert was given",
-        "said": "kept in its native form (--no-convert was given)",
+        "said": "kept native: --no-convert was given",
     }  # fmt: skip
     predicted = invoke("predict", "models/m/1", "--file", "sample.csv", "--json").ok().json
     assert_answers_alike(predicted, train(name).answers)
@@ -143,6 +145,11 @@ def test_a_model_that_no_converter_knows_is_refused_with_the_type_and_kept_as_a_
     assert "the model holds code of others (steps.Waves)" in refused.json["error"]
     assert not list(Path().glob("models/*")), "a failure leaves nothing behind"
 
+    typed = refused.json["error"].rpartition(" of yours: ")[2]
+    assert typed.startswith("modelhost pack ")
+    again = invoke(*shlex.split(typed)[1:])
+    assert again.json == pack(train("waves"), "--allow-pickle").json, typed
+
     alone = pack(train("waves"), "--allow-pickle")
     assert "add --with" in alone.json["error"]
     found = pack(train("waves"), "--allow-pickle", "--with", Path(__file__).with_name("steps.py")).ok().json
@@ -159,8 +166,11 @@ def test_a_model_that_its_converter_fails_on_stays_native_and_the_reason_is_told
 
     found = pack(_fitted(SplineTransformer())).ok().json
     assert found["format"] == "skops"
-    assert "ONNX with inputs of FP32: " in found["conversion"]["reason"]
-    assert manifest(Path("models/m/1"))["origin"]["conversion"].startswith("kept in its native form (ONNX with")
+    assert "ONNX with inputs of FP32: MissingShapeCalculator: " in found["conversion"]["reason"]
+    assert found["conversion"]["said"] == (
+        "kept native, since its ONNX form cannot be made: Unable to find a shape calculator for type SplineTransformer"
+    )
+    assert manifest(Path("models/m/1"))["origin"]["conversion"] == f"kept native: {found['conversion']['reason']}"
 
 
 def _fitted(estimator: Any) -> Trained:
@@ -200,6 +210,8 @@ def test_a_conversion_beyond_the_tolerance_is_not_taken_and_the_reason_told(pack
     found = pack(train("xgboost-regression"), "--tolerance", "0").ok().json
     assert found["format"] == "xgboost"
     assert "rows beyond the tolerance, largest difference" in found["conversion"]["reason"]
+    said = r"kept native, since its ONNX form answers otherwise: \d+ of \d+ labels changed, \d+ rows beyond the "
+    assert re.fullmatch(said + r"tolerance, largest difference \S+", found["conversion"]["said"])
 
 
 def test_may_differ_takes_a_conversion_that_is_not_exact_and_its_golden_rows_agree(pack: Invoke) -> None:
@@ -306,7 +318,7 @@ def test_a_sample_may_be_of_other_kinds(invoke: Invoke, tmp_path: Path, suffix: 
         ("s.jsonl", "{", "cannot be read as .jsonl"),
         ("s.json", "[1]", "must hold rows as JSON objects"),
         ("s.npy", "no", "cannot be read as .npy"),
-        ("s.parquet", "", "use one of .csv, .json"),
+        ("s.table", "", "use one of .csv, .json"),
     ],
 )
 def test_a_sample_that_cannot_be_read_is_told_of(

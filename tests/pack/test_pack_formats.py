@@ -106,7 +106,7 @@ def test_weights_in_other_files_come_along(invoke: Invoke) -> None:
         ("inputs['a'].sum(keepdims=True)", "its rows must come first"),
         ("inputs['a'] - inputs['a'].mean()", "the model's answer to a row depends on the rows sent with it"),
         ("1 / 0", "the model cannot predict the sample: ZeroDivisionError"),
-        ("inputs['c']", "the model cannot predict the sample: KeyError: 'c'"),
+        ("inputs['c']", "the model cannot predict the sample: KeyError: 'c' (line 6): its inputs are a and b"),
     ],
 )
 def test_a_python_model_that_breaks_the_contract_is_refused(invoke: Invoke, answer: str, said: str) -> None:

@@ -192,10 +192,42 @@ def test_load_finds_files_and_folders_as_on_the_server(here: Path, invoke: Invok
     assert invoke("predict", "models/known/1", "--data", '{"text": "bad"}').ok().json == {"known": True}
 
 
+OPENS = """
+from pathlib import Path
+
+class Model:
+    def load(self, directory):
+        {load}
+
+    def predict(self, inputs):
+        {predict}
+        return {{"known": [text in self.words for text in inputs["text"]]}}
+"""
+
+
+@pytest.mark.parametrize("verb", ["load", "predict"])
+@pytest.mark.parametrize("path", ["words.txt", "/gone/words.txt"])
+def test_a_file_that_is_opened_elsewhere_than_in_the_bundle_is_said_to_be(
+    here: Path, invoke: Invoke, verb: str, path: str
+) -> None:
+    """Also one that is there while the class is packed, since it will not be on the server."""
+    (here / "words.txt").write_text("good bad")
+    lines = {"load": "pass", "predict": "pass"} | {verb: f"self.words = Path({path!r}).read_text().split()"}
+    source = OPENS.format(**lines)
+    (here / "known.py").write_text(source)
+    (here / "texts.csv").write_text("text\ngood\nugly\n")
+    result = invoke("pack", "known.py", "--name", "known", "--sample", "texts.csv")
+    assert result.code == 1
+    assert (
+        f"{path} does not lead into the bundle's directory: open directory / 'words.txt' in load(self, directory), "
+        "and pack the file with --with" in result.err
+    )
+
+
 @pytest.mark.parametrize(
     ("options", "path", "said"),
     [
-        (["--with", "lists"], "words.txt", "the bundle has lists/en/words.txt: read it below the directory of load"),
+        (["--with", "lists"], "words.txt", ": the bundle has lists/en/words.txt"),
         ([], "lists/en/words.txt", "add --with {here}/lists"),
         (["--with", "lists", "--with", "other/lists"], "lists/en/words.txt", "--with lists has a lists already"),
         (["--with", "model.py"], "x", "the bundle has a model.py already"),

@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas
 import pytest
 from modelhost.packing.errors import PackError
 from modelhost.packing.sample_checks import refuse_unsendable
-from modelhost.packing.samples import Sample, read_sample
+from modelhost.packing.samples import BY_PANDAS, Sample, read_sample
 
 
 def read(tmp_path: Path, content: str | list[Any], suffix: str = ".csv") -> Sample:
@@ -32,6 +33,21 @@ def read(tmp_path: Path, content: str | list[Any], suffix: str = ".csv") -> Samp
 def test_cells_are_numbers_only_where_all_are(tmp_path: Path, cells: list[str], kind: str, values: list[Any]) -> None:
     array = read(tmp_path, "\n".join(["a", *cells])).columns["a"]
     assert (array.dtype.kind, array.tolist()) == (kind, values)
+
+
+@pytest.mark.parametrize(("suffix", "read_by"), list(BY_PANDAS.items()))
+def test_a_table_that_pandas_reads_is_refused_with_the_line_that_converts_it(
+    tmp_path: Path, suffix: str, read_by: str
+) -> None:
+    file = tmp_path / f"it's{suffix}"
+    file.write_bytes(b"PAR1")
+    with pytest.raises(PackError) as refused:
+        read_sample(file)
+    line = str(refused.value).partition("in Python with ")[2]
+    csv = str(tmp_path / "it's.csv")
+    assert line == f"import pandas; pandas.{read_by}({str(file)!r}).to_csv({csv!r}, index=False)"
+    compile(line, "said", "exec")
+    assert callable(getattr(pandas, read_by))
 
 
 @pytest.mark.parametrize("values", [[2**64, 1], [-1, 2**63], [None, 2**63 + 1]])

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from modelhost.bundle.bundle import Bundle, read_bundle
+from modelhost.cli.bundles import latest_bundle
 from modelhost.cli.reports import Report, progress, reporting, table
 
 
@@ -18,6 +19,8 @@ from modelhost.cli.reports import Report, progress, reporting, table
 def check(bundles: tuple[Path, ...], clean: bool) -> Report:
     """Check BUNDLES as the server would: schema, digests, golden examples; and measure them.
 
+    Each is a bundle's directory, or a model's, of whose versions the latest is taken.
+
     Each model runs in a process of its own, in another directory, which can import what the server's
     image has and nothing else: its own lock files, and the bundle's requirements. Without --clean these
     are the versions that are installed here, and what differs is said. Memory and latency must be
@@ -29,7 +32,7 @@ def check(bundles: tuple[Path, ...], clean: bool) -> Report:
       modelhost check models/churn/3
     """
     # Reads first, runs afterwards: no model runs while another bundle is refused anyway.
-    read = [read_bundle(directory) for directory in bundles]
+    read = [read_bundle(latest_bundle(path)) for path in bundles]
     found = [_measured(bundle, clean) for bundle in read]
     text = "\n\n".join(_described(bundle, data) for bundle, data in zip(read, found, strict=True))
     ok = all(data["ok"] for data in found)

@@ -14,6 +14,8 @@ from modelhost.bundle.manifest import WRITE
 from modelhost.bundle.schema import NAME_PATTERN
 from modelhost.cli.files import FILE, FILE_OR_FOLDER
 from modelhost.cli.reports import CommandError, Report, progress, reporting
+from modelhost.cli.typed import TypedCommand, typed_with
+from modelhost.packing.errors import ConsentError
 
 
 class Share(click.FloatRange):
@@ -32,7 +34,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
     return name
 
 
-@click.command(short_help="Make a bundle of a model file and a sample.")
+@click.command(cls=TypedCommand, short_help="Make a bundle of a model file and a sample.")
 @click.argument("model", type=FILE_OR_FOLDER)
 @click.option("--name", required=True, callback=_name, help="The model's name: lower-case letters, digits, - and _.")
 @click.option(
@@ -92,7 +94,10 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()
     asked = PackOptions(model=model, convert=not no_convert, labels=names, **options)
     with _ended_as_by_ctrl_c():
-        found = make(asked, progress)
+        try:
+            found = make(asked, progress)
+        except ConsentError as error:
+            raise CommandError(f"{error}: {typed_with(error.option)}") from error
     return Report({"ok": True, **found}, _lines(found))
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import click
 import msgspec
 
+from modelhost.cli.bundles import latest_bundle
 from modelhost.cli.files import FILE_OR_FOLDER
 from modelhost.cli.http import RemoteModel, TooLargeError, is_url
 from modelhost.cli.reports import CommandError, Report, progress, reporting
@@ -26,9 +27,12 @@ SECONDS = 2.0  # between two lines of progress
 @click.option("--file", metavar="FILE", type=FILE_OR_FOLDER,
               help="Rows from a .csv, .json or .jsonl file; or, for a model that takes bytes, the one row, such as an "
                    "image, or a folder of such files.")  # fmt: skip
+@click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the file that the model does not take.")
 @reporting
-def predict(target: str, data: str | None, file: Path | None) -> Report:
+def predict(target: str, data: str | None, file: Path | None, drop: tuple[str, ...]) -> Report:
     """Predict rows at URL, or with the model of BUNDLE in this process.
+
+    BUNDLE is a bundle's directory, or a model's, of whose versions the latest is taken.
 
     Without --data or --file, the model's own example is sent. Prints a line of JSON for each
     row, or with --json one list.
@@ -41,10 +45,12 @@ def predict(target: str, data: str | None, file: Path | None) -> Report:
     """
     if data is not None and file is not None:
         raise click.UsageError("Give --data or --file, not both.")
+    if drop and file is None:
+        raise click.UsageError("--drop leaves out columns of a file: give it with --file.")
     given = parse_rows(data) if data is not None else None
     model: Any = RemoteModel(target) if is_url(target) else _BundleModel(target)
     if file is not None:
-        given = read_rows(file, model)
+        given = read_rows(file, model, drop)
     rows = [without_nan(row) for row in given] if given is not None else [model.example()]
     answers: Rows = []
     told = time.monotonic()
@@ -98,7 +104,7 @@ class _BundleModel:
         from modelhost.bundle.bundle import read_bundle
         from modelhost.models.model import Model
 
-        self._model = Model.load(read_bundle(Path(directory)))
+        self._model = Model.load(read_bundle(latest_bundle(Path(directory))))
 
     def example(self) -> Any:
         """See RemoteModel."""

@@ -55,7 +55,7 @@ class Deadline(NamedTuple):
         if self.connection is None:
             return False
         poll = select.poll()
-        poll.register(self.connection.fileno(), 0)  # that it is closed or broken is told unasked
+        poll.register(self.connection.fileno(), 0)  # it says unasked that it is closed or broken
         return bool(poll.poll(0))
 
 
@@ -84,7 +84,7 @@ class Executor:
         self.most_rows = batching.max_rows if batching else 0
         # One at a time where requests share calls: two would halve the batch of each.
         self.threads = 1 if batching else threads
-        self.on_call: Callable[[int, int], None] = _nobody  # told requests and rows of each call in a thread
+        self.on_call: Callable[[int, int], None] = _ignore  # gets the requests and rows of each call in a thread
         self._queue = queue
         self._pool = pool
         self._waiting: deque[Job] = deque()
@@ -237,5 +237,5 @@ def _too_late(model: Model) -> ClientError:
     return ClientError(message, status=504)
 
 
-def _nobody(_requests: int, _rows: int) -> None:
-    """Told of calls where nobody listens."""
+def _ignore(_requests: int, _rows: int) -> None:
+    """A listener to calls where no one listens."""

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import REGISTRY
 
+from modelhost import __version__
 from modelhost.models.model import Model
 
 TYPE = CONTENT_TYPE_LATEST
@@ -50,6 +51,7 @@ CALL_REQUESTS = Histogram("modelhost_call_requests", "Requests answered by one c
 CALL_ROWS = Histogram("modelhost_call_rows", "Rows of one call in a thread.", MODEL, buckets=ROWS)
 WAITING = Gauge("modelhost_waiting", "Requests that wait for a thread.", MODEL, multiprocess_mode="livesum")
 CACHE_HITS = Counter("modelhost_cache_hits", "Predictions answered from the app's own cache.", MODEL)
+VERSION = Gauge("modelhost_build_info", "The server's own version.", ["version"], multiprocess_mode="livemax")
 INFO = Gauge(
     "modelhost_model_info", "The models served.", (*MODEL, "format", "digest", "release"), multiprocess_mode="livemax"
 )
@@ -111,6 +113,11 @@ class ModelMetrics:
                 histogram.observe_all(values)
         if waiting is not None:
             self._waiting.set(waiting)
+
+
+def write_version() -> None:
+    """Say which version of the server runs. Call it after the fork: each process has files of its own."""
+    VERSION.labels(__version__).set(1)
 
 
 def scrape() -> bytes:

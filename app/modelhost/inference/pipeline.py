@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from gevent.threadpool import ThreadPool
 
 from modelhost.inference.executor import Deadline, Executor
-from modelhost.inference.metrics import ModelMetrics
+from modelhost.inference.metrics import ModelMetrics, write_version
 from modelhost.inference.protocol import Protocol
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
@@ -56,6 +56,7 @@ class Pipeline:
         self._settings = settings
         self._pool = ThreadPool(1)
         self._served: dict[tuple[str, int], ServedModel] = {}
+        write_version()
         self.follow_registry()
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds

@@ -15,9 +15,10 @@ Schema = dict[str, Any]
 class Protocol(NamedTuple):
     """How predictions are asked for and answered, by clients of one kind.
 
-    `urls` in Flask's notation; without <name> it is the default model's. `parse` raises ClientError;
-    what it returns beside the inputs is for `encode` alone. `example` is a body that works, `schemas` are
-    JSON Schemas of a request and of an answer. In OpenAPI it is an `operation` under a `tag`.
+    `urls` in Flask's notation: one with <name>, one with <name> and <version>, any others for the default model.
+    `parse` raises ClientError; what it returns beside the inputs is for `encode` alone. `example` is a body that
+    works, `schemas` are JSON Schemas of a request and of an answer. In OpenAPI it is an `operation` under a `tag`,
+    and `media` are OpenAPI's Media Type Objects of requests that are not JSON, by their type.
     """
 
     name: str
@@ -28,6 +29,17 @@ class Protocol(NamedTuple):
     schemas: Callable[[Model], tuple[Schema, Schema]]
     operation: str
     tag: str
+    media: Callable[[Model], dict[str, Schema]] = lambda _model: {}
+
+    def url(self, model: Model, latest: bool = True) -> str:
+        """The path at which `model` answers; of the `latest` version, the one without a number."""
+        (url,) = (url for url in self.urls if "<name>" in url and ("<version>" in url) != latest)
+        return url.replace("<name>", model.name).replace("<version>", str(model.version))
+
+    @property
+    def default_urls(self) -> list[str]:
+        """The paths at which the default model answers."""
+        return [url for url in self.urls if "<name>" not in url]
 
     def shown_example(self, model: Model) -> tuple[Any, bool]:
         """`example` of bounded size, and whether it was cut for that (see `shorten`); made once for each model."""

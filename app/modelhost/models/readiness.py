@@ -1,4 +1,4 @@
-"""Whether every worker is ready, told through a directory that all workers see.
+"""Whether every worker is ready, by a directory that all workers see.
 
 Each worker accepts connections by itself, so no number of requests shows that all have loaded
 their models. A worker leaves a file called after its pid once it has; Gunicorn's master removes

@@ -193,7 +193,7 @@ class Repository:
         self._write(WANTED, {"generation": generation, "models": models})
 
     def _write(self, name: str, value: Any) -> None:
-        """By a rename, so that nobody reads half of it."""
+        """By a rename, so that no one reads half of it."""
         assert self._directory
         scratch = self._directory / f"{name}.{os.getpid()}.new"
         scratch.write_text(json.dumps(value))

@@ -5,7 +5,7 @@ with the model on the sample, and on rows drawn where they may differ (probes.py
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,11 @@ import numpy as np
 
 from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
-from modelhost.packing.bundle_files import ONNX
+from modelhost.packing.bundle_files import ONNX as ONNX_FILE
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.complete_columns import without_gaps
 from modelhost.packing.errors import PackError
+from modelhost.packing.native_reasons import NOT_WANTED, ONNX, DiffersError, Reason, kept_native
 from modelhost.packing.onnx_file import open_session
 from modelhost.packing.probes import draw_rows
 from modelhost.packing.ragged import row_by_row
@@ -81,13 +82,14 @@ def choose_candidate(
     `reference` is what the model itself answers to source.batch. The last is the model as it is, with the reasons why
     it was no other.
     """
-    reasons = [] if convert or source.convert is None else ["--no-convert was given"]
+    reasons = [] if convert or source.convert is None else [NOT_WANTED]
     found = _first_alike(source, _builders(source, reference, convert), reference, tolerance, may_differ, reasons)
     if found is None and convert and source.convert is not None and source.incidental:
         required = without_gaps(source)
-        refused: list[str] = []
+        refused: list[Reason] = []
         found = _first_alike(required, _onnx_builders(required, reference), reference, tolerance, may_differ, refused)
-        reasons += [f"without gaps, {reason}" for reason in refused if reason not in reasons]
+        new = [reason for reason in refused if reason not in reasons]
+        reasons += [replace(reason, form=f"{reason.form} without gaps") for reason in new]
         if found is not None:
             source.notes.append(
                 f"{join_names(list(source.incidental))} must be given: the sample has no gap there, and without one "
@@ -99,12 +101,17 @@ def choose_candidate(
         source.inputs, source.batch, source.predict, reference, source.save, np.ones(_rows(reference), bool)
     )
     if source.convert is not None or reasons:
-        native.conversion = _kept(reasons)
+        native.conversion = kept_native(reasons)
     return native
 
 
 def _first_alike(
-    source: Source, builders: list[_Builder], reference: Arrays, tolerance: float, may_differ: float, reasons: list[str]
+    source: Source,
+    builders: list[_Builder],
+    reference: Arrays,
+    tolerance: float,
+    may_differ: float,
+    reasons: list[Reason],
 ) -> Candidate | None:
     """The first form that `builders` make and that answers as `source` does; why it was none goes to `reasons`."""
     probes = draw_probes(source) if source.probed and builders else []
@@ -113,13 +120,13 @@ def _first_alike(
             name, candidate = build()
             sample = compare(reference, candidate.answers, tolerance * NEARER)
             if sample.rows_beyond > may_differ * sample.rows:
-                raise ValueError(sample.describe())
+                raise DiffersError(sample.describe())
             for probe in probes:
                 drawn = compare(probe.answers, candidate.predict(probe.rows), tolerance * NEARER, probe.edges)
                 if drawn.rows_beyond > may_differ * drawn.rows:
-                    raise ValueError(f"of rows between and around the sample's, {drawn.describe()}")
+                    raise DiffersError(f"of rows between and around the sample's, {drawn.describe()}")
         except Exception as error:  # converters raise whatever they come upon
-            reasons.append(_reason(build.name, error))
+            reasons.append(Reason.of(build.name, error))
             continue
         candidate.agreeing = sample.agreeing
         candidate.conversion = _described(source, candidate, sample, probes, name, reasons)
@@ -206,8 +213,8 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
         return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
-        (directory / ONNX).write_bytes(model.SerializeToString(deterministic=True))
-        return Saved("onnx", ONNX)
+        (directory / ONNX_FILE).write_bytes(model.SerializeToString(deterministic=True))
+        return Saved("onnx", ONNX_FILE)
 
     inputs = [
         schema
@@ -252,17 +259,12 @@ def _as_served(source: Source, run: Predict) -> Predict:
     return row_by_row(run) if source.rows == "one" else run
 
 
-def _kept(reasons: list[str]) -> dict[str, Any]:
-    reason = "; ".join(dict.fromkeys(reasons))
-    return {"converted": False, "reason": reason, "said": f"kept in its native form ({reason})"}
-
-
 def _described(
-    source: Source, candidate: Candidate, sample: Closeness, probes: list[Probes], name: str, reasons: list[str]
+    source: Source, candidate: Candidate, sample: Closeness, probes: list[Probes], name: str, reasons: list[Reason]
 ) -> dict[str, Any]:
     """What --json and the report say of the chosen form."""
-    if not name.startswith("ONNX"):
-        return _kept(reasons)
+    if not name.startswith(ONNX):
+        return kept_native(reasons)
     row = {key: array[:1] for key, array in source.batch.items()}
     before, after = _median(lambda: source.predict(row)), _median(lambda: candidate.predict(row))
     times = before / after
@@ -288,13 +290,7 @@ def _median(call: Callable[[], object]) -> float:
 
 
 def _shown(datatypes: dict[str, str]) -> str:
-    return "ONNX with inputs of " + " and ".join(sorted(set(datatypes.values())))
-
-
-def _reason(form: str, error: Exception) -> str:
-    error = error.__cause__ if isinstance(error.__cause__, Exception) else error  # a converter's own words are long
-    first = first_line(error, 200)
-    return f"{form}: {first if type(error) is ValueError else f'{type(error).__name__}: {first}'}"
+    return f"{ONNX} with inputs of " + " and ".join(sorted(set(datatypes.values())))
 
 
 def _rows(answers: Arrays) -> int:

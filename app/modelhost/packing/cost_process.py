@@ -16,14 +16,16 @@ from typing import Any
 import orjson
 
 from modelhost.bundle.bundle import Bundle, read_bundle
-from modelhost.bundle.manifest import BundleError
+from modelhost.bundle.manifest import BundleError, label
 from modelhost.models.memory import private_mb
 from modelhost.models.model import Model
 from modelhost.models.runtimes import import_for, runtime_class
 from modelhost.packing.batching import time_calls
+from modelhost.packing.errors import missing_module
 from modelhost.packing.timing import median, seconds_per_call
 from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, cycled, grouped, stack
+from modelhost.payload.errors import ModelError
 from modelhost.payload.messages import first_line
 from modelhost.payload.records import read_record
 
@@ -119,6 +121,7 @@ def _examples(model: Model, bundle: Bundle) -> Arrays:
 if __name__ == "__main__":
     try:
         found: dict[str, Any] = costs_of(Path(sys.argv[1]))
-    except BundleError as error:
-        found = {"refused": str(error)}
+    except (BundleError, ModelError) as error:
+        refused = str(error) if isinstance(error, BundleError) else f"{label(Path(sys.argv[1]))}: {error}"
+        found = {"refused": refused, "missing": missing_module(error)}
     print(json.dumps(found))  # on a line of its own: the model may have printed too

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.lock_files import PYTHON, image_pins
-from modelhost.bundle.manifest import BundleError, label, read_manifest
+from modelhost.bundle.manifest import label, read_manifest
 from modelhost.packing.clean_environment import clean_environment
+from modelhost.packing.errors import TrialError
 from modelhost.packing.libraries import RUN_PYTHON
 from modelhost.packing.server_image import differences, hint, installed, lock_texts, run_isolated
 
@@ -20,8 +21,8 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
     memory_mb is what the model adds to each worker, shared_mb what its libraries take once for all.
     Latency is one row from JSON to JSON, without HTTP; call_ms has by rows what a call of the model
     takes (see batching.py). The process has what the server's image has and no more (see server_image.py),
-    `clean` in an environment made for it; image describes it. Raises BundleError where the server
-    would refuse the bundle.
+    `clean` in an environment made for it; image describes it. Raises TrialError where the server
+    would refuse the bundle, and BundleError where no trial can be made.
     """
     directory = Path(directory).absolute()
     texts = lock_texts(directory)
@@ -33,10 +34,10 @@ def measure(directory: Path, clean: bool = False) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(out.splitlines()[-1])
     except (IndexError, ValueError):
         last = (said.strip().splitlines() or ["without a message"])[-1]
-        found = {"refused": f"{label(directory)}: the model ended its process with status {code} ({last})"}
+        raise TrialError(f"{label(directory)}: the model ended its process with status {code} ({last})") from None
     if "refused" in found:
-        instead = hint(found["refused"], pins, here) if here else ""
-        raise BundleError(found["refused"] + (f" ({instead})" if instead else ""))
+        instead = hint(found["missing"], pins, here) if here and found["missing"] else ""
+        raise TrialError(found["refused"] + (f" ({instead})" if instead else ""), found["missing"])
     imported, version = found.pop("imported"), found.pop("python")
     differs = differences(pins, here, imported) if here else []
     runs_python = read_manifest(directory)[0].format in RUN_PYTHON

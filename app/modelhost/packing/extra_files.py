@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from modelhost.packing.bundle_files import CLASS, OWN
-from modelhost.packing.errors import PackError
+from modelhost.packing.errors import PackError, causes
 
 NOT_COPIED = ("__pycache__", "*.pyc", ".git", ".DS_Store", ".ipynb_checkpoints")
 
@@ -65,9 +65,7 @@ def hinting(directory: Path, model: Path) -> Iterator[None]:
 
 def wanted_beside(error: PackError, directory: Path, extra: Iterable[Path]) -> Path | None:
     """The folder of `extra` that has the file which the class did not find beside itself; None for another error."""
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, FileNotFoundError):
-        cause = cause.__cause__ or cause.__context__
+    cause = next((each for each in causes(error) if isinstance(each, FileNotFoundError)), None)
     if cause is None or not cause.filename:
         return None
     missing = Path(os.fsdecode(cause.filename))
@@ -104,22 +102,21 @@ def _copy(path: Path, to: Path) -> None:
         raise PackError(f"{path} cannot be copied into the bundle ({reason})") from error
 
 
-def _hint(error: BaseException | None, directory: Path, folder: Path) -> str:
+def _hint(error: BaseException, directory: Path, folder: Path) -> str:
     """What to add, found from the errors that led to `error`; empty where nothing would help."""
-    while error is not None:
-        if isinstance(error, ModuleNotFoundError) and error.name:
-            top = error.name.partition(".")[0]
+    for cause in causes(error):
+        if isinstance(cause, ModuleNotFoundError) and cause.name:
+            top = cause.name.partition(".")[0]
             found = [path for path in (folder / f"{top}.py", folder / top) if path.exists()]
             return f"{found[0]} is there, so add --with {found[0]}" if found else ""
-        if isinstance(error, FileNotFoundError) and error.filename:
-            return _hint_of_file(Path(os.fsdecode(error.filename)), directory, folder)
-        error = error.__cause__ or error.__context__
+        if isinstance(cause, FileNotFoundError) and cause.filename:
+            return _hint_of_file(Path(os.fsdecode(cause.filename)), directory, folder)
     return ""
 
 
 def _hint_of_file(missing: Path, directory: Path, folder: Path) -> str:
     if inside := sorted(directory.rglob(missing.name)):
-        return f"the bundle has {inside[0].relative_to(directory).as_posix()}: read it below the directory of load"
+        return f"the bundle has {inside[0].relative_to(directory).as_posix()}"
     relative = missing.relative_to(directory) if missing.is_relative_to(directory) else missing
     if not relative.is_absolute() and (folder / relative.parts[0]).exists():
         return f"add --with {folder / relative.parts[0]}"

@@ -179,7 +179,7 @@ class _Search:
             known = [Fitted(text=True)] * len(columns)
         elif getattr(step, "is_categorical_", None) is not None:  # HistGradientBoosting
             known = _of_hist_gradient_boosting(step, len(columns))
-        elif hasattr(step, "get_cat_feature_indices"):  # CatBoost
+        elif _is_catboost(step):
             texts = {*step.get_cat_feature_indices(), *step.get_text_feature_indices()}
             known = [_of_catboost(place in step.get_text_feature_indices()) if place in texts else None
                      for place in range(len(columns))]  # fmt: skip
@@ -213,7 +213,7 @@ class _Search:
 
 def _takes_gaps(step: Any) -> bool:
     """Whether `step` is an imputer, or trees that are boosted with missing values in mind."""
-    boosted = hasattr(step, "get_booster") or hasattr(step, "booster_") or hasattr(step, "get_cat_feature_indices")
+    boosted = any(_booster(step, library) is not None for library in ("lightgbm", "xgboost")) or _is_catboost(step)
     kind = type(step)
     return boosted or kind.__module__.startswith("sklearn.impute.") or kind.__name__.startswith("HistGradientBoosting")
 
@@ -285,6 +285,10 @@ def _booster(step: Any, library: str) -> Any:
     if library == "lightgbm":
         return getattr(step, "booster_", None)
     return step.get_booster() if hasattr(step, "get_booster") else None
+
+
+def _is_catboost(step: Any) -> bool:
+    return hasattr(step, "get_cat_feature_indices")
 
 
 def _of_catboost(text: bool) -> Fitted:

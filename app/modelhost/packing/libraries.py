@@ -4,13 +4,12 @@ By the import statements of the bundle's own files, and by what is missing when 
 """
 
 import ast
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.lock_files import read_pins
-from modelhost.bundle.manifest import BundleError
+from modelhost.packing.errors import TrialError
 
 # Formats that run the trainer's code, which may need packages and modules of the trainer's.
 RUN_PYTHON = {"python", "pickle"}
@@ -59,15 +58,14 @@ def until_loaded(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The manifest and what `measure` says, with each library added that a trial is refused for.
 
-    Raises BundleError where it is refused for anything else.
+    Raises TrialError where it is refused for anything else.
     """
     while True:
         write(directory, manifest)
         try:
             return manifest, measure(directory)
-        except BundleError as error:
-            missing = re.search(r"No module named '(\w+)", str(error))
-            library = LIBRARIES.get(missing[1]) if missing else None
+        except TrialError as error:
+            library = LIBRARIES.get(error.missing.partition(".")[0])
             longer = _with(directory, manifest, {library} if library else set())
             if longer == manifest:
                 raise

@@ -29,7 +29,8 @@ def make_manifest(
     """The manifest of the model that is `saved` in `directory`, with every file that is there."""
     origin = {"library": source.library, "model": source.kind, "file": options.model.name, "sample": sample_name}
     if candidate.conversion:
-        origin["conversion"] = candidate.conversion["said"]
+        native = None if candidate.conversion["converted"] else f"kept native: {candidate.conversion['reason']}"
+        origin["conversion"] = native or candidate.conversion["said"]
     return {
         "name": options.name,
         "version": int(directory.name),

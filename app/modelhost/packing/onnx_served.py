@@ -11,7 +11,7 @@ from modelhost.packing.compare import same
 from modelhost.packing.errors import PackError
 from modelhost.packing.onnx_calls import caller
 from modelhost.packing.onnx_file import open_session
-from modelhost.packing.row_axes import Layout, Run
+from modelhost.packing.row_axes import RowAxes, Run
 from modelhost.payload.datatypes import Arrays
 
 
@@ -43,7 +43,7 @@ def served_graph(
             raise PackError(
                 f"the model cannot be given rows first ({first_sentence(error)}): export it with them first"
             ) from error
-    plain = Layout(
+    plain = RowAxes(
         used.one,
         {name: axis and 0 for name, axis in used.inputs.items()},
         {name: axis and 0 for name, axis in used.outputs.items()},

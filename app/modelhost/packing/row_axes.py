@@ -31,7 +31,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Layout:
+class RowAxes:
     """For each tensor, the axis of the rows: None where it has none, since a call takes `one` row."""
 
     one: bool
@@ -60,7 +60,7 @@ def _rows_first(array: Array, axis: int | None) -> Array:
     return array[np.newaxis] if axis is None else np.moveaxis(array, axis, 0)
 
 
-def predict(run: Run, layout: Layout, batch: Arrays) -> Arrays:
+def predict(run: Run, layout: RowAxes, batch: Arrays) -> Arrays:
     """What the file answers to `batch` (rows, *shape), called as its user would: rows of one size at a time."""
 
     def of_one_size(rows: Arrays) -> Arrays:
@@ -77,7 +77,7 @@ def predict(run: Run, layout: Layout, batch: Arrays) -> Arrays:
 class Choice:
     """A layout, the batch in it (which may turn out to be one row, as it is), and what failed in likelier ones."""
 
-    layout: Layout
+    layout: RowAxes
     batch: Arrays
     problem: str = ""
 
@@ -124,22 +124,22 @@ def _other_axis(run: Run, tensors: list[Tensor], batch: Arrays, declared: dict[s
     return None
 
 
-def _candidates(tensors: list[Tensor], batch: Arrays) -> Iterator[tuple[Layout, Arrays]]:
+def _candidates(tensors: list[Tensor], batch: Arrays) -> Iterator[tuple[RowAxes, Arrays]]:
     """What fits the shapes of the sample, the likeliest first: rows together, one a call, no rows at all."""
-    seen: list[Layout] = []
+    seen: list[RowAxes] = []
     for name in [*_names_of_rows(tensors), None]:
         axes = {tensor.name: _axis(tensor, batch[tensor.name], name) for tensor in tensors}
         if all(axis is not None for axis in axes.values()):
-            layout = Layout(False, axes, columns=_columns(tensors, batch))
+            layout = RowAxes(False, axes, columns=_columns(tensors, batch))
             if layout not in seen:
                 seen.append(layout)
                 yield layout, batch
     ways = {tensor.name: _way(tensor, batch[tensor.name]) for tensor in tensors}
     if all(way is not False for way in ways.values()):
-        yield Layout(True, {n: 0 if way else None for n, way in ways.items()}, columns=_columns(tensors, batch)), batch
+        yield RowAxes(True, {n: 0 if way else None for n, way in ways.items()}, columns=_columns(tensors, batch)), batch
     whole = {name: array[np.newaxis] for name, array in batch.items()}
     if not any(map(ragged.is_ragged, batch.values())) and all(_is_bare(t, whole[t.name]) for t in tensors):
-        yield Layout(True, {tensor.name: None for tensor in tensors}), whole
+        yield RowAxes(True, {tensor.name: None for tensor in tensors}), whole
 
 
 def _names_of_rows(tensors: list[Tensor]) -> list[str]:
@@ -194,7 +194,7 @@ def _columns(tensors: list[Tensor], batch: Arrays) -> frozenset[str]:
     )  # fmt: skip
 
 
-def _tried(run: Run, layout: Layout, batch: Arrays, declared: dict[str, Dims], tensors: list[Tensor]) -> Layout:
+def _tried(run: Run, layout: RowAxes, batch: Arrays, declared: dict[str, Dims], tensors: list[Tensor]) -> RowAxes:
     """`layout` with the axes of the outputs; raises PackError where the file does not answer in it."""
     _, rows = ragged.by_size(batch)[0]
     few = {number: run(layout.feeds(cycled(rows, number))) for number in ((1,) if layout.one else (1, 2, 3))}
@@ -206,12 +206,12 @@ def _tried(run: Run, layout: Layout, batch: Arrays, declared: dict[str, Dims], t
     if layout.one:
         keeps = any(axis == 0 for axis in layout.inputs.values())
         outputs = {name: 0 if keeps and array.shape[:1] == (1,) else None for name, array in few[1].items()}
-        return Layout(True, layout.inputs, outputs, layout.columns)
+        return RowAxes(True, layout.inputs, outputs, layout.columns)
     names = _names(layout, tensors)
     axes: dict[str, int | None] = {}
     for name in few[1]:
         axes[name] = _axis_of_rows(name, {number: answers[name] for number, answers in few.items()}, declared, names)
-    found = Layout(False, layout.inputs, axes, layout.columns)
+    found = RowAxes(False, layout.inputs, axes, layout.columns)
     try:
         difference_in_batch(lambda sent: found.answers(run(found.feeds(sent))), rows, 3)
     except PackError as error:
@@ -219,7 +219,7 @@ def _tried(run: Run, layout: Layout, batch: Arrays, declared: dict[str, Dims], t
     return found
 
 
-def _names(layout: Layout, tensors: list[Tensor]) -> set[Any]:
+def _names(layout: RowAxes, tensors: list[Tensor]) -> set[Any]:
     return {t.dims[axis] for t in tensors if t.dims and (axis := layout.inputs[t.name]) is not None} - {None}
 
 

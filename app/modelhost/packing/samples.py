@@ -24,6 +24,8 @@ from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.messages import is_missing_cell
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".npy", ".npz")
+# Tables that pandas reads with libraries of theirs.
+BY_PANDAS = {".parquet": "read_parquet", ".feather": "read_feather", ".orc": "read_orc", ".xlsx": "read_excel"}
 # As JSON writes numbers, so that 007, +1 and 1_000 stay text.
 INTEGER = re.compile(r"-?(0|[1-9][0-9]*)")
 NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -114,11 +116,19 @@ def read_sample(path: Path) -> Sample:
 def read_records(path: Path) -> list[dict[str, Any]]:
     """The rows of a .json or .jsonl file as records."""
     if path.suffix not in (".json", ".jsonl"):
-        raise PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES)}")
+        raise _unknown_suffix(path)
     try:
         return _read_json(path)
     except (OSError, ValueError, RecursionError) as error:
         raise PackError(f"{path} cannot be read as {path.suffix}: {error}") from error
+
+
+def _unknown_suffix(path: Path) -> PackError:
+    if path.suffix in BY_PANDAS:
+        read, source, target = BY_PANDAS[path.suffix], str(path), str(path.with_suffix(".csv"))
+        line = f"import pandas; pandas.{read}({source!r}).to_csv({target!r}, index=False)"
+        return PackError(f"{path} is not read here: make a .csv of it, in Python with {line}")
+    return PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES)}")
 
 
 def _read_table(path: Path) -> Sample:

@@ -11,7 +11,6 @@ called good. There are two ways to find out:
 import importlib.util
 import json
 import os
-import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -108,12 +107,9 @@ def differences(pins: dict[str, Pin], here: Installed, imported: list[str]) -> l
     ]
 
 
-def hint(refusal: str, pins: dict[str, Pin], here: Installed) -> str:
-    """What to do where a bundle was refused for a module that is not there; empty where it was not."""
-    missing = re.search(r"No module named '([\w.]+)'|needs the library ([\w.]+)", refusal)
-    if not missing:
-        return ""
-    top = (missing[1] or missing[2]).partition(".")[0]
+def hint(missing: str, pins: dict[str, Pin], here: Installed) -> str:
+    """What to do where a bundle was refused for want of the module `missing`; empty where that is not known."""
+    top = missing.partition(".")[0]
     if top in here.owners:
         return ""
     owners = metadata.packages_distributions().get(top, [])

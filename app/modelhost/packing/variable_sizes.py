@@ -12,7 +12,7 @@ import numpy as np
 from modelhost.packing import ragged
 from modelhost.packing.batch_invariance import difference_in_batch
 from modelhost.packing.errors import PackError
-from modelhost.packing.row_axes import Layout, Run, Tensor, predict
+from modelhost.packing.row_axes import RowAxes, Run, Tensor, predict
 from modelhost.payload.datatypes import Array, Arrays, cycled
 
 MOST_PAIRS = 30  # that are tried
@@ -38,7 +38,7 @@ class Sizes:
         return [-1 if axis in self.outputs.get(tensor, ()) or not size else size for axis, size in enumerate(shape)]
 
 
-def find(run: Run, layout: Layout, tensors: list[Tensor], batch: Arrays, fixed: set[str]) -> Sizes:
+def find(run: Run, layout: RowAxes, tensors: list[Tensor], batch: Arrays, fixed: set[str]) -> Sizes:
     """The sizes that vary; `fixed` are inputs whose sizes do not, whatever the file says."""
     sizes = Sizes()
     groups = {name: axes for name, axes in _open(layout, tensors).items() if not {n for n, _ in axes} & fixed}
@@ -70,7 +70,7 @@ def find(run: Run, layout: Layout, tensors: list[Tensor], batch: Arrays, fixed: 
     return sizes
 
 
-def _open(layout: Layout, tensors: Iterable[Tensor]) -> dict[str, list[Axis]]:
+def _open(layout: RowAxes, tensors: Iterable[Tensor]) -> dict[str, list[Axis]]:
     """The axes of rows that the file leaves open; those with one name are one, those without each its own."""
     groups: dict[str, list[Axis]] = {}
     rows = {t.dims[axis] for t in tensors if t.dims and (axis := layout.inputs[t.name]) is not None}
@@ -94,7 +94,7 @@ def _together(waiting: dict[str, list[Axis]], few: Arrays) -> list[set[str]]:
     return [names for names in [*by_size.values(), *map(set, pairs), set(waiting)] if len(names) > 1]
 
 
-def _try(run: Run, layout: Layout, few: Arrays, sizes: Sizes, groups: list[list[Axis]]) -> str | None:
+def _try(run: Run, layout: RowAxes, few: Arrays, sizes: Sizes, groups: list[list[Axis]]) -> str | None:
     """Ask the model with other sizes of all `groups`: None where it answers, and kept in `sizes`; else why not."""
     said = ""
     before = {name: ragged.row_shape(array) for name, array in predict(run, layout, few).items()}
@@ -127,7 +127,7 @@ def _keep(sizes: Sizes, groups: list[list[Axis]], before: dict[str, list[int]], 
         sizes.outputs.setdefault(name, set()).update(changed)
 
 
-def _answers(run: Run, layout: Layout, rows: Arrays) -> Arrays:
+def _answers(run: Run, layout: RowAxes, rows: Arrays) -> Arrays:
     if not layout.one:
         number = len(next(iter(rows.values())))
         difference_in_batch(lambda sent: layout.answers(run(layout.feeds(sent))), rows, number)

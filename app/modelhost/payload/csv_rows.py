@@ -14,9 +14,13 @@ from modelhost.bundle import base64_text
 from modelhost.payload.batches import read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import media_type
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import describe, is_missing_cell, join_names, truncate
+from modelhost.payload.messages import as_json, describe, is_missing_cell, join_names, truncate
 from modelhost.payload.records import best_names, refuse_unknown
+
+CSV = "text/csv"
+MOST_HEADER = 65536  # bytes that are looked at for a header line
 
 BOOLEANS = {"true": True, "false": False}
 
@@ -25,17 +29,11 @@ Cells = dict[str, list[Any]]  # of each column, as JSON has them
 
 def read_csv(inputs: list[InputReader], body: bytes) -> Arrays:
     """The lines as arrays (rows, *shape); raises ClientError naming the line, or field and row."""
-    return read_columns(inputs, read_cells(inputs, body), "The header")
+    return read_columns(inputs, type_cells(inputs, *read_lines(inputs, body)), "The header")
 
 
-def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
-    """The columns of CSV in UTF-8, each cell typed by the schema, None where one is missing.
-
-    Missing is an empty cell, or in a column of numbers or booleans what pandas and others write for
-    it; in a column of text that may not be missing, an empty cell is the empty text. What cannot be
-    typed stays text. Bytes are in base64, values of other kinds in JSON. Raises ClientError where a
-    line is wrong, or a column is not the model's.
-    """
+def read_lines(inputs: list[InputReader], body: bytes) -> tuple[list[str], list[list[str]]]:
+    """The header, and at least one line, of CSV in UTF-8; raises ClientError where that is not what `body` is."""
     wanted = f"a header line with {join_names(best_names(inputs))}, then at least one line"
     try:
         lines = split_lines(body)
@@ -45,14 +43,44 @@ def read_cells(inputs: list[InputReader], body: bytes) -> Cells:
     header, rows = (lines[0], lines[1:]) if lines else ([], [])
     if len(set(header)) != len(header) or not rows:
         raise ClientError(f"The body must be {wanted}.", None, truncate(header), wanted)
-    refuse_unknown(inputs, dict(zip(header, header, strict=True)))
     short = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
     if short is not None:
         cells = f"{len(header)} values, as the header line has"
         raise ClientError(f"Row {short} must have {cells}.", None, truncate(rows[short]), cells)
+    return header, rows
+
+
+def type_cells(inputs: list[InputReader], header: list[str], rows: list[list[str]]) -> Cells:
+    """The columns of lines as `read_lines` gives them, each cell typed by the schema, None where one is missing.
+
+    Missing is an empty cell, or in a column of numbers or booleans what pandas and others write for
+    it; in a column of text that may not be missing, an empty cell is the empty text. What cannot be
+    typed stays text. Bytes are in base64, values of other kinds in JSON. Raises ClientError where a
+    column is not the model's.
+    """
+    refuse_unknown(inputs, dict(zip(header, header, strict=True)))
     readers = {name: reader for reader in inputs for name in reader.names}
     columns = zip(header, zip(*rows, strict=True), strict=True)
     return {name: _typed(readers[name], name, list(cells)) for name, cells in columns}
+
+
+def write_csv(inputs: list[InputReader], record: dict[str, Any]) -> str:
+    """A record (parsed JSON) as `read_csv` takes it, under its header line."""
+    json_values = {reader.name for reader in inputs if reader.schema.content == "json"}
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerows([record, [_cell(value, name in json_values) for name, value in record.items()]])
+    return text.getvalue()
+
+
+def is_csv(inputs: list[InputReader], body: bytes, content_type: str) -> bool:
+    """Whether a body that is no JSON is CSV: by its type, or since its first line has a name of the inputs."""
+    if media_type(content_type) == CSV:
+        return bool(body)
+    if body.lstrip()[:1] in (b"{", b"["):
+        return False
+    cells = body[:MOST_HEADER].partition(b"\n")[0].decode("utf-8-sig", errors="replace").strip().split(",")
+    return not {cell.strip(' "') for cell in cells}.isdisjoint(name for reader in inputs for name in reader.names)
 
 
 def split_lines(body: bytes) -> list[list[str]]:
@@ -79,6 +107,13 @@ def _typed(reader: InputReader, name: str, cells: list[str]) -> list[Any]:
     read = _boolean if reader.is_boolean(name) else _number
     stripped = [cell.strip() for cell in cells]
     return [None if nullable and is_missing_cell(cell) else _value(cell, read) for cell in stripped]
+
+
+def _cell(value: Any, is_json: bool) -> str:
+    """What `_typed` reads as `value`."""
+    if is_json or not (value is None or isinstance(value, str) or base64_text.is_encoded(value)):
+        return as_json(value).decode()
+    return value[base64_text.KEY] if base64_text.is_encoded(value) else value or ""
 
 
 def _json(name: str, row: int, cell: str) -> Any:

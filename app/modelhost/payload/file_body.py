@@ -2,7 +2,7 @@
 
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
-from modelhost.payload.http_body import is_text
+from modelhost.payload.http_body import is_text, media_type
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import describe, truncate
 
@@ -21,7 +21,7 @@ def read_file(inputs: list[InputReader], body: bytes, content_type: str) -> Arra
 
     `inputs` are of a model that takes a file. Raises ClientError where there is none in it, or it is in a form.
     """
-    mimetype = content_type.partition(";")[0].strip().lower()
+    mimetype = media_type(content_type)
     if mimetype == "multipart/form-data":
         message = f"A form is not read here: send {WANTED}."
         raise ClientError(message, "Content-Type", truncate(mimetype), WANTED)

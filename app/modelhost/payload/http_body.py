@@ -61,6 +61,11 @@ def parse_json(body: bytes | memoryview) -> Any:
         raise ClientError(message, received=received, expected="JSON") from None
 
 
+def media_type(content_type: str) -> str:
+    """The type of a Content-Type without its parameters, such as text/csv."""
+    return content_type.partition(";")[0].strip().lower()
+
+
 def is_text(body: bytes | memoryview) -> bool:
     """Whether a body may be text, going by how it begins: UTF-8, of which the last character is cut, without NUL."""
     start = bytes(body[:SHOWN])

@@ -30,6 +30,7 @@ class InputReader:
     def __init__(self, schema: Input, bare_base64: bool = False) -> None:
         self.schema = schema
         self.name = schema.name
+        self.bare_base64 = bare_base64
         self.features = [feature.name for feature in schema.features]
         self.names = names_sent(schema)  # by which a client may give it
         fields = schema.features or (schema,)

@@ -31,7 +31,7 @@ class OutputWriter:
         try:
             array = np.asarray(returned[tensor], order="C")
         except ValueError as error:
-            raise self._refusal("shape", f"cannot be told of what the model returned: {error}") from error
+            raise self._refusal("shape", f"is unknown, since what the model returned is no array: {error}") from error
         if not array.size:
             array = self._empty(array, rows)
         if array.shape != (rows, *self.schema.shape) and not self._fits(array.shape, rows):

@@ -20,7 +20,7 @@ TEXT: Schema = {"type": "string"}
 FORMATS = {"FP32": "float", "FP64": "double", "INT32": "int32", "INT64": "int64"}
 
 
-# Bytes in JSON.
+# Bytes in JSON; MLflow's clients also write them as a bare string.
 ENCODED: Schema = {
     "properties": {KEY: {"type": "string", "contentEncoding": "base64"}},
     "required": [KEY],
@@ -57,9 +57,9 @@ def fields_of(fields: dict[str, Schema]) -> Schema:
     return object_of({name: field for name, field in fields.items() if name not in optional}, optional)
 
 
-def element(schema: Input, bounded: Input | Feature) -> Schema:
+def element(reader: InputReader, bounded: Input | Feature) -> Schema:
     """One element of an input, with the bounds of its feature."""
-    told = _value(schema, bounded)
+    told = _value(reader, bounded)
     if bounded.nullable:
         told["type"] = [*([told["type"]] if type(told["type"]) is str else told["type"]), "null"]
         if "enum" in told:
@@ -67,14 +67,15 @@ def element(schema: Input, bounded: Input | Feature) -> Schema:
     return told
 
 
-def _value(schema: Input, bounded: Input | Feature) -> Schema:
+def _value(reader: InputReader, bounded: Input | Feature) -> Schema:
     """One element that is not missing."""
-    dtype = DTYPES[schema.datatype]
+    schema, dtype = reader.schema, reader.dtype
     said: Schema = {"description": bounded.description} if bounded.description else {}
     if dtype.kind == "b" or (isinstance(bounded, Feature) and bounded.boolean):
         return said | {"type": ["boolean", "integer"], "enum": [True, False, 0, 1]}
     if schema.content == "bytes":
-        return said | {"type": "object", **ENCODED}
+        bare = {"type": ["string", "object"], "contentEncoding": "base64"}
+        return said | ENCODED | (bare if reader.bare_base64 else {"type": "object"})
     if schema.content == "json":
         return said | {"type": ["object", "array", "string", "number", "boolean"]}
     kind = {"O": "string", "f": "number"}.get(dtype.kind, "integer")
@@ -98,30 +99,36 @@ def whole(reader: InputReader) -> Schema:
     """A row of an input, given whole."""
     schema = reader.schema
     if schema.features:
-        return tuple_of([element(schema, feature) for feature in schema.features])
-    return array_of(element(schema, schema), schema.shape)
+        return tuple_of([element(reader, feature) for feature in schema.features])
+    return array_of(element(reader, schema), schema.shape)
 
 
-def record(model: Model) -> Schema:
+def record(inputs: list[InputReader]) -> Schema:
     """One record: each input whole, or by its features."""
-    ways = [_ways(reader) for reader in model.inputs]
+    ways = [_ways(reader) for reader in inputs]
     records = [fields_of({k: v for way in chosen for k, v in way.items()}) for chosen in itertools.product(*ways)]
     return records[0] if len(records) == 1 else {"anyOf": records}
 
 
-def row(model: Model) -> Schema:
+def row(inputs: list[InputReader]) -> Schema:
     """One plain row."""
-    if len(model.inputs) == 1:
-        return whole(model.inputs[0])
-    return tuple_of([field for reader in model.inputs for field in _ways(reader)[0].values()])
+    if len(inputs) == 1:
+        return whole(inputs[0])
+    return tuple_of([field for reader in inputs for field in _ways(reader)[0].values()])
 
 
-def columns(model: Model) -> Schema:
+def columns(inputs: list[InputReader]) -> Schema:
     """Columns by feature, at least one and all of one length (which JSON Schema cannot say)."""
-    fields = {name: field for reader in model.inputs for name, field in _ways(reader)[0].items()}
+    fields = {name: field for reader in inputs for name, field in _ways(reader)[0].items()}
     given = {name: array_of(field) for name, field in fields.items()}
     optional = {name: given.pop(name) for name, field in fields.items() if "default" in field}
     return object_of(given, optional) | {"minProperties": 1}
+
+
+def files(model: Model) -> dict[str, Schema]:
+    """A file itself as the body, by media type, where a model takes one: the page at /docs shows a file chooser."""
+    types = ("application/octet-stream", "image/*") if model.takes_file else ()
+    return {mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in types}
 
 
 def prediction(model: Model) -> Schema:
@@ -163,7 +170,7 @@ def _ways(reader: InputReader) -> list[dict[str, Schema]]:
     schema = reader.schema
     if not schema.features:
         return [{reader.name: _field(schema, whole(reader))}]
-    by_feature = {feature.name: _field(feature, element(schema, feature)) for feature in schema.features}
+    by_feature = {feature.name: _field(feature, element(reader, feature)) for feature in schema.features}
     return [by_feature, {reader.name: whole(reader)}]
 
 

@@ -17,11 +17,11 @@ from modelhost.inference.protocol import Protocol, Schema
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.batches import at_least_one, read_batch, read_columns, read_table
-from modelhost.payload.csv_rows import read_csv
+from modelhost.payload.csv_rows import CSV, is_csv, read_csv, write_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.http_body import Answer, Environ, json_answer, media_type, parse_json
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import truncate
 from modelhost.payload.records import read_records
@@ -36,15 +36,30 @@ FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, None]:
     """Inputs by name as (rows, *shape); CSV or a file if the type says so, else JSON. Raises ClientError."""
     content_type = environ.get("CONTENT_TYPE", "")
-    if content_type.partition(";")[0].strip().lower() == "text/csv":
+    if media_type(content_type) == CSV:
         return read_csv(model.inputs_in_base64, body), None
     if model.takes_file and (file := read_file(model.inputs, body, content_type)):
         return file, None
-    return _read_json(model.inputs_in_base64, body), None
+    return _read_form(model.inputs_in_base64, read_json(model, body, environ)), None
 
 
-def _read_json(inputs: list[InputReader], body: bytes) -> Arrays:
-    sent = parse_json(body)
+def read_json(model: Model, body: bytes, environ: Environ) -> Any:
+    """The body parsed; raises ClientError, which of CSV says where and as what to send it."""
+    try:
+        return parse_json(body)
+    except ClientError:
+        sent_as = environ.get("CONTENT_TYPE", "")
+        if not is_csv(model.inputs, body, sent_as):
+            raise
+        url = PREDICT.url(model, latest="/versions/" not in environ.get("PATH_INFO", ""))
+        message = (
+            f"The body is CSV, not JSON: send it to {url} with Content-Type: {CSV} and all its lines (as curl's "
+            "--data-binary @FILE does), or send JSON, as in `example`."
+        )
+        raise ClientError(message, "Content-Type", truncate(sent_as), CSV) from None
+
+
+def _read_form(inputs: list[InputReader], sent: Any) -> Arrays:
     forms = [form for form in FORMS if type(sent) is dict and form in sent]
     if len(forms) != 1 or not sent.keys() <= {*forms, "params"}:
         wanted = f"an object with exactly one of {', '.join(FORMS)}"
@@ -74,7 +89,8 @@ def example(model: Model) -> Any:
 
 def schemas(model: Model) -> tuple[Schema, Schema]:
     """MLflow's four forms of a request; a value for each row."""
-    record, row, columns = jsonschema.record(model), jsonschema.row(model), jsonschema.columns(model)
+    inputs = model.inputs_in_base64
+    record, row, columns = jsonschema.record(inputs), jsonschema.row(inputs), jsonschema.columns(inputs)
     split = object_of({"columns": array_of(TEXT), "data": array_of({"type": "array"})}, {"index": {"type": "array"}})
     request = [
         object_of({"dataframe_records": array_of(record)}),
@@ -83,6 +99,15 @@ def schemas(model: Model) -> tuple[Schema, Schema]:
         object_of({"inputs": {"anyOf": [array_of(row), columns]}}),
     ]
     return {"anyOf": request}, object_of({"predictions": array_of(jsonschema.values(model))})
+
+
+def media(model: Model) -> dict[str, Schema]:
+    """CSV, with the example as its one line where it is short; and a file, where the model takes one."""
+    shown, cut = PREDICT.shown_example(model)
+    text: Schema = {"schema": {"type": "string", "description": "A header line with names, then a line for each row"}}
+    if not cut:
+        text["example"] = write_csv(model.inputs, shown["dataframe_records"][0])
+    return {CSV: text} | jsonschema.files(model)
 
 
 PREDICT = Protocol(
@@ -94,6 +119,7 @@ PREDICT = Protocol(
     schemas,
     operation="mlflow",
     tag="MLflow and SageMaker",
+    media=media,
 )
 
 

@@ -18,10 +18,11 @@ from modelhost.models.model import Model
 from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.http_body import Answer, Environ, json_answer
 from modelhost.payload.records import read_record
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import array_of, object_of
+from modelhost.protocols.mlflow import read_json
 
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 
@@ -30,7 +31,7 @@ def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, bool]:
     """Inputs by name as (rows, *shape), and whether the body was a batch; raises ClientError."""
     if model.takes_file and (file := read_file(model.inputs, body, environ.get("CONTENT_TYPE", ""))):
         return file, False
-    return _read(model, parse_json(body))
+    return _read(model, read_json(model, body, environ))
 
 
 def _read(model: Model, body: Any) -> tuple[Arrays, bool]:
@@ -62,14 +63,15 @@ def example(model: Model) -> Any:
 
 def schemas(model: Model) -> tuple[Schema, Schema]:
     """A record, or several in any of their forms; the prediction, or one for each."""
-    record, row, prediction = jsonschema.record(model), jsonschema.row(model), jsonschema.prediction(model)
+    record, row = jsonschema.record(model.inputs), jsonschema.row(model.inputs)
+    prediction = jsonschema.prediction(model)
     request = [
         record,
         array_of(record),
         array_of(row),
         object_of({"records": array_of(record)}),
         object_of({"rows": array_of(row)}),
-        object_of({"columns": jsonschema.columns(model)}),
+        object_of({"columns": jsonschema.columns(model.inputs)}),
     ]
     about: Schema = {"model": {"const": model.name}, "version": {"const": model.version}}
     answer = [object_of(about | {"prediction": prediction}), object_of(about | {"predictions": array_of(prediction)})]
@@ -85,4 +87,5 @@ PREDICT = Protocol(
     schemas,
     operation="native",
     tag="predict",
+    media=jsonschema.files,
 )

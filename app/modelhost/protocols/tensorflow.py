@@ -62,7 +62,8 @@ def example(model: Model) -> Any:
 
 def schemas(model: Model) -> tuple[Schema, Schema]:
     """By row or by column, both ways."""
-    record, row, columns = jsonschema.record(model), jsonschema.row(model), jsonschema.columns(model)
+    record, row = jsonschema.record(model.inputs), jsonschema.row(model.inputs)
+    columns = jsonschema.columns(model.inputs)
     signature: Schema = {"signature_name": {"const": SIGNATURE}}
     by_row = object_of({"instances": {"anyOf": [array_of(record), array_of(row)]}}, signature)
     by_column = object_of({"inputs": {"anyOf": [array_of(row), columns]}}, signature)

@@ -1,7 +1,7 @@
 """An answer's headers leave together with the first of its body, and a refused body is read to its end.
 
 Gunicorn sends one after the other. nginx passes headers on as soon as it has them, and from then on it
-can ask nobody else: a server killed in between would lose the request, though another could answer it.
+can ask no other server: one killed in between would lose the request, though another could answer it.
 
 Most clients read an answer only after they have sent all of the request. One whose body is refused for
 its size is still sending it: a connection closed with unread bytes is reset, and the client learns

@@ -36,7 +36,7 @@ wsgi_app = "modelhost.server.wsgi:app"
 bind = settings.bind
 # Mode 0666: who may connect is decided by the socket's directory, which the host gives to this
 # user and nginx's group. Gunicorn puts its own group on the socket, whatever the directory's is,
-# so 0660 would keep nginx out. One of several replicas lets nobody in yet (socket_access.py).
+# so 0660 would keep nginx out. One of several replicas lets no one in yet (socket_access.py).
 umask = access.umask
 
 # One loop for each worker; measured against the others in docs/decisions/033. Slow models compute

@@ -1,9 +1,9 @@
 """Lets nginx in while a worker is there to answer, where another replica can answer meanwhile.
 
-The master listens from its start on, but nobody answers before a worker has loaded its models: what
+The master listens from its start on, but no one answers before a worker has loaded its models: what
 nginx sends until then would wait, though the other replica is idle. So a replica's socket is closed to
-everybody but its own user for so long, and nginx takes the other one at once. A server that is alone
-lets everybody in from the start: to wait is better than to be turned away.
+all but its own user for so long, and nginx takes the other one at once. A server that is alone
+lets all in from the start: to wait is better than to be refused.
 """
 
 import contextlib

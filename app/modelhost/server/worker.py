@@ -88,7 +88,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
             self.alive = False
 
     def run(self) -> None:
-        """Serve until told to end."""
+        """Serve until asked to end."""
         super().run()
         self.notify()
 

@@ -2,11 +2,12 @@
 
 import logging
 
-from flask import Flask, Response, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.messages import truncate
+from modelhost.protocols import PREDICTORS
 
 log = logging.getLogger(__name__)
 
@@ -23,20 +24,31 @@ def _client_error(error: ClientError) -> Response:
 
 
 def _http_error(error: HTTPException) -> Response:
-    """Werkzeug's own refusals (no such URL or method), told in our words."""
+    """Werkzeug's own refusals (no such URL or method), in our words."""
     path = truncate(request.path)
     told = ClientError(error.description or error.name, received=path, status=error.code or 500)
     if error.code == 404:
-        told.message = f"There is nothing at {path}: GET /models lists the models and their URLs."
+        predict = "POST / asks the default model, and " if request.method == "POST" else ""
+        told.message = f"There is nothing at {path}: {predict}GET /models lists the models and their URLs."
     elif isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))
-        told.message = f"{request.method} is not allowed on {path}: use {allowed}."
+        predict = f" A prediction is a POST to {url}." if (url := _prediction_url()) else ""
+        told.message = f"{request.method} is not allowed on {path}: use {allowed}.{predict}"
         told.received, told.expected = request.method, allowed
     response = _client_error(told)
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
     return response
+
+
+def _prediction_url() -> str:
+    """Where a POST to the URL of a model, or of its version, should have gone; empty for other requests."""
+    if request.method != "POST":
+        return ""
+    path, routes = request.path.rstrip("/"), current_app.url_map.bind("")
+    endings = (url.rpartition(">")[2] for protocol in PREDICTORS for url in protocol.urls if "<name>" in url)
+    return next((path + ending for ending in endings if routes.test(path + ending, "POST")), "")
 
 
 def _failure(error: Exception) -> Response:

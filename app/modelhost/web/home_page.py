@@ -9,6 +9,7 @@ from flask import Response, render_template
 from markupsafe import Markup
 
 from modelhost.models.registry import Registry
+from modelhost.protocols import native
 from modelhost.web import metadata
 
 
@@ -38,10 +39,10 @@ def render(registry: Registry, host_url: str) -> Response:
         models=[
             {
                 "model": model,
-                "url": metadata.predict_url(model),
+                "url": native.PREDICT.url(model),
                 "fields": metadata.fields(model),
-                "curl": metadata.curl(host, metadata.predict_url(model), model),
-                "curl_file": metadata.curl_file(host, metadata.predict_url(model), model),
+                "curl": metadata.curl(host, native.PREDICT.url(model), model),
+                "curl_file": metadata.curl_file(host, native.PREDICT.url(model), model),
             }
             for model in models
         ],

@@ -1,4 +1,4 @@
-"""What clients are told about models: their URLs, schemas and examples."""
+"""What the server says about models: their URLs, schemas and examples."""
 
 import shlex
 from typing import Any
@@ -13,11 +13,6 @@ from modelhost.models.registry import Registry
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import expected, expected_row, left_out
 from modelhost.protocols import native
-
-
-def predict_url(model: Model) -> str:
-    """The path that answers predictions of the model's highest version."""
-    return f"/models/{model.name}/predict"
 
 
 def stream_url(model: Model) -> str:
@@ -37,7 +32,7 @@ def summary(model: Model) -> dict[str, Any]:
         "name": model.name,
         "version": model.version,
         "description": model.manifest.description,
-        "predict": predict_url(model),
+        "predict": native.PREDICT.url(model),
     }
 
 
@@ -65,7 +60,7 @@ def welcome(registry: Registry) -> dict[str, Any]:
         "model": model.name,
         "version": model.version,
         **shown_example(model),
-        "models": {name: predict_url(registry.find(name)) for name in registry.models},
+        "models": {name: native.PREDICT.url(registry.find(name)) for name in registry.models},
         "documentation": "/docs",
     }
 

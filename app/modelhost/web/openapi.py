@@ -6,7 +6,7 @@ from modelhost import __version__
 from modelhost.inference.protocol import Protocol, example_url
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
-from modelhost.protocols import PREDICTORS, jsonschema, mlflow, native, tensorflow, v2_infer
+from modelhost.protocols import PREDICTORS, jsonschema, native
 from modelhost.protocols.jsonschema import TEXT, object_of
 from modelhost.protocols.sse import encode_event
 
@@ -20,7 +20,7 @@ ERROR = object_of(
         "example": {"description": "A request that works"},
     }
 )
-# What is told about the server as a whole: path, operation, tag, what it says.
+# What the server says about itself: path, operation, tag, what it says.
 METADATA = [
     ("/models", "listModels", "models", "Every model with its URL"),
     ("/healthz", "alive", "health", "A process answers"),
@@ -43,10 +43,10 @@ def document(registry: Registry) -> Json:
         schemas |= {f"{name}.{part}": schema for part, schema in _schemas(model).items()}
         paths |= _paths(model, name, latest=registry.find(model.name) is model)
     name = _component(registry, default)
-    summary = f"The model {default.name}, which answers at /"
-    paths["/"] = {"get": _get("welcome", "models", "What is up, and what to send"),
-                  "post": _predict(default, name, native.PREDICT, summary, "default")}  # fmt: skip
-    paths["/invocations"] = {"post": _predict(default, name, mlflow.PREDICT, summary, "default")}
+    for protocol in PREDICTORS:
+        for url in protocol.default_urls:
+            paths[url] = {"post": _predict(default, name, protocol, f"{default.name}, the default model", "default")}
+    paths["/"]["get"] = _get("welcome", "models", "What is up, and what to send")
     return {
         "openapi": "3.1.0",
         "info": {
@@ -61,7 +61,7 @@ def document(registry: Registry) -> Json:
 
 def _schemas(model: Model) -> Json:
     """Those of a row and its outputs, and of both bodies of each protocol."""
-    found: Json = {"Record": jsonschema.record(model), "Prediction": jsonschema.prediction(model)}
+    found: Json = {"Record": jsonschema.record(model.inputs), "Prediction": jsonschema.prediction(model)}
     for protocol in PREDICTORS:
         request, answer = protocol.schemas(model)
         found |= {f"{protocol.operation}.Request": request, f"{protocol.operation}.Answer": answer}
@@ -74,18 +74,15 @@ def _component(registry: Registry, model: Model) -> str:
 
 def _paths(model: Model, name: str, latest: bool) -> Json:
     """The URLs of one version of a model; the highest goes without its number."""
-    part = "" if latest else f"/versions/{model.version}"
-    models, v1, v2 = (f"{prefix}/{model.name}{part}" for prefix in ("/models", "/v1/models", "/v2/models"))
+    part = model.name if latest else f"{model.name}/versions/{model.version}"
     about = model.manifest.description
-    streamed = {f"{models}/stream": {"post": _stream(model, name)}} if model.streams else {}
-    return streamed | {
-        f"{models}/example": {"get": _get(f"example.{name}", "models", f"A record that {model.name} answers, whole")},
-        models: {"get": _get(f"show.{name}", "models", f"The schema of {model.name}")},
-        f"{models}/predict": {"post": _predict(model, name, native.PREDICT, about)},
-        f"{models}/invocations": {"post": _predict(model, name, mlflow.PREDICT, about)},
-        f"{v1}:predict": {"post": _predict(model, name, tensorflow.PREDICT, about)},
-        v2: {"get": _get(f"metadata.{name}", "Open Inference Protocol", f"The tensors of {model.name}")},
-        f"{v2}/infer": {"post": _predict(model, name, v2_infer.PREDICT, about)},
+    whole, tensors = f"A record that {model.name} answers, whole", f"The tensors of {model.name}"
+    return {
+        f"/models/{part}": {"get": _get(f"show.{name}", "models", f"The schema of {model.name}")},
+        f"/models/{part}/example": {"get": _get(f"example.{name}", "models", whole)},
+        f"/v2/models/{part}": {"get": _get(f"metadata.{name}", "Open Inference Protocol", tensors)},
+        **{each.url(model, latest): {"post": _predict(model, name, each, about)} for each in PREDICTORS},
+        **({f"/models/{part}/stream": {"post": _stream(model, name)}} if model.streams else {}),
     }
 
 
@@ -101,17 +98,8 @@ def _predict(model: Model, name: str, protocol: Protocol, summary: str, suffix: 
         "operationId": ".".join(filter(None, [protocol.operation, name, suffix])),
         "tags": [protocol.tag],
         "summary": summary,
-        "requestBody": about | {"required": True, "content": {"application/json": request} | _files(model, protocol)},
+        "requestBody": about | {"required": True, "content": {"application/json": request} | protocol.media(model)},
         "responses": {"200": {"description": "The outputs", "content": {"application/json": answer}}} | _errors(),
-    }
-
-
-def _files(model: Model, protocol: Protocol) -> Json:
-    """Where the body may be a file itself: types for which the page at /docs shows a file chooser."""
-    if not model.takes_file or protocol not in (native.PREDICT, mlflow.PREDICT):
-        return {}
-    return {
-        mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in ("application/octet-stream", "image/*")
     }
 
 

@@ -59,7 +59,7 @@ def runtime_class(bundle: Bundle) -> Callable[[Bundle], Runtime]:
 
 
 def import_libraries(models_dir: Path) -> None:
-    """Import what the bundles in `models_dir` need; what is wrong with one is told when it is loaded."""
+    """Import what the bundles in `models_dir` need; what is wrong with one is said when it is loaded."""
     with contextlib.suppress(BundleError):
         for directory in find_bundles(models_dir):
             with contextlib.suppress(BundleError):

@@ -149,7 +149,7 @@ def _is_of_pipeline(estimator: Any, verb: str) -> bool:
 
 
 def _labels_the_most_probable(estimator: Any) -> bool:
-    """Whether `predict` is scikit-learn's for forests of one output; told by its name: an import costs memory."""
+    """Whether `predict` is scikit-learn's for forests of one output; known by its name: an import costs memory."""
     predict = getattr(type(estimator), "predict", None)
     if predict is None or getattr(estimator, "n_outputs_", 0) != 1:
         return False

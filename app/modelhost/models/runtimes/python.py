@@ -21,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from modelhost.bundle.bundle import Bundle
+from modelhost.models.runtimes.advice import advice_on
 from modelhost.models.runtimes.modules import BundleModules, reason_of
 from modelhost.models.runtimes.returned import as_arrays
 from modelhost.payload.datatypes import Arrays, copied
+from modelhost.payload.errors import ModelError
 
 Stream = Callable[[Arrays], Iterator[Arrays]]
 
@@ -54,7 +56,12 @@ class PythonRuntime:
 
         The class gets arrays of its own: it may write into them.
         """
-        return as_arrays(self._model.predict(copied(inputs)), self._datatypes)
+        try:
+            returned = self._model.predict(copied(inputs))
+        except (KeyError, FileNotFoundError) as error:
+            advice = advice_on(error, self._modules.directory, inputs)
+            raise ModelError(f"predict raised {reason_of(error)}{advice}") from error
+        return as_arrays(returned, self._datatypes)
 
 
 def _chunks(model: Any, datatypes: Mapping[str, str], inputs: Arrays) -> Iterator[Arrays]:
@@ -86,5 +93,6 @@ def load_class(directory: Path, entry: str, label: str) -> tuple[BundleModules, 
     except (Exception, SystemExit) as error:
         modules.forget()
         place = modules.place_of(error)
-        raise LoadError(f"{entry} cannot be loaded: {reason_of(error)}{place}") from error
+        reason = f"{reason_of(error)}{place}{advice_on(error, directory)}"
+        raise LoadError(f"{entry} cannot be loaded: {reason}") from error
     return modules, model

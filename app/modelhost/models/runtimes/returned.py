@@ -16,6 +16,7 @@ import numpy as np
 
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
 from modelhost.payload.errors import ModelError
+from modelhost.payload.messages import first_line
 
 INT64 = np.iinfo(np.int64)
 EXACT = 2**53  # the largest integer up to which a FP64 has every one
@@ -58,7 +59,8 @@ def _array(name: str, value: Any) -> Array:
     except Exception as error:  # whatever a tensor of another library raises: its reason is the sentence
         if isinstance(value, list | tuple):
             raise _ragged(name) from error
-        raise _refusal(name, f"is a {type(value).__name__}, not an array ({_first_line(error)})") from error
+        reason = first_line(error) or type(error).__name__
+        raise _refusal(name, f"is a {type(value).__name__}, not an array ({reason})") from error
     return _of_objects(name, array) if array.dtype.kind == "O" else _of_numpy(name, array)
 
 
@@ -221,7 +223,3 @@ def _ragged(name: str) -> ModelError:
 
 def _refusal(name: str, problem: str) -> ModelError:
     return ModelError(f"the model returned an output that cannot be sent: {name} {problem}")
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -7,7 +7,6 @@ Unpickling runs what the file holds: it is done here, on the trainer's own machi
 import importlib
 import io
 import re
-import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from modelhost.models.runtimes.skops import is_trusted, types_of
 from modelhost.packing import sklearn_onnx
 from modelhost.packing.columns import choose
 from modelhost.packing.complete_columns import incidental_gaps
-from modelhost.packing.errors import PackError
+from modelhost.packing.errors import ConsentError, PackError
 from modelhost.packing.fitted_columns import Fitted, add_categories, fitted_columns
 from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
@@ -59,7 +58,7 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
         raise PackError(f"{path} holds a {type(estimator).__name__}, which can neither predict nor transform new rows")
     if estimator is not loaded:
         notes.append(f"the best estimator of a {type(loaded).__name__}, with which it predicts")
-    return _inspect(estimator, sample, allow_pickle, path, notes)
+    return _inspect(estimator, sample, allow_pickle, notes)
 
 
 def _load(path: Path) -> tuple[Any, list[str]]:
@@ -94,7 +93,7 @@ def _refuse_unsafe(estimator: Any, path: Path) -> None:
         )
 
 
-def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, notes: list[str]) -> Source:
+def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, notes: list[str]) -> Source:
     names, count = _names(estimator), _count(estimator)
     chosen = choose(sample, names, count, notes)
     fitted = fitted_columns(estimator, chosen)
@@ -116,7 +115,7 @@ def _inspect(estimator: Any, sample: Sample, allow_pickle: bool, path: Path, not
         return asked(table.of(rows))
 
     def save(directory: Path) -> Saved:
-        return _save(estimator, directory, allow_pickle, path)
+        return _save(estimator, directory, allow_pickle)
 
     return Source(
         _library(estimator), _kind(estimator), table.inputs, table.batch, predict, save,
@@ -246,7 +245,7 @@ def _lighter(estimator: Any, table: Table) -> Sequence[Native]:
     return found
 
 
-def _save(estimator: Any, directory: Path, allow_pickle: bool, source: Path) -> Saved:
+def _save(estimator: Any, directory: Path, allow_pickle: bool) -> Saved:
     path = directory / "model.skops"
     try:
         skops.io.dump(estimator, path)
@@ -262,10 +261,11 @@ def _save(estimator: Any, directory: Path, allow_pickle: bool, source: Path) -> 
         return Saved("skops", path.name, libraries=tuple(sorted(packages & set(BOOSTED))))
     path.unlink(missing_ok=True)
     if not allow_pickle:
-        command = f"modelhost pack {shlex.quote(str(source))} --name NAME --sample SAMPLE --allow-pickle"
-        raise PackError(
-            f"{reason}, and was not converted to ONNX. As a pickle it can be served, and then whoever can change the "
-            f"file can run anything on the server: if you trust it, {command}, and --with FILE for each module of yours"
+        raise ConsentError(
+            f"{reason}, and was not converted to ONNX. As a pickle it can be served, but anyone who can change that "
+            "file can run anything on the server. If you trust it, add --allow-pickle, and --with FILE for each module "
+            "of yours",
+            "--allow-pickle",
         )
     joblib.dump(estimator, directory / "model.joblib")
     return Saved("pickle", "model.joblib", libraries=_pickled_libraries(estimator))

@@ -4,6 +4,7 @@ import platform
 from functools import partial
 from pathlib import Path
 
+from modelhost.models.runtimes.advice import advice_on
 from modelhost.models.runtimes.modules import reason_of
 from modelhost.models.runtimes.python import LoadError, load_class
 from modelhost.models.runtimes.returned import as_arrays
@@ -39,7 +40,7 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
         except ModelError as error:
             raise PackError(str(error)) from error
         except (Exception, SystemExit) as error:
-            reason = f"{reason_of(error)}{modules.place_of(error)}"
+            reason = f"{reason_of(error)}{modules.place_of(error)}{advice_on(error, path.parent, rows)}"
             raise PackError(f"the model cannot predict the sample: {reason}") from error
 
     each = partial(ragged.in_groups, ask)
