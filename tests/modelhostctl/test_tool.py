@@ -68,19 +68,19 @@ def test_it_needs_nothing_but_the_standard_library():
 
 
 # Each imports from those before it, and never from those after.
-ROOMS = ["errors", "options", "host", "store", "view", "checks", "steps", "cli"]
+PACKAGES = ["errors", "options", "host", "store", "view", "checks", "steps", "cli"]
 
 
-def test_no_room_imports_from_one_that_stands_on_it():
+def test_no_package_imports_from_one_above_it():
     for file in tool.PACKAGE.rglob("*.py"):
         inside = file.relative_to(tool.PACKAGE)
-        room = inside.parts[0].removesuffix(".py")
-        if room not in ROOMS:
+        package = inside.parts[0].removesuffix(".py")
+        if package not in PACKAGES:
             continue
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level == len(inside.parts) and node.module:
                 other = node.module.partition(".")[0]
-                assert ROOMS.index(other) <= ROOMS.index(room), f"{inside} imports from {other}"
+                assert PACKAGES.index(other) <= PACKAGES.index(package), f"{inside} imports from {other}"
 
 
 @pytest.mark.parametrize("command", [*FOR_PEOPLE, *OF_A_DEPLOYMENT])
