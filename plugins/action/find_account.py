@@ -10,27 +10,10 @@ from typing import Any
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
 PROBE = Path(__file__).with_name("find_account_probe.sh")
 SECONDS_TO_ANSWER = 15
-
-DOCUMENTATION = """
-module: find_account
-short_description: Log in as the first account that the host accepts, and describe the host
-description:
-  - A new host lets root in; a deployed one only the deploy user. Both answer to the same command.
-  - Uses the SSH options of the inventory and of ansible.cfg, and never asks for a password.
-options:
-  users:
-    description: Accounts to try, in this order.
-    required: true
-    type: list
-    elements: str
-  port:
-    description: A TCP port to look at; what holds it is told unless that is a container.
-    type: int
-"""
 
 
 class ActionModule(ActionBase):
@@ -63,7 +46,7 @@ class ActionModule(ActionBase):
                 break
         if without_root:
             return result | without_root
-        where = lookup_loader.get("where_defined").run(["ansible_host"], task_vars)[0]
+        where = where_defined("ansible_host", task_vars)
         return result | {"failed": True, "msg": explain(answer.stderr, address, port, users, where)}
 
 

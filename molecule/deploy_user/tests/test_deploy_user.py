@@ -72,7 +72,7 @@ def test_a_changed_host_key_is_explained(host, tmp_path):
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
     known_hosts.write_text(f"{ours[0]} {other.with_suffix('.pub').read_text()}")
     run = subprocess.run(
-        ["ansible", NAME, "-i", str(TESTBED), "-m", "find_account", "-a", '{"users": ["deploy"]}',
+        ["ansible", NAME, "-i", str(TESTBED), "-m", "modelhost.modelhost.find_account", "-a", '{"users": ["deploy"]}',
          "-e", f'{{"ansible_ssh_common_args": "-o UserKnownHostsFile={known_hosts}"}}'],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
