@@ -74,6 +74,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
+    "collection": scenario("collection"),
     "preflight": scenario("preflight"),
     "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),
