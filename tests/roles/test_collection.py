@@ -20,7 +20,7 @@ PROGRAMS = Path(sys.executable).parent
 # By its kind, everything that a user of the collection needs; galaxy.yml lists what is left out instead.
 NEEDED = re.compile(
     r"(README|CHANGELOG)\.md|LICENSE|requirements\.(txt|yml)|meta/.*|roles/.*|plugins/.*|modelhostctl/.*|app/.*"
-    r"|playbooks/[a-z_]+\.yml|docs/(architecture|operations|pack|pack-refusals)\.md|docs/models/.*"
+    r"|playbooks/[a-z_]+\.yml|docs/(architecture|collection|operations|pack|pack-refusals)\.md|docs/models/.*"
 )
 PLUGINS = {
     kind: sorted(path.stem for path in (PROJECT / "plugins" / folder).glob("*.py"))
@@ -93,6 +93,12 @@ def test_what_it_needs_is_said_alike_wherever_it_is_said() -> None:
     app = tomllib.loads((PROJECT / "app/pyproject.toml").read_text())["project"]["dependencies"]
     lines = (PROJECT / "requirements.txt").read_text().splitlines()
     assert {line for line in lines if not line.startswith("#")} <= set(app)
+
+
+@pytest.mark.parametrize("name", ["ansible.cfg", "site.yml", "roles.yml"])
+def test_the_document_shows_the_files_that_the_scenario_deploys_with(name: str) -> None:
+    shown = (PROJECT / "docs/collection.md").read_text()
+    assert (PROJECT / "molecule/collection/site" / name).read_text() in shown
 
 
 @pytest.mark.parametrize("kind", PLUGINS)

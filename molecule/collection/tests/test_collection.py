@@ -14,6 +14,7 @@ SITE = TESTBED.parent / "site"
 COLLECTION = SITE / "collections/ansible_collections/modelhost/modelhost"
 # Nothing of this run's: no path into the checkout.
 ENVIRONMENT = {name: os.environ[name] for name in ("HOME", "PATH")} | {"NO_COLOR": "1"}
+REPORT = {"ANSIBLE_STDOUT_CALLBACK": "modelhost.modelhost.report"}
 
 
 def play(folder: Path, *words: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -41,18 +42,14 @@ def test_the_playbook_of_the_collection_finds_nothing_left_to_do():
     assert changed(play(SITE, "site.yml")) == 0
 
 
-def test_a_checkout_finds_nothing_left_to_do_either():
-    inventory = SITE / "inventory"
-    bundles = json.dumps({"model_server_models": [f"{SITE}/bundles/{name}/1" for name in ("colours", "iris")]})
-    assert changed(play(SITE.parent, PROJECT / "site.yml", "-i", inventory, "-e", bundles)) == 0
+def test_a_checkout_plans_nothing_either():
+    bundles = json.dumps({"release_models": [f"{SITE}/bundles/{name}/1" for name in ("colours", "iris")]})
+    plan = play(SITE.parent, PROJECT / "playbooks/plan.yml", "-i", SITE / "inventory", "-e", bundles, **REPORT)
+    assert f"nothing to do\n  release {live()} is live" in plan.stdout, plan.stdout + plan.stderr
 
 
-def test_the_collection_reports():
-    report = {"ANSIBLE_STDOUT_CALLBACK": "modelhost.modelhost.report"}
-    status = play(SITE, "modelhost.modelhost.status", **report)
-    assert status.returncode == 0, status.stderr
-    assert f"live: release {live()}" in status.stdout
-    plan = play(SITE, "modelhost.modelhost.plan", "-e", "model_server_workers=1", **report)
+def test_the_collection_plans_what_has_changed():
+    plan = play(SITE, "modelhost.modelhost.plan", "-e", "release_workers=1", **REPORT)
     assert "settings: workers 0 -> 1" in plan.stdout, plan.stdout + plan.stderr
 
 
