@@ -53,7 +53,7 @@ def lint() -> Commands:
         ["env", "PYTHONPATH=app", "lint-imports", "--no-cache"],
         ["yamllint", "--strict", "."],
         ["shellcheck", *shell_scripts()],
-        ["ansible-lint", "-q"],
+        ["env", "ANSIBLE_COLLECTIONS_PATH=collections", "ansible-lint", "-q"],
     ]
 
 
