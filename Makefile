@@ -10,7 +10,7 @@ WHERE ?= production
 RELEASE ?=
 PLAYBOOK = $(BIN)/ansible-playbook -i inventory/$(WHERE)
 # Prints what a play has to report, and nothing else.
-REPORT = ANSIBLE_STDOUT_CALLBACK=report $(PLAYBOOK)
+REPORT = ANSIBLE_STDOUT_CALLBACK=modelhost.modelhost.report $(PLAYBOOK)
 BIN := .venv/bin
 
 help: ## this list

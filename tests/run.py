@@ -53,7 +53,7 @@ def lint() -> Commands:
         ["env", "PYTHONPATH=app", "lint-imports", "--no-cache"],
         ["yamllint", "--strict", "."],
         ["shellcheck", *shell_scripts()],
-        ["ansible-lint", "-q"],
+        ["env", "ANSIBLE_COLLECTIONS_PATH=collections", "ansible-lint", "-q"],
     ]
 
 
@@ -74,6 +74,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
+    "collection": scenario("collection"),
     "preflight": scenario("preflight"),
     "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),

@@ -46,7 +46,13 @@ def deploy(inventory: Path, models: list[str], **variables: Any) -> None:
 
 def go_back(inventory: Path, release: str) -> None:
     """What `make rollback RELEASE=...` runs."""
-    play("playbooks/rollback.yml", inventory, "-e", f"release={release}", ANSIBLE_STDOUT_CALLBACK="report")
+    play(
+        "playbooks/rollback.yml",
+        inventory,
+        "-e",
+        f"release={release}",
+        ANSIBLE_STDOUT_CALLBACK="modelhost.modelhost.report",
+    )
 
 
 def on_host(inventory: Path, command: str) -> None:

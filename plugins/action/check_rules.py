@@ -6,20 +6,7 @@ import json
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
-
-DOCUMENTATION = """
-module: check_rules
-short_description: Fail with the variable, the value, the file to edit and an example where a rule is broken
-options:
-  rules:
-    description: >-
-      Mappings with C(variable) (its name), C(holds) (whether the rule holds), C(must) (what it must be, in words)
-      and C(example) (a right value).
-    required: true
-    type: list
-    elements: dict
-"""
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
 
 class ActionModule(ActionBase):
@@ -38,6 +25,6 @@ class ActionModule(ActionBase):
     def _tell(self, rule: dict[str, Any], task_vars: dict[str, Any]) -> str:
         name = rule["variable"]
         received = json.dumps(self._templar.template(task_vars[name]), default=str)
-        where = lookup_loader.get("where_defined").run([name], task_vars)[0]
+        where = where_defined(name, task_vars)
         example = json.dumps(rule["example"])
         return f"- {name}: got {received}, but it must be {rule['must']}. Edit {where}, for example: {name}: {example}"

@@ -11,21 +11,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
-
-DOCUMENTATION = """
-module: check_variables
-short_description: Compare a host's variables with the argument specs of roles
-description:
-  - Reports wrong types, values outside the choices, missing values, and names that look like a misspelt one of ours.
-  - Each finding names the variable, the value received, the file to edit and a right example.
-options:
-  roles:
-    description: Paths of the roles whose C(meta/argument_specs.yml) hold the truth.
-    required: true
-    type: list
-    elements: path
-"""
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
 # The role that became app_image and release in 0.1.0.
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
@@ -74,7 +60,7 @@ class ActionModule(ActionBase):
         return f"it must be {kind_of(option)}", json.dumps(value, default=str)
 
     def _tell(self, name: str, received: str, problem: str, example: str | None, task_vars: dict[str, Any]) -> str:
-        where = lookup_loader.get("where_defined").run([name], task_vars)[0]
+        where = where_defined(name, task_vars)
         example = f", for example: {example}" if example else ""
         return f"- {name}: got {received}, but {problem}. Edit {where}{example}"
 

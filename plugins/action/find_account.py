@@ -10,27 +10,10 @@ from typing import Any
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
 PROBE = Path(__file__).with_name("find_account_probe.sh")
 SECONDS_TO_ANSWER = 15
-
-DOCUMENTATION = """
-module: find_account
-short_description: Log in as the first account that the host accepts, and describe the host
-description:
-  - A new host lets root in; a deployed one only the deploy user. Both answer to the same command.
-  - Uses the SSH options of the inventory and of ansible.cfg, and never asks for a password.
-options:
-  users:
-    description: Accounts to try, in this order.
-    required: true
-    type: list
-    elements: str
-  port:
-    description: A TCP port to look at; what holds it is told unless that is a container.
-    type: int
-"""
 
 
 class ActionModule(ActionBase):
@@ -63,13 +46,14 @@ class ActionModule(ActionBase):
                 break
         if without_root:
             return result | without_root
-        where = lookup_loader.get("where_defined").run(["ansible_host"], task_vars)[0]
+        where = where_defined("ansible_host", task_vars)
         return result | {"failed": True, "msg": explain(answer.stderr, address, port, users, where)}
 
 
 SSH_VARIABLES = {
     "ansible_host", "ansible_port", "ansible_ssh_port", "ansible_private_key_file", "ansible_ssh_private_key_file",
-    "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args",
+    "ansible_ssh_common_args", "ansible_ssh_extra_args", "ansible_ssh_args", "ansible_host_key_checking",
+    "ansible_ssh_host_key_checking",
 }  # fmt: skip
 
 
@@ -87,6 +71,8 @@ def ssh_command(address: str, port: str, variables: dict[str, Any]) -> list[str]
         command += shlex.split(option(name))
     # The probe decides which account is used, so it must not ride on a connection opened for another one.
     command += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
+    if not option("host_key_checking"):
+        command += ["-o", "StrictHostKeyChecking=no"]
     if key := option("private_key_file"):
         command += ["-o", "IdentitiesOnly=yes", "-i", str(Path(key).expanduser())]
     return command
@@ -113,7 +99,11 @@ def explain(stderr: str, address: str, port: str, users: list[str], where: str) 
             "for example: ansible_ssh_private_key_file: ~/.ssh/id_ed25519"
         )
     if "Host key verification failed" in said:
-        return f"{address} is not in your known_hosts, and ssh is set to refuse unknown hosts. ssh said: {said}"
+        return (
+            f"{address} is not in your known_hosts, and ssh is set to refuse unknown hosts. Log in once and compare "
+            f"the key's fingerprint (ssh -p {port} {users[-1]}@{address}), or add to ssh_args in ansible.cfg: "
+            f"-o StrictHostKeyChecking=accept-new. ssh said: {said}"
+        )
     return (
         f"{address} does not answer SSH on port {port}. Is the machine on, is ansible_host right (see {where}), and "
         f"does its firewall let you in? ssh said: {said.splitlines()[-1] if said else 'nothing'}"

@@ -1,19 +1,13 @@
-"""Run a command of the release tool on a host; where this checkout's is not installed, by a temporary copy of it."""
+"""Run a command of the release tool on a host; where this project's is not installed, by a temporary copy of it."""
 
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-sys.path.insert(0, str(Path(__file__).parents[2]))
-from tool import built
-
-from modelhostctl.store.lock_owner import describe, has_ended
+from ansible_collections.modelhost.modelhost.modelhostctl.store.lock_owner import describe, has_ended
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool import built
 
 
 class ActionModule(ActionBase):
@@ -48,6 +42,6 @@ class ActionModule(ActionBase):
 
     def _module(self, arguments: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         answer: dict[str, Any] = self._execute_module(
-            module_name="modelhostctl", module_args=arguments, task_vars=task_vars
+            module_name="modelhost.modelhost.modelhostctl", module_args=arguments, task_vars=task_vars
         )
         return answer

@@ -3,31 +3,11 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible.plugins.loader import lookup_loader
-
-PROJECT = Path(__file__).resolve().parents[2]
-
-DOCUMENTATION = """
-module: read_bundles
-short_description: Verify model bundles and return their names, versions, formats, digests and what the image needs
-description:
-  - Uses the server's own reader, so what passes here is what the server accepts.
-  - Refuses bundles whose requirements cannot be installed into one image.
-options:
-  paths:
-    description: Bundle directories; relative ones start at the project's folder.
-    required: true
-    type: list
-    elements: path
-  variable:
-    description: The variable that the paths came from, named in an error.
-    required: true
-    type: str
-"""
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.project import ROOT, start_of_relative_paths
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
 
 class ActionModule(ActionBase):
@@ -38,19 +18,18 @@ class ActionModule(ActionBase):
         """Return C(bundles): name, version, format, digest and path of each, and what gates and the image need."""
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars) | {"changed": False}
-        sys.path.insert(0, str(PROJECT / "app"))
         try:
-            from modelhost.bundle.bundle import BundleError, read_bundle
-            from modelhost.bundle.extras import extras_of
-            from modelhost.bundle.lock_files import conflicts
+            from ansible_collections.modelhost.modelhost.app.modelhost.bundle.bundle import BundleError, read_bundle
+            from ansible_collections.modelhost.modelhost.app.modelhost.bundle.extras import extras_of
+            from ansible_collections.modelhost.modelhost.app.modelhost.bundle.lock_files import conflicts
         except ImportError as error:
-            message = f"Reading bundles needs {error.name}; run `make .venv` and use .venv/bin/ansible-playbook."
-            return result | {"failed": True, "msg": message}
-        finally:
-            sys.path.pop(0)
+            return result | {"failed": True, "msg": what_to_install(str(error.name))}
 
         bundles, findings, locks = [], [], {}
-        for path in (PROJECT / given for given in self._task.args["paths"]):
+        for path in (start_of_relative_paths() / given for given in self._task.args["paths"]):
+            if not path.is_dir():
+                findings.append(f"- there is no folder {path}")
+                continue
             try:
                 bundle = read_bundle(path)
             except BundleError as error:
@@ -78,10 +57,18 @@ class ActionModule(ActionBase):
         extras = sorted({extra for bundle in bundles for extra in bundle["extras"]})
         findings += [f"- {conflict}" for conflict in conflicts(extras, locks)]
         if findings:
-            where = lookup_loader.get("where_defined").run([self._task.args["variable"]], task_vars)[0]
+            where = where_defined(self._task.args["variable"], task_vars)
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."
             return result | {"failed": True, "msg": "\n".join(["These bundles cannot be served:", *findings, hint])}
         return result | {"bundles": bundles}
+
+
+def what_to_install(package: str) -> str:
+    """Tell where the package has to be, and how it gets there."""
+    return (
+        f"Reading bundles needs the Python package {package}, which is not where Ansible runs. Type: "
+        f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}; a checkout's `make .venv` has it."
+    )
 
 
 def schema_of(manifest: Any) -> dict[str, Any]:

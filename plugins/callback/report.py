@@ -12,7 +12,9 @@ type: stdout
 short_description: What a play says by debug, what went wrong, and nothing else
 description:
   - For playbooks that look, or do one thing. C(make status), C(history), C(plan), C(logs) and C(rollback) choose it.
+  - To choose it for any playbook, set C(ANSIBLE_STDOUT_CALLBACK=modelhost.modelhost.report).
   - What went wrong goes to the standard error, and so does at the end which hosts have no report.
+author: modelhost
 """
 
 DEBUG = {"debug", "ansible.builtin.debug", "ansible.legacy.debug"}

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.display import Display
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from running_line import RunningLine
-from step_result import items_of, lines, said, why
-from step_task import in_plain_words, is_rescued, place_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.running_line import RunningLine
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_result import items_of, lines, said, why
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_task import in_plain_words, is_rescued, place_of
 
 DOCUMENTATION = """
 name: steps
@@ -26,6 +22,8 @@ description:
     or only looked has none. Beneath it are the items of a loop that changed something, its message, and its diff.
   - The last line of a terminal names what runs now, and since when. Elsewhere there are no control characters.
   - With C(-v) it is Ansible's default output, with every task and result.
+  - To choose it, set C(stdout_callback = modelhost.modelhost.steps) in ansible.cfg.
+author: modelhost
 extends_documentation_fragment:
   - default_callback
   - result_format_callback

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import sys
 import tarfile
-import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ansible.plugins.lookup import LookupBase
-
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from folder import files_in, hash_of
-
-PROJECT = Path(__file__).resolve().parents[2]
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.folder import files_in, hash_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.run_files import make_once
 
 DOCUMENTATION = """
 name: packed
 short_description: The path of a tar archive of folders and files
+description:
+  - The archive is on the control machine and lives as long as the run. Its files belong to root and can be read by all.
+author: modelhost
 options:
   _terms:
     description: Mappings with C(folder) or C(file), what to pack, and C(as), its path in the archive.
@@ -28,29 +26,39 @@ options:
     type: str
 """
 
+EXAMPLES = """
+- name: Copy a bundle
+  ansible.builtin.unarchive:
+    src: "{{ lookup('modelhost.modelhost.packed', {'folder': 'models/iris/1', 'as': 'iris/1'}, last='model.yaml') }}"
+    dest: /srv/modelhost/bundles
+"""
+
+RETURN = """
+_raw:
+  description: The archive's path.
+  type: list
+  elements: str
+"""
+
 
 class LookupModule(LookupBase):
     def run(self, terms: list[dict[str, str]], variables: dict[str, Any] | None = None, **options: Any) -> list[str]:
-        """Return the archive's path, in the project's .cache; an archive made before is used again."""
+        """Return the archive's path."""
         last = options.get("last")
         folders = {term["as"]: Path(term["folder"]).resolve() for term in terms if "folder" in term}
         files = {term["as"]: Path(term["file"]).resolve() for term in terms if "file" in term}
         parts = [f"{name} {hash_of(folder, [])}" for name, folder in folders.items()]
         parts += [f"{name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for name, path in files.items()]
-        archive = PROJECT / ".cache" / "packed" / f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.tar"
-        if not archive.exists():
-            archive.parent.mkdir(parents=True, exist_ok=True)
-            with (
-                tempfile.NamedTemporaryFile(dir=archive.parent, delete=False) as unfinished,
-                tarfile.open(fileobj=unfinished, mode="w", format=tarfile.GNU_FORMAT) as tar,
-            ):
+
+        def write(archive: BinaryIO) -> None:
+            with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
                 for name, folder in folders.items():
                     for path in sorted(files_in(folder), key=lambda path: (path.name == last, path)):
                         tar.add(path, f"{name}/{path.relative_to(folder)}", filter=without_owner)
                 for name, path in files.items():
                     tar.add(path, name, filter=without_owner)
-            Path(unfinished.name).rename(archive)
-        return [str(archive)]
+
+        return [str(make_once(f"{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}.tar", write))]
 
 
 def without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo:

@@ -15,9 +15,10 @@ module: modelhostctl
 short_description: Run a step of a release on the host, by the tool that is there
 description:
   - Runs C(modelhostctl STEP) with the options as JSON, and returns its JSON. C(modelhostctl STEP --help) on a host, or
-    C(python3 -m modelhostctl STEP --help) here, explains each step, its options and what it returns.
-  - Where the installed tool is not the one of this checkout, or there is none, a temporary copy runs instead.
+    C(python3 -m modelhostctl STEP --help) in the project's folder, explains each step, its options and what it returns.
+  - Where the installed tool is not this project's, or there is none, a temporary copy runs instead.
   - Supports check mode and diff; in check mode nothing on the host is changed.
+author: modelhost
 options:
   step:
     description:
@@ -45,17 +46,35 @@ options:
     description: What the deployment wants of every step; without it, what the last one left on the host.
     type: dict
   sha256:
-    description: Set by the action plugin. The tool of this checkout.
+    description: Set by the action plugin. The SHA-256 of this project's tool.
     type: str
   tool:
     description: Set by the action plugin. A temporary copy of the tool on the host.
     type: path
 """
 
+EXAMPLES = """
+- name: See how the endpoint is
+  modelhost.modelhost.modelhostctl:
+    step: status
+  register: endpoint
+"""
+
 RETURN = """
-lines: {description: What is to be shown to people., type: list}
-progress: {description: "What a step measured while it worked, in words, beneath its line on the screen.", type: list}
-msg: {description: "Where a step failed: why, and what to do.", type: str}
+lines:
+  description: What is to be shown to people.
+  returned: success
+  type: list
+  elements: str
+progress:
+  description: What a step measured while it worked, in words, beneath its line on the screen.
+  returned: success
+  type: list
+  elements: str
+msg:
+  description: Why a step failed, and what to do.
+  returned: failed
+  type: str
 """
 
 INSTALLED = Path("/usr/local/bin/modelhostctl")

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rendering import load_plugins
+
+# Test modules import plugins by their full names.
+load_plugins()
 
 Answer = Callable[..., tuple[int, str, bytes]]  # path, body (and headers) -> status, release, body
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from action.read_bundles import schema_of
+from ansible_collections.modelhost.modelhost.plugins.action.read_bundles import schema_of
 from modelhost.bundle.bundle import read_bundle
 from test_release import release
 

@@ -1,7 +1,6 @@
 """Render a role's templates as Ansible does: its own templar, the role's defaults and vars, undefined names fail."""
 
 import subprocess
-import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 
 import yaml
 from ansible.parsing.dataloader import DataLoader
-from ansible.plugins.loader import init_plugin_loader, lookup_loader
+from ansible.plugins.loader import init_plugin_loader
 from ansible.template import Templar, trust_as_template
 
 # Hands a text to a command of the container with the real readers (conftest.py).
@@ -68,7 +67,7 @@ def render(role: str, template: str, **overrides: Any) -> str:
 
 def evaluate(role: str, text: str, **overrides: Any) -> str:
     """Render a text of a role's, such as a task's argument, likewise."""
-    _load_plugins()
+    load_plugins()
     variables = (
         trusted(load(role, "defaults/main.yml")) | HOST | trusted(load(role, "vars/main.yml")) | trusted(overrides)
     )
@@ -80,10 +79,9 @@ def evaluate(role: str, text: str, **overrides: Any) -> str:
 
 
 @cache
-def _load_plugins() -> None:
-    init_plugin_loader()
-    lookup_loader.add_directory(str(PROJECT / "plugins" / "lookup"))
-    sys.path.insert(0, str(PROJECT / "plugins"))
+def load_plugins() -> None:
+    """Let the full names of this project's plugins lead to this checkout, as ansible.cfg does."""
+    init_plugin_loader([str(PROJECT / "collections")])
 
 
 def trusted(value: Any) -> Any:

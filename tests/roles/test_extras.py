@@ -190,7 +190,9 @@ def test_a_lock_file_holds_versions_with_hashes_and_nothing_else(line: str) -> N
 
 def read_with_ansible(folder: Path, *bundles: Path) -> subprocess.CompletedProcess[str]:
     """The task that reads bundles, as preflight runs it, on no host at all."""
-    task = {"read_bundles": {"paths": [str(path) for path in bundles], "variable": "release_models"}}
+    task = {
+        "modelhost.modelhost.read_bundles": {"paths": [str(path) for path in bundles], "variable": "release_models"}
+    }
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [task | {"register": "read"}, {
         "ansible.builtin.debug": {"msg": "{{ read.bundles | map(attribute='requirements') | to_json }}"}}]}  # fmt: skip
     (folder / "play.yml").write_text(yaml.safe_dump([play]))

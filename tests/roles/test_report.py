@@ -17,7 +17,8 @@ AWAY = {"ansible_host": "127.0.0.1", "ansible_port": 1}
 def play(playbook: str, inventory: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [PLAYBOOK, f"playbooks/{playbook}.yml", "-i", str(inventory)], cwd=PROJECT, capture_output=True,
-        text=True, check=False, env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "report", "NO_COLOR": "1"},
+        text=True, check=False,
+        env=os.environ | {"ANSIBLE_STDOUT_CALLBACK": "modelhost.modelhost.report", "NO_COLOR": "1"},
     )  # fmt: skip
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import msgspec
 
-from modelhost.bundle.manifest import MANIFEST, BundleError, label, read_manifest, wrong
-from modelhost.bundle.schema import Example, Manifest
-from modelhost.bundle.validation import violations
+from .manifest import MANIFEST, BundleError, label, read_manifest, wrong
+from .schema import Example, Manifest
+from .validation import violations
 
 __all__ = ["MANIFEST", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle"]
 
@@ -146,7 +146,7 @@ def _check_requirements(directory: Path, manifest: Manifest) -> None:
     """Before anything is installed: whoever builds the image gives the file to pip."""
     if not manifest.requirements:
         return
-    from modelhost.bundle.lock_files import LockError, read_pins
+    from .lock_files import LockError, read_pins
 
     try:
         read_pins((directory / manifest.requirements).read_text(encoding="utf-8"))

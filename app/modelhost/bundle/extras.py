@@ -3,7 +3,7 @@
 Each extra is called as in app/pyproject.toml, and has a lock file of that name in app/locks.
 """
 
-from modelhost.bundle.schema import Manifest
+from .schema import Manifest
 
 # Formats that the server reads with what it always has.
 WITHOUT = {"onnx", "python"}

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import msgspec
 import yaml
 
-from modelhost.bundle.schema import Content, Datatype, Format, Library, Manifest
+from .schema import Content, Datatype, Format, Library, Manifest
 
 MANIFEST = "model.yaml"
 

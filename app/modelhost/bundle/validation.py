@@ -5,8 +5,8 @@ from typing import Any
 
 from msgspec import UNSET
 
-from modelhost.bundle import base64_text
-from modelhost.bundle.schema import Feature, Input, Manifest, Output
+from . import base64_text
+from .schema import Feature, Input, Manifest, Output
 
 LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.7976931348623157e308}  # finite ones
 

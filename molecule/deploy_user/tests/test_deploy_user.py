@@ -64,6 +64,14 @@ def test_a_later_file_cannot_open_roots_login_again(host):
         host.check_output("rm /etc/ssh/sshd_config.d/99-provider.conf")
 
 
+def find_account(known_hosts: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["ansible", NAME, "-i", str(TESTBED), "-m", "modelhost.modelhost.find_account", "-a", '{"users": ["deploy"]}',
+         "-e", f'{{"ansible_ssh_common_args": "-o UserKnownHostsFile={known_hosts}"}}'],
+        capture_output=True, text=True, check=False, env=os.environ | environment,
+    )  # fmt: skip
+
+
 def test_a_changed_host_key_is_explained(host, tmp_path):
     """What a person sees whose machine was rebuilt, or who talks to another machine."""
     known_hosts = tmp_path / "known_hosts"
@@ -71,11 +79,18 @@ def test_a_changed_host_key_is_explained(host, tmp_path):
     other = tmp_path / "other"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", other], check=True)
     known_hosts.write_text(f"{ours[0]} {other.with_suffix('.pub').read_text()}")
-    run = subprocess.run(
-        ["ansible", NAME, "-i", str(TESTBED), "-m", "find_account", "-a", '{"users": ["deploy"]}',
-         "-e", f'{{"ansible_ssh_common_args": "-o UserKnownHostsFile={known_hosts}"}}'],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    run = find_account(known_hosts)
     assert run.returncode != 0
     assert "shows another host key than the one it had before" in run.stdout
     assert f"ssh-keygen -f {known_hosts} -R" in run.stdout
+
+
+def test_an_unknown_host_is_let_in_as_the_settings_of_ansible_say(host, tmp_path):
+    """In a project with an ansible.cfg of its own: ssh's default asks, and Ansible has a setting for that."""
+    asks = {"ANSIBLE_SSH_ARGS": "-o StrictHostKeyChecking=ask"}
+    refused = find_account(tmp_path / "known_hosts", **asks)
+    assert refused.returncode != 0
+    assert "is not in your known_hosts" in refused.stdout
+    assert "-o StrictHostKeyChecking=accept-new" in refused.stdout
+    unchecked = find_account(tmp_path / "known_hosts", ANSIBLE_SSH_ARGS="", ANSIBLE_HOST_KEY_CHECKING="False")
+    assert unchecked.returncode == 0, unchecked.stdout

@@ -68,7 +68,7 @@ def deploy_and_kill_at(step: str, new: Path) -> bool:
         env=os.environ | TASK_BY_TASK,
     ) as play:  # fmt: skip
         for line in play.stdout:
-            if f"TASK [release : {step}" in line:
+            if f"TASK [modelhost.modelhost.release : {step}" in line:
                 time.sleep(0.5)
                 os.killpg(play.pid, signal.SIGKILL)
                 return True

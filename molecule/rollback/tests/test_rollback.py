@@ -94,7 +94,9 @@ def one_of_two(tmp_path):
 )
 def test_a_host_that_is_away_is_named_and_the_other_one_does_its_work(playbook, said, one_of_two, versions):
     deploy(versions[1])
-    run = play(f"playbooks/{playbook}.yml", *one_of_two, environment={"ANSIBLE_STDOUT_CALLBACK": "report"})
+    run = play(
+        f"playbooks/{playbook}.yml", *one_of_two, environment={"ANSIBLE_STDOUT_CALLBACK": "modelhost.modelhost.report"}
+    )
     assert run.returncode != 0
     assert said in run.stdout
     assert "dead:" in run.stderr

@@ -7,8 +7,10 @@ import io
 import zipfile
 from pathlib import Path
 
-PROJECT = Path(__file__).resolve().parents[1]
-PACKAGE = PROJECT / "modelhostctl"
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.project import ROOT
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.run_files import make_once
+
+PACKAGE = ROOT / "modelhostctl"
 SHEBANG = b"#!/usr/bin/env python3\n"
 MAIN = "import sys\n\nfrom modelhostctl.cli import main\n\nsys.exit(main())\n"
 
@@ -20,19 +22,12 @@ def pack() -> bytes:
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
         archive.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
         for file in sorted(PACKAGE.rglob("*.py"), key=str):
-            archive.writestr(zipfile.ZipInfo(str(file.relative_to(PROJECT))), file.read_bytes())
+            archive.writestr(zipfile.ZipInfo(str(file.relative_to(PACKAGE.parent))), file.read_bytes())
     return SHEBANG + packed.getvalue()
 
 
 def built() -> tuple[Path, str]:
-    """The tool as a file in the project's .cache, and its SHA-256 in hexadecimal."""
+    """The tool as a file that lives as long as this run, and its SHA-256 in hexadecimal."""
     content = pack()
     digest = hashlib.sha256(content).hexdigest()
-    file = PROJECT / ".cache" / "modelhostctl" / digest[:16]
-    if not file.is_file() or file.read_bytes() != content:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_name(f".{file.name}.{id(content)}")
-        unfinished.write_bytes(content)
-        unfinished.chmod(0o755)
-        unfinished.replace(file)
-    return file, digest
+    return make_once(f"modelhostctl-{digest[:16]}", lambda file: file.write(content)), digest

@@ -16,7 +16,8 @@ def in_plain_words(name: str) -> str:
 
 def place_of(task: Any) -> list[str]:
     """Where a task is written, from the working directory if it is in there."""
-    path = task.get_path()
+    # Without the link through which a checkout is found by its full name.
+    path = task.get_path() and os.path.realpath(task.get_path())
     return [f"at {path.removeprefix(f'{os.getcwd()}/')}"] if path else []
 
 

@@ -1,0 +1,44 @@
+"""What ansible-doc shows of the action plugin of this name, which runs on the control machine alone."""
+
+DOCUMENTATION = """
+module: read_bundles
+short_description: Verify model bundles and return their names, versions, formats, digests and what the image needs
+description:
+  - Uses the server's own reader, so what passes here is what the server accepts.
+  - Refuses bundles whose requirements cannot be installed into one image.
+  - Runs on the control machine, connects to no host and changes nothing.
+author: modelhost
+requirements: [msgspec, packaging, pyyaml]
+options:
+  paths:
+    description:
+      - Bundle directories. Relative ones start at the folder of a checkout, or, where the collection is installed, at
+        the folder in which Ansible was started.
+    required: true
+    type: list
+    elements: path
+  variable:
+    description: The variable that the paths came from, named in an error.
+    required: true
+    type: str
+"""
+
+EXAMPLES = """
+- name: Read the bundles as the server will
+  modelhost.modelhost.read_bundles:
+    paths: "{{ release_models }}"
+    variable: release_models
+  register: release_read
+"""
+
+RETURN = """
+bundles:
+  description: Name, version, format, digest and path of each, and what the gates on the host and the image need.
+  returned: success
+  type: list
+  elements: dict
+msg:
+  description: A line for each bundle that cannot be served.
+  returned: failed
+  type: str
+"""

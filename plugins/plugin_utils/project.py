@@ -1,0 +1,13 @@
+"""Where this project is: in a checkout, or in an installed collection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def start_of_relative_paths() -> Path:
+    """The checkout's folder, wherever Ansible was started; an installed collection is nobody's place for bundles."""
+    # Only the source has it: what is built of it has a MANIFEST.json.
+    return ROOT if (ROOT / "galaxy.yml").is_file() else Path.cwd()

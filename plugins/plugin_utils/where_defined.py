@@ -1,0 +1,31 @@
+"""Where in an inventory a variable is set: what an error tells people to edit."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+
+def where_defined(name: str, variables: dict[str, Any] | None) -> str:
+    """Return "file:line" or "file", relative to the working directory where possible."""
+    folder = Path((variables or {}).get("inventory_dir") or "inventory/production")
+    setting = re.compile(rf"^\s*(?:- )?[\"']?{re.escape(name)}[\"']?\s*:")
+    for file in _variable_files(folder):
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
+            if setting.match(line):
+                return f"{_short(file)}:{number}"
+    return _short(folder / "group_vars" / "modelhost.yml")
+
+
+def _variable_files(folder: Path) -> list[Path]:
+    """What Ansible reads of an inventory. Not every file below it: that may be a whole project with its collections."""
+    found = [*folder.glob("*"), *(folder / "group_vars").rglob("*"), *(folder / "host_vars").rglob("*")]
+    return sorted(path for path in found if path.suffix in {".yml", ".yaml", ".json", ""} and path.is_file())
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
