@@ -79,8 +79,8 @@ bench-pack: .cache/libraries ## train, pack, serve and ask models of every kind,
 chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
 	@$(BIN)/python tests/chaos $(ARGS)
 
-bench-deploy: .venv ## time a first deployment against the same installs and builds in a plain shell script
-	@$(BIN)/python bench/deploy.py --tasks
+bench-deploy: .venv ## time deployments, releases and rollbacks; the first against a plain shell script
+	@$(BIN)/python bench/deploy --tasks
 
 # What has to be there before anything else, or the words to get it.
 .PHONY: python

@@ -23,18 +23,13 @@ def plain(folder: Path, peer: str, port: int, upstream: int) -> Path:
 
 
 def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
-    """Write what the role's templates become, below `folder`; return nginx's file and the socket it looks for."""
+    """Write what the role's configuration becomes, below `folder`; return nginx's file and the socket it looks for."""
     from rendering import render  # Ansible's own templar: it takes a second to import
 
-    templates = ROLE / "templates"
     overrides = {"reverse_proxy_http_port": port, "__reverse_proxy_cores": os.cpu_count(), **overrides}
-    for template in sorted((templates / "etc" / "nginx").rglob("*.j2")):
-        relative = template.relative_to(templates)
-        text = below(folder, render("reverse_proxy", str(relative), **overrides))
-        written = folder / relative.with_suffix("")
-        written.parent.mkdir(parents=True, exist_ok=True)
-        written.write_text(text)
     config = folder / "etc/nginx/nginx.conf"
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(below(folder, render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides)))
     socket, second = (Path(found) for found in re.findall(r"server unix:(/[^ ;]*)", config.read_text()))
     # As on a host: a link to the folder of a release, by which nginx's cache knows whose answers are whose, and in it
     # another, because there is one replica.

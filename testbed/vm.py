@@ -34,12 +34,12 @@ modelhost:
 
 VARIABLES = """\
 # What this deployment wants; the roles' READMEs list what else can be set.
-model_server_models:
+release_models:
   - models/colours/1
   - models/iris/1
   - models/digits/1
   - models/churn/1
-model_server_memory_limit_mb: 512
+release_memory_limit_mb: 512
 {build}"""
 
 SSH_CONFIG = """\
@@ -156,7 +156,7 @@ def write_inventory(name: str, folder: Path, ssh_port: int) -> None:
         certificates = next(
             (os.environ[name] for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if os.environ.get(name)), ""
         )
-        build = f"model_server_build_ca_file: {certificates}\n" if certificates else ""
+        build = f"app_image_build_ca_file: {certificates}\n" if certificates else ""
         variables.parent.mkdir(exist_ok=True)
         variables.write_text(VARIABLES.format(build=build))
 

@@ -75,7 +75,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
     "preflight": scenario("preflight"),
-    "model_server": scenario("model_server"),
+    "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),
     "base_image": scenario("base_image"),
     "docker": scenario("docker"),
@@ -86,9 +86,10 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
     "modelhostctl": lambda: [["pytest", "--quiet", "tests/modelhostctl"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
+    "output": lambda: [["pytest", "--quiet", "tests/output"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output"}
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,6 @@ def _refuse_unless_allowed(state: State, needed: int, free: int, policy: PlanPol
     raise StepError(
         f"The host's memory cannot hold two releases at once: the new one needs about {needed} MB beside the live one, "
         f"{free} MB are free{reserve}. Nothing was changed; {state.live_colour} goes on serving. Take a larger "
-        "machine, lower model_server_workers or serve fewer models; or set model_server_allow_stop_first: true, which "
+        "machine, lower release_workers or serve fewer models; or set release_allow_stop_first: true, which "
         "stops the live release before the new one starts, so that nothing answers for some seconds."
     )

@@ -20,13 +20,13 @@ from ..store.canary_link import current, stop
 from ..view.drain import KEPT_SECONDS
 from ..view.state import State
 from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
-from .watch import ALWAYS, watch
+from .watch import ALWAYS, describe, watch
 
 OPTIONS = [RELEASE, ROLLBACK, LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Give it its share and watch, or end what was left; returns `seen`: requests and p95_ms."""
+    """Give it its share and watch, or end what was left; returns `seen`: requests and p95_ms, and that in words."""
     settings, release = step.settings, step.options["release"]
     wanted = settings.canary_percent and settings.url and not step.options["rollback"]
     if not wanted or not State.read(step.host).has_healthy_baseline(release):
@@ -35,7 +35,8 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         return {"changed": True}
     limits = HealthLimits(settings.canary_seconds, settings.errors_percent, settings.latency_ms)
-    return {"changed": True, "seen": canary(step.host, release, settings.url, limits, step.say)}
+    seen = canary(step.host, release, settings.url, limits, step.say)
+    return {"changed": True, "seen": seen, "progress": describe(seen)}
 
 
 def canary(host: Host, release: str, url: str, limits: HealthLimits, say: Say = quiet) -> dict[str, float]:
@@ -67,7 +68,7 @@ def reached(url: str, release: str) -> None:
         if time.monotonic() > deadline:
             raise StepError(
                 f"nginx sends nothing to the canary at {url}: its configuration is from before "
-                "model_server_canary_percent was set. Deploy everything, without --tags."
+                "release_canary_percent was set. Deploy everything, without --tags."
             )
         time.sleep(0.05)
 

@@ -27,7 +27,7 @@ from .step import LOCK, Step
 
 # Of the container's limit. Above it, the next larger request may be the last one.
 MEMORY_SHARE = 0.95
-MORE_MEMORY = "raise model_server_memory_limit_mb, or lower model_server_workers"
+MORE_MEMORY = "raise release_memory_limit_mb, or lower release_workers"
 
 OPTIONS = [
     Option("release", "the id of the release in the idle colour; empty: only look at what runs", default=""),
@@ -41,12 +41,22 @@ def locked(options: dict[str, Any]) -> bool:
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Judge it; a check has nothing to judge yet. Returns `measured`: memory_mb and start_seconds."""
+    """Judge it; a check has nothing to judge yet. Returns `measured`: memory_mb, start_seconds, and that in words."""
     settings, release = step.settings, step.options["release"]
     limits = GateLimits(settings.start_seconds, settings.answer_seconds, settings.latency_ms)
     if not release:
         return look(step.host, limits, step.say)
-    return {} if step.check_mode else {"measured": judge(step.host, release, limits)}
+    if step.check_mode:
+        return {}
+    measured = judge(step.host, release, limits)
+    return {"measured": measured, "progress": describe(measured)}
+
+
+def describe(measured: dict[str, float]) -> list[str]:
+    """What was measured, in words; nothing where it had passed before."""
+    if not measured:
+        return []
+    return [f"ready after {measured['start_seconds']} s, {measured['memory_mb']} MB in use"]
 
 
 def look(host: Host, limits: GateLimits, say: Callable[[str], None]) -> dict[str, Any]:
@@ -111,7 +121,7 @@ def ready(host: Host, release: str, start_seconds: int) -> Replicas:
         if not waits:
             return replicas
         if time.monotonic() > deadline:
-            hint = "if loading takes that long, raise model_server_start_timeout_seconds"
+            hint = "if loading takes that long, raise release_start_timeout_seconds"
             raise GateError("ready", expected, waits[0], hint)
         time.sleep(0.1)
 

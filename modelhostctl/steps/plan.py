@@ -54,7 +54,7 @@ def pending(host: Host, policy: PlanPolicy) -> list[str]:
     if state.live is None:
         return ["live: nothing"]
     release = state.live.release
-    plan = _live_already(state, Record.of(host.layout, release), policy)
+    plan = plan_live(state, Record.of(host.layout, release), policy)
     if not state.has(release):
         return [
             f"live: release {release} on {state.live_colour} is not as it should be; `modelhostctl status` shows why"
@@ -108,7 +108,7 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
     disk_short = free_disk_mb(host.layout.root, Path("/var/lib/docker")) < disk_needed
 
     if state.has(release.id) and image_present and not missing and record.read() == release:
-        return _live_already(state, record, policy)
+        return plan_live(state, record, policy)
 
     old_record = state.record(state.live)
     words = [difference(old_record.read() if old_record else None, release)]
@@ -130,7 +130,7 @@ def check_schema(old: Release | None, new: Release, policy: PlanPolicy) -> list[
         sentences = ". ".join(change.words for change in changes if change.breaks)
         raise StepError(
             f"{sentences}. Nothing was changed. Pack the model under another name, so that both can be asked; or set "
-            "model_server_schema_changes: allow, where the clients are known and will follow."
+            "release_schema_changes: allow, where the clients are known and will follow."
         )
     return [change.words for change in changes]
 
@@ -153,7 +153,7 @@ def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
         wanted = before[0]
     record = Record.of(host.layout, wanted)
     if state.serves(wanted):
-        return _live_already(state, record, policy)
+        return plan_live(state, record, policy)
     if record.rejected:
         gate = record.rejected["gate"]
         raise StepError(f"release {wanted} was rejected ({gate}), and cannot be rolled back to")
@@ -179,13 +179,14 @@ def _whole(host: Host, record: Record) -> bool:
     return all(Path(bundle["folder"], "model.yaml").is_file() for bundle in release.bundles)
 
 
-def _live_already(state: State, record: Record, policy: PlanPolicy) -> Plan:
+def plan_live(state: State, record: Record, policy: PlanPolicy) -> Plan:
+    """Tell what is left to do of a release that is live already."""
     words, todo = [f"release {record.id} is live on {state.live_colour}"], True
     if not record.settled:
         words.append("it has still to be watched")
     elif current(state.layout):
         words.append(f"the canary of release {current(state.layout)} has still to be ended")
-    elif state.idle and state.idle.up and not policy.keep_old_running:
+    elif state.idle and state.idle.up and not state.is_idle_kept(policy.keep_old_running):
         words.append(f"{state.idle_colour} has still to be retired")
     else:
         words, todo = ["nothing to do", *words], False

@@ -1,4 +1,7 @@
-"""Stop the idle colour once no request is left in it; its containers are kept."""
+"""Stop the idle colour once no request is left in it; its containers are kept.
+
+Where it is to run on, wait until nginx has followed to the live one: at the step's end no request goes to it any more.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 from ..host.host import Host
 from ..store import history
 from ..store.settings import Settings
-from ..view.drain import stop_drained
+from ..view.drain import KEPT_SECONDS, stop_drained, wait_until_drained
 from ..view.state import State
 from .step import LOCK, Step
 
@@ -16,10 +19,15 @@ OPTIONS = [LOCK]
 
 def run(step: Step) -> dict[str, Any]:
     """Drain it and stop it, unless it is to run on; returns `seconds`, how long that took."""
-    if step.settings.keep_old_running:
-        return {}
+    state = State.read(step.host)
+    if state.is_idle_kept(step.settings.keep_old_running):
+        return {"seconds": round(_follow(state, step.check_mode), 1)}
     changed, took = retire(step.host, step.who, step.settings, step.check_mode)
     return {"changed": changed, "seconds": round(took, 1)}
+
+
+def _follow(state: State, check_mode: bool) -> float:
+    return 0.0 if state.idle is None or check_mode else wait_until_drained(state.idle, KEPT_SECONDS)
 
 
 def retire(host: Host, who: str, settings: Settings, check_mode: bool) -> tuple[bool, float]:

@@ -185,5 +185,5 @@ def _wait_for_a_probe(shadow: Shadow, url: str, example: tuple[str, bytes]) -> N
         if time.monotonic() > deadline:
             raise StepError(
                 f"nginx mirrors nothing of what is asked at {url}: its configuration is from before "
-                "model_server_shadow was set. Deploy everything, without --tags."
+                "release_shadow was set. Deploy everything, without --tags."
             )

@@ -30,7 +30,7 @@ OPTIONS = [RELEASE, ROLLBACK, LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Watch and accept, unless that was done; returns `seen`: requests and p95_ms."""
+    """Watch and accept, unless that was done; returns `seen`: requests and p95_ms, and that in words."""
     settings, release, rollback = step.settings, step.options["release"], step.options["rollback"]
     if step.check_mode or Record.of(step.host.layout, release).settled:
         return {}
@@ -41,7 +41,12 @@ def run(step: Step) -> dict[str, Any]:
         limits = HealthLimits(settings.watch_seconds, settings.errors_percent, settings.latency_ms)
         seen = watch(step.host, release, settings.url, limits, say=step.say)
     accept(step.host, release, step.who, rollback)
-    return {"seen": seen}
+    return {"seen": seen, "progress": describe(seen)}
+
+
+def describe(seen: dict[str, float]) -> list[str]:
+    """What was seen, in words; nothing where no one watched."""
+    return [f"{seen['requests']} requests, 95 % of them answered within {seen['p95_ms']} ms"] if seen else []
 
 
 def watch(

@@ -27,8 +27,9 @@ class HeldError(StepError):
         since, ago = time.strftime("%H:%M:%S", time.gmtime(holder["since"])), int(time.time() - holder["touched"])
         super().__init__(
             f"{holder['who']} is deploying to this host since {since} UTC ({holder['what']}, process {holder['pid']}; "
-            f"its last step began {ago} s ago). Wait until that has ended. If it was killed on another machine, the "
-            f"lock is taken over {STALE_AFTER_SECONDS // 60} minutes after its last step."
+            f"its last step began {ago} s ago). Wait until that has ended. If it was killed on another machine, take "
+            f"the lock away with `sudo modelhostctl unlock` on the host; {STALE_AFTER_SECONDS // 60} minutes after its "
+            "last step that is done without a question."
         )
         self.holder = holder
 

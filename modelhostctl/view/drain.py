@@ -9,7 +9,7 @@ from ..host.layout import socket_dir, socket_name
 from ..host.resources import connections
 from .replicas import Replicas
 
-# nginx keeps a connection for so long at most (keepalive_time in its template), and may use it once more.
+# After so long nginx has given up every connection that it kept, on a busy host too (its role: kept_seconds).
 KEPT_SECONDS = 15
 
 
@@ -18,16 +18,25 @@ def socket_inside(container: Container) -> str:
     return f"/run/modelhost/{socket_dir(container.colour, container.release)}/{socket_name(container.number)}"
 
 
-def stop_drained(docker: Docker, replicas: Replicas, drain_seconds: int, stop_seconds: int) -> float:
-    """Wait until nginx has no connection to any container of a colour, at most `drain_seconds`; then stop them.
+def wait_until_drained(replicas: Replicas, most_seconds: float) -> float:
+    """Wait until nginx has no connection to any container of a colour; returns how long that took, in seconds.
 
-    nginx gives up a kept connection by itself after some seconds (keepalive_time), so that what is stopped has no
-    request under way. A container that is not drained in time still gets to finish what it has begun. Returns how long
-    it took, in seconds.
+    nginx gives up a kept connection by itself after a second or two (keepalive_time), so that whatever is left then is
+    a request under way.
     """
     begun = time.monotonic()
     sockets = [socket_inside(container) for container in replicas.containers]
-    while time.monotonic() - begun < drain_seconds and any(map(connections, sockets)):
+    while time.monotonic() - begun < most_seconds and any(map(connections, sockets)):
         time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def stop_drained(docker: Docker, replicas: Replicas, drain_seconds: int, stop_seconds: int) -> float:
+    """Drain the containers of a colour, at most `drain_seconds`, and stop them; returns the seconds that took.
+
+    A container that is not drained in time still gets to finish what it has begun.
+    """
+    begun = time.monotonic()
+    wait_until_drained(replicas, drain_seconds)
     docker.stop(replicas.containers, stop_seconds)
     return time.monotonic() - begun

@@ -68,6 +68,10 @@ class State:
         live = self.live
         return live is not None and live.up and live.release != release and Record.of(self.layout, live.release).passed
 
+    def is_idle_kept(self, keep_old_running: bool) -> bool:
+        """Whether the idle colour is to run on: only a release that was live, and not one that a killed run tried."""
+        return keep_old_running and self.idle is not None and Record.of(self.layout, self.idle.release).passed
+
     def started(self, release: str) -> bool:
         """Whether this release runs in the idle colour, with all its replicas."""
         return self.idle is not None and self.idle.runs(release)

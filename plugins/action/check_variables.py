@@ -27,6 +27,9 @@ options:
     elements: path
 """
 
+# The role that became app_image and release in 0.1.0.
+OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
+
 
 class ActionModule(ActionBase):
     _requires_connection = False
@@ -109,6 +112,9 @@ def unknown_name(name: str, known: set[str], prefixes: tuple[str, ...]) -> tuple
     """Judge a variable's name: (what is wrong with it, the known name that was probably meant)."""
     if name in known or name.startswith(("ansible_", "_")):
         return None, None
+    renamed = [new for prefix in NEW_PREFIXES if (new := prefix + name.removeprefix(OLD_PREFIX)) in known]
+    if name.startswith(OLD_PREFIX) and renamed:
+        return f"that is called {renamed[0]} now", renamed[0]
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     if near:
         return f"no role reads that name; did you mean {near[0]}?", near[0]

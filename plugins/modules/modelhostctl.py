@@ -31,11 +31,12 @@ options:
       - C(canary) gives it a share of the requests.
       - C(switch) points nginx at it, C(watch) holds it to error rate and latency, and rolls it back over a limit.
       - C(retire) stops the colour that was live before, and C(prune) removes what no release needs that is kept.
-      - C(rollback) goes back to an earlier release; C(status), C(history) and C(logs) only look.
+      - C(rollback) goes back to an earlier release, and C(finish) finishes what a killed run has left.
+      - C(status), C(history) and C(logs) only look.
     type: str
     required: true
     choices: [lock, unlock, configure, plan, prepare, start, gate, shadow, canary, switch, watch, retire, prune,
-              rollback, status, history, logs]
+              rollback, finish, status, history, logs]
   options:
     description: The step's options.
     type: dict
@@ -53,6 +54,7 @@ options:
 
 RETURN = """
 lines: {description: What is to be shown to people., type: list}
+progress: {description: "What a step measured while it worked, in words, beneath its line on the screen.", type: list}
 msg: {description: "Where a step failed: why, and what to do.", type: str}
 """
 

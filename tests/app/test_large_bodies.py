@@ -141,7 +141,7 @@ def test_a_413_comes_while_the_client_still_sends_and_names_the_setting(tcp_serv
         assert answer.status == 413
         error = assert_error_shape(answer.read())
         assert "MODELHOST_BODY_LIMIT_MB" in error["error"]
-        assert "model_server_body_limit_mb" in error["error"]
+        assert "release_body_limit_mb" in error["error"]
         assert "larger than 1048576 bytes" in error["error"]
         client.sendall(b" " * 1000)  # the connection is still there
 
@@ -177,7 +177,7 @@ def test_predict_sends_the_whole_example_and_says_what_a_larger_row_needs(
     done = CliRunner().invoke(predict, [url, "--file", str(rows)])
     assert done.exit_code == 1
     assert "answered 413" in done.stderr
-    assert "This one row has 1,620,613 bytes: set model_server_body_limit_mb, or the server's" in done.stderr
+    assert "This one row has 1,620,613 bytes: set release_body_limit_mb, or the server's" in done.stderr
     assert "MODELHOST_BODY_LIMIT_MB, to 2 or more. (its row 0 is row 1 of all)" in done.stderr
 
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+import yaml
 from peers import ALL, Command, Place
 from places import PEERS, PROJECT
 from proxy import of_role
@@ -41,7 +42,9 @@ def test_the_roles_nginx_touches_nothing_outside_its_folder(tmp_path):
     assert socket.is_relative_to(tmp_path)
     outside = [path for path in paths if re.match(r"/(tmp|run|var|srv|etc)/", path)]
     assert [path for path in outside if not Path(path).is_relative_to(tmp_path)] == []
-    role = (PROJECT / "roles/reverse_proxy/templates/etc/nginx/nginx.conf.j2").read_text()
+    role = (PROJECT / "roles/reverse_proxy/templates/etc/nginx/conf.d/app.conf.j2").read_text()
+    kept = yaml.safe_load((PROJECT / "roles/reverse_proxy/vars/main.yml").read_text())["__reverse_proxy_kept_seconds"]
+    role = role.replace("{{ __reverse_proxy_kept_seconds }}", str(kept))
     ours, theirs = (re.findall(r"keepalive\w* .*;", one.partition("upstream app {")[2]) for one in (text, role))
     assert ours == theirs
 

@@ -33,7 +33,7 @@ SHORT, LONG = 20_000, 300_000
 RATE = 150.0
 SMALL_DISK_GB = 3
 # What a replica that hangs has taken waits ten seconds before the other one gets it.
-REPLICAS = {"model_server_replicas": 2, "model_server_timeout_seconds": 20}
+REPLICAS = {"release_replicas": 2, "release_timeout_seconds": 20}
 
 
 def main() -> int:

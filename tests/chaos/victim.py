@@ -17,6 +17,7 @@ from typing import Any
 
 import bundles
 import vm
+from deploying import TASK_BY_TASK
 
 PROJECT = Path(__file__).resolve().parents[2]
 WORK = PROJECT / ".cache" / "chaos"
@@ -52,6 +53,19 @@ class Play:
         return "\n".join(self.printed.splitlines()[-25:])
 
 
+@dataclass(frozen=True)
+class Typed:
+    """A command of the release tool, typed on the machine."""
+
+    code: int
+    printed: str
+
+    @property
+    def json(self) -> Any:
+        """What it printed with --json."""
+        return json.loads(self.printed)
+
+
 def kill(process: int) -> None:
     """Kill a play with all that it has started on this machine."""
     os.killpg(process, signal.SIGKILL)
@@ -73,12 +87,12 @@ class Machine:
         self.container = f"modelhost-{self.name}"
         models = ["models/colours/1", "models/iris/1", "models/digits/1", bundles.burden(self.bundles)]
         self.wanted = {
-            "model_server_models": [str(model) for model in models],
-            "model_server_memory_limit_mb": 512,
-            "model_server_timeout_seconds": 6,  # questions.py has predictions near it
-            "model_server_watch_seconds": 2,
+            "release_models": [str(model) for model in models],
+            "release_memory_limit_mb": 512,
+            "release_timeout_seconds": 6,  # questions.py has predictions near it
+            "release_watch_seconds": 2,
             # More than one long prediction may be under way in a worker.
-            "model_server_threads": 4,
+            "release_threads": 4,
             **self.wanted,
         }
 
@@ -120,7 +134,8 @@ class Machine:
         """
         extra = json.dumps(self.wanted | variables)
         command = ["ansible-playbook", playbook, "-i", str(self.folder), "-e", extra, *options]
-        environment = os.environ | {"NO_COLOR": "1", "PATH": f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}"}
+        path = f"{PROJECT / '.venv/bin'}:{os.environ['PATH']}"
+        environment = os.environ | TASK_BY_TASK | {"NO_COLOR": "1", "PATH": path}
         begun, lines, tasks = time.monotonic(), [], 0
         with (
             self.log.open("a") as log,
@@ -145,15 +160,21 @@ class Machine:
 
     def newer(self, code: str = bundles.COLOURS) -> list[str]:
         """What is served, with a version of the first model that the machine has never had."""
-        return [str(bundles.bundle(self.bundles, next(VERSIONS), code)), *self.wanted["model_server_models"][1:]]
+        return [str(bundles.bundle(self.bundles, next(VERSIONS), code)), *self.wanted["release_models"][1:]]
 
     def deploy(self, **variables: Any) -> Play:
         """Run the part of site.yml that releases."""
-        return self.play("site.yml", "--tags", "model_server", **variables)
+        return self.play("site.yml", "--tags", "release", **variables)
 
     def run(self, command: str) -> str:
         """Run a command on the machine, as root; raises subprocess.CalledProcessError."""
         return vm.run("docker", "exec", self.container, "sh", "-c", command)
+
+    def tool(self, words: str) -> Typed:
+        """Type `modelhostctl` and these words on the machine, as root."""
+        command = ["docker", "exec", self.container, "modelhostctl", *words.split()]
+        typed = subprocess.run(command, capture_output=True, text=True, check=False)
+        return Typed(typed.returncode, typed.stdout + ("" if "--json" in words else typed.stderr))
 
     def ssh(self, command: str, seconds: float) -> bool:
         """Whether somebody who logs in gets a command done within so many seconds, on a connection of their own."""

@@ -2,8 +2,9 @@
 
 import json
 import os
+import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from modelhostctl.host.docker import Container
 from modelhostctl.host.host import Host
 from modelhostctl.host.layout import Layout
 from modelhostctl.steps import canary as canaries
+from modelhostctl.steps import watch
 from modelhostctl.steps.canary import canary
 from modelhostctl.steps.outcome import refuse
 from modelhostctl.steps.plan import make, plan_rollback
 from modelhostctl.steps.start import start
+from modelhostctl.steps.step import Step
 from modelhostctl.steps.switch import switch
 from modelhostctl.store.canary_link import current, stop
 from modelhostctl.store.release import Record
@@ -103,6 +106,19 @@ def test_the_share_stays_with_a_release_that_does_well_until_the_switch(layout, 
     assert (os.readlink(layout.canary), current(layout)) == (GREEN, NEW.id)
     switch(Host(layout, Docker()), NEW.id, "", 1, check_mode=False)
     assert (os.readlink(layout.active), os.readlink(layout.canary), current(layout)) == (GREEN, "active", "")
+
+
+def test_what_was_seen_of_a_canary_and_after_the_switch_is_reported_in_words(layout, serve):
+    host = Host(layout, Docker())
+    url = serve(lambda path, body: (200, NEW.id, b"{}"))
+    settings = replace(MINE, url=url, canary_percent=10, canary_seconds=1, watch_seconds=1)
+    step = Step({"release": NEW.id, "rollback": False, "lock": ""}, settings, host)
+    words = r"[4-9] requests, 95 % of them answered within \d+\.\d ms"
+    (seen,) = canaries.run(step)["progress"]
+    assert re.fullmatch(words, seen)
+    switch(host, NEW.id, "", 1, check_mode=False)
+    (seen,) = watch.run(step)["progress"]
+    assert re.fullmatch(words, seen)
 
 
 def test_a_canary_that_fails_is_refused_and_its_share_goes_back_before_anything_else(layout, serve):
@@ -211,6 +227,7 @@ def test_a_plan_says_that_there_will_be_a_canary(layout, monkeypatch):
 
 
 def test_a_canary_that_was_left_is_still_to_be_ended(layout):
+    Record.of(layout, NEW.id).mark_passed()
     assert plan_rollback(Host(layout, Docker()), OLD.id, ROOM).todo is False
     layout.canary.unlink()
     layout.canary.symlink_to(GREEN)

@@ -9,6 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ from modelhostctl.checks.memory import expected_memory_mb
 from modelhostctl.errors import GateError, StepError
 from modelhostctl.host.docker import Docker
 from modelhostctl.host.host import Host
-from modelhostctl.host.layout import Layout
+from modelhostctl.host.layout import Layout, socket_dir
 from modelhostctl.steps import gate as gates
+from modelhostctl.steps import retire
+from modelhostctl.steps.step import Step
+from modelhostctl.store.atomic_files import point
 from modelhostctl.store.release import Record, Release
+from modelhostctl.store.settings import Settings
 from modelhostctl.view import drain
 from modelhostctl.view.replicas import Replicas
 from modelhostctl.view.state import State
@@ -190,7 +195,10 @@ def test_memory_is_that_of_all_replicas(docker, layout, serve):
     docker.has("green", "green-2")
     serve("green", 1)
     serve("green", 2)
-    assert gates.judge(Host(layout, Docker()), TWO.id, LIMITS)["memory_mb"] == 200
+    step = Step({"release": TWO.id, "lock": ""}, Settings(), Host(layout, Docker()))
+    result = gates.run(step)
+    assert result["measured"]["memory_mb"] == 200
+    assert result["progress"] == [f"ready after {result['measured']['start_seconds']} s, 200 MB in use"]
 
 
 @pytest.mark.usefixtures("golden")
@@ -203,9 +211,9 @@ def test_a_replica_that_was_removed_or_is_of_another_release_is_not_judged(docke
         gates.judge(Host(layout, Docker()), TWO.id, LIMITS)
 
 
-def test_a_colour_is_stopped_in_one_go_once_nobody_is_connected_to_either_replica(docker, layout, monkeypatch):
-    monkeypatch.setattr(drain, "socket_inside", lambda one: str(layout.socket(one.colour, one.release, one.number)))
-    docker.has("blue", "blue-2")
+@contextmanager
+def client_of_the_second_replica(layout: Layout, until: Callable[[], None]) -> Iterator[None]:
+    """A connection to its socket, which ends after half a second; `until` is called before that."""
     with socket.socket(socket.AF_UNIX) as server, socket.socket(socket.AF_UNIX) as client:
         server.bind(str(layout.socket("blue", TWO.id, 2)))
         server.listen()
@@ -214,16 +222,29 @@ def test_a_colour_is_stopped_in_one_go_once_nobody_is_connected_to_either_replic
 
         def leave() -> None:
             time.sleep(0.5)
-            assert docker.told() == []
+            until()
             accepted.close()
             client.shutdown(socket.SHUT_RDWR)
 
         leaving = threading.Thread(target=leave)
         leaving.start()
-        took = drain.stop_drained(Docker(), State.read(Host(layout, Docker())).live, drain_seconds=10, stop_seconds=7)
+        yield
         leaving.join()
+
+
+@pytest.mark.parametrize("runs_on", [False, True])
+def test_old_colour_is_left_only_when_no_replica_has_a_connection(docker, layout, monkeypatch, runs_on):
+    monkeypatch.setattr(drain, "socket_inside", lambda one: str(layout.socket(one.colour, one.release, one.number)))
+    point(layout.active, socket_dir("green", "another"))
+    docker.has("blue", "blue-2")
+    told_before: list[str] = []
+    settings = Settings(keep_old_running=runs_on, drain_seconds=10, stop_seconds=7)
+    step = Step({"lock": ""}, settings, Host(layout, Docker()))
+    with client_of_the_second_replica(layout, until=lambda: told_before.extend(docker.told())):
+        took = retire.run(step)["seconds"]
     assert 0.4 < took < 5
-    assert docker.told() == ["stop --time 7 id-of-blue id-of-blue-2"]
+    assert told_before == []
+    assert docker.told() == ([] if runs_on else ["stop --time 7 id-of-blue id-of-blue-2"])
 
 
 def test_the_plan_expects_the_memory_of_all_replicas(docker, layout, monkeypatch):

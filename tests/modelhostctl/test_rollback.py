@@ -1,4 +1,4 @@
-"""A rollback typed on the machine does the whole, with what the last deployment left there, also on a full disk."""
+"""A rollback, and an end of what was killed, typed on the machine: with what is there, also on a full disk."""
 
 import json
 import os
@@ -68,10 +68,10 @@ class Host:
         write_json(self.layout.settings, self.settings.__dict__)
         self.engine("running")
 
-    def engine(self, up: str) -> None:
-        """Have an engine whose containers are `up` after a start."""
+    def engine(self, up: str, green: str = "exited") -> None:
+        """Have an engine whose containers are `up` after a start; green is so before it."""
         file = self.bin / "found.json"
-        both = [inspected("blue", self.new.id), inspected("green", self.old.id, status="exited")]
+        both = [inspected("blue", self.new.id), inspected("green", self.old.id, status=green)]
         file.write_text(json.dumps(both))
         program = self.bin / "docker"
         program.write_text(ENGINE.format(python=sys.executable, file=str(file), up=up))
@@ -107,7 +107,7 @@ class OfRelease(Handler):
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[..., None]]:
+def serve_release() -> Iterator[Callable[..., None]]:
     servers = []
 
     def start(socket: Path, of: str, said: bytes = Server.said) -> None:
@@ -134,10 +134,10 @@ def folders(tmp_path, monkeypatch) -> Iterator[tuple[Path, Path]]:
 
 
 @pytest.fixture
-def host(folders, serve) -> Host:
+def host(folders, serve_release) -> Host:
     host = Host(*folders)
-    serve(host.layout.socket("green", host.old.id), host.old.id)
-    serve(host.layout.socket("blue", host.new.id), host.new.id)
+    serve_release(host.layout.socket("green", host.old.id), host.old.id)
+    serve_release(host.layout.socket("blue", host.new.id), host.new.id)
     return host
 
 
@@ -220,11 +220,11 @@ def test_a_plan_on_the_machine_says_what_is_pending_and_what_a_rollback_would_do
     assert "rollback: no earlier release is kept" in capsys.readouterr().out
 
 
-def test_the_gate_looks_at_what_runs_and_rejects_nothing(host, serve, capsys):
+def test_the_gate_looks_at_what_runs_and_rejects_nothing(host, serve_release, capsys):
     assert host.type("gate") == 0
     assert f"live: release {host.new.id} on blue passes every gate, 100 MB" in capsys.readouterr().out
     host.layout.socket("blue", host.new.id).unlink()
-    serve(host.layout.socket("blue", host.new.id), host.new.id, b'{"prediction": {"p": 2}}')
+    serve_release(host.layout.socket("blue", host.new.id), host.new.id, b'{"prediction": {"p": 2}}')
     assert host.type("gate") == 1
     assert "golden examples: expected iris 1, example 0: p 1" in capsys.readouterr().err
     assert Record.of(host.layout, host.new.id).rejected is None
@@ -253,10 +253,10 @@ def full(folders) -> Iterator[Path]:
     subprocess.run(["umount", "--lazy", str(disk)], check=True)
 
 
-def test_a_full_disk_does_not_stop_a_rollback(full, folders, serve, capsys):
+def test_a_full_disk_does_not_stop_a_rollback(full, folders, serve_release, capsys):
     host = Host(*folders)
     write_json(host.layout.settings, host.settings.__dict__ | {"url": ""})
-    serve(host.layout.socket("green", host.old.id), host.old.id)
+    serve_release(host.layout.socket("green", host.old.id), host.old.id)
     reserve.keep(host.layout)
     fill = ["dd", "if=/dev/zero", f"of={full}/filler", "bs=1k"]
     assert "No space left" in subprocess.run(fill, capture_output=True, text=True, check=False).stderr
@@ -264,3 +264,80 @@ def test_a_full_disk_does_not_stop_a_rollback(full, folders, serve, capsys):
     assert host.type("rollback") == 0, capsys.readouterr()
     assert host.live == f"green-{host.old.id}"
     assert Record.of(host.layout, host.new.id).last_live == 0, "what was left is known"
+
+
+@pytest.fixture
+def killed(host) -> Host:
+    """One whose deployment was killed after its switch: not watched, and the colour before runs on."""
+    Record.of(host.layout, host.new.id).mark_unsettled()
+    host.engine("running", green="running")
+    return host
+
+
+def test_a_deployment_that_was_killed_after_its_switch_is_finished_there(killed, capsys):
+    write_json(killed.layout.settings, killed.settings.__dict__ | {"url": ""})
+    assert killed.type("finish") == 0
+    printed = capsys.readouterr()
+    steps = [line.partition(":")[0] for line in printed.err.splitlines()]
+    assert list(dict.fromkeys(steps)) == ["plan", "shadow", "canary", "switch", "watch", "retire", "prune"]
+    assert printed.out == f"release {killed.new.id} is live, and alone\n"
+    assert killed.live == f"blue-{killed.new.id}"
+    assert killed.containers() == {"modelhost-blue": "running", "modelhost-green": "exited"}
+    assert Record.of(killed.layout, killed.new.id).settled
+    assert [(line["release"], line["how"]) for line in read_lines(killed.layout.history, 9)] == [
+        (killed.new.id, "live"), (killed.old.id, "retired"),
+    ]  # fmt: skip
+    assert not killed.layout.lock.exists()
+    assert killed.type("finish") == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert len(read_lines(killed.layout.history, 9)) == 2
+
+
+@pytest.mark.parametrize("status", [200, 500])
+def test_what_is_finished_is_watched_first_and_goes_back_where_it_fails(killed, serve, status, capsys):
+    def answer(path: str, _: bytes) -> tuple[int, str, bytes]:
+        return 200 if path == "/healthz" else status, killed.live.partition("-")[2], b"{}"
+
+    wanted = {"url": serve(answer), "watch_seconds": 1, "switch_answers": 2}
+    write_json(killed.layout.settings, killed.settings.__dict__ | wanted)
+    assert killed.type("finish") == (0 if status == 200 else 1)
+    live = killed.new if status == 200 else killed.old
+    assert killed.live.endswith(live.id)
+    assert Record.of(killed.layout, live.id).settled
+    assert ("gate:     error rate" in capsys.readouterr().err) == (status == 500)
+    assert sorted(killed.containers().values()) == ["exited", "running"]
+
+
+@pytest.mark.parametrize("kept", [False, True])
+def test_a_release_that_was_only_tried_is_stopped_and_the_live_one_is_left_alone(host, kept):
+    (host.layout.releases / host.old.id / "passed.json").unlink()
+    host.engine("running", green="running")
+    write_json(host.layout.settings, host.settings.__dict__ | {"url": "", "keep_old_running": kept})
+    assert host.type("finish", "--check") == 0
+    assert host.containers()["modelhost-green"] == "running"
+    assert host.type("finish") == 0
+    assert host.live == f"blue-{host.new.id}"
+    assert host.containers() == {"modelhost-blue": "running", "modelhost-green": "exited"}
+    assert [line["how"] for line in read_lines(host.layout.history, 9)] == ["retired"]
+
+
+def test_an_old_release_that_is_to_run_on_is_not_something_that_was_left(host, capsys):
+    host.engine("running", green="running")
+    write_json(host.layout.settings, host.settings.__dict__ | {"url": "", "keep_old_running": True})
+    assert host.type("finish") == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert host.containers() == {"modelhost-blue": "running", "modelhost-green": "running"}
+
+
+def test_what_cannot_be_finished_is_said(host, capsys):
+    owner = {"token": "t", "who": "ada@laptop", "machine": "elsewhere", "pid": 1, "what": "site.yml"}
+    acquire(host.layout, owner)
+    assert host.type("finish") == 3
+    assert "`sudo modelhostctl unlock` on the host" in capsys.readouterr().err
+    host.layout.lock.unlink()
+    host.layout.socket("blue", host.new.id).unlink()
+    assert host.type("finish") == 1
+    assert "not as it should be" in capsys.readouterr().err
+    host.layout.active.unlink()
+    assert host.type("finish") == 1
+    assert "nothing is live on this host" in capsys.readouterr().err

@@ -33,9 +33,9 @@ HOST = {
         "processor_nproc": 2,
         "all_ipv6_addresses": ["fd00::2"],
     },
-    "model_server_models": ["models/colours/1", "models/iris/1"],
-    "model_server_image": "modelhost-app:0123456789ab",
-    "model_server_read": {
+    "release_models": ["models/colours/1", "models/iris/1"],
+    "app_image_name": "modelhost-app:0123456789ab",
+    "release_read": {
         "bundles": [
             {
                 "name": name,
@@ -73,7 +73,10 @@ def evaluate(role: str, text: str, **overrides: Any) -> str:
         trusted(load(role, "defaults/main.yml")) | HOST | trusted(load(role, "vars/main.yml")) | trusted(overrides)
     )
     variables["role_path"] = str(PROJECT / "roles" / role)
-    return str(Templar(loader=DataLoader(), variables=variables).template(trust_as_template(text)))
+    templar = Templar(loader=DataLoader(), variables=variables)
+    # Where the parts of a template are, as for Ansible's own module.
+    templar = templar.copy_with_new_env(searchpath=[str(PROJECT / "roles" / role / "templates")])
+    return str(templar.template(trust_as_template(text)))
 
 
 @cache

@@ -27,7 +27,7 @@ HASH = "--hash=sha256:" + "0" * 64
 
 def reading(*extras: str, locks: tuple[Path, ...] = ()) -> dict[str, Any]:
     """What read_bundles tells of bundles that each need one of these extras, or bring one of these lock files."""
-    (bundle, *_) = HOST["model_server_read"]["bundles"]
+    (bundle, *_) = HOST["release_read"]["bundles"]
     needs: list[dict[str, Any]] = [{"extras": [extra] if extra else []} for extra in extras]
     for lock in locks:
         digest = hashlib.sha256(lock.read_bytes()).hexdigest()
@@ -37,7 +37,7 @@ def reading(*extras: str, locks: tuple[Path, ...] = ()) -> dict[str, Any]:
 
 def argument(module: str, key: str, holding: str = "") -> str:
     """The only argument `key` of a task of the role's with `module` that has one, and `holding` in it."""
-    files = sorted((PROJECT / "roles/model_server/tasks").glob("*.yml"))
+    files = sorted((PROJECT / "roles/app_image/tasks").glob("*.yml"))
     tasks = [task for file in files for task in yaml.safe_load(file.read_text())]
     found = [task[module][key] for task in tasks if key in (task.get(module) or {})]
     (text,) = [text for text in found if holding in text]
@@ -46,18 +46,18 @@ def argument(module: str, key: str, holding: str = "") -> str:
 
 def image(*extras: str, locks: tuple[Path, ...] = ()) -> str:
     read = reading(*extras, locks=locks)
-    return evaluate("model_server", argument("ansible.builtin.set_fact", "model_server_image"), model_server_read=read)
+    return evaluate("app_image", argument("ansible.builtin.set_fact", "app_image_name"), release_read=read)
 
 
 def build(*extras: str) -> str:
     command = argument("ansible.builtin.shell", "cmd", "docker build")
-    return evaluate("model_server", command, model_server_read=reading(*extras))
+    return evaluate("app_image", command, release_read=reading(*extras))
 
 
 def context(*locks: Path) -> set[str]:
     """The lock files in the build's context that bundles bring."""
     source = argument("ansible.builtin.copy", "src", "packed")
-    archive = evaluate("model_server", source, model_server_read=reading("", locks=locks))
+    archive = evaluate("app_image", source, release_read=reading("", locks=locks))
     with tarfile.open(archive) as tar:
         return {name for name in tar.getnames() if name.startswith("requirements")}
 
@@ -101,9 +101,9 @@ def test_the_dockerfile_copies_what_the_context_has_and_ignores_nothing_of_it() 
 
 def test_what_an_image_needs_for_a_release_is_no_part_of_the_releases_name(locks: tuple[Path, ...]) -> None:
     """It is in the image's; and what a bundle needs, in its digest."""
-    vars_ = yaml.safe_load((PROJECT / "roles/model_server/vars/main.yml").read_text())
-    text = vars_["__model_server_content"]["bundles"]
-    rendered = evaluate("model_server", text, model_server_read=reading("skops", locks=locks[:1]))
+    vars_ = yaml.safe_load((PROJECT / "roles/release/vars/main.yml").read_text())
+    text = vars_["__release_content"]["bundles"]
+    rendered = evaluate("release", text, release_read=reading("skops", locks=locks[:1]))
     assert "requirements" not in rendered
     assert "extras" not in rendered
 
@@ -190,7 +190,7 @@ def test_a_lock_file_holds_versions_with_hashes_and_nothing_else(line: str) -> N
 
 def read_with_ansible(folder: Path, *bundles: Path) -> subprocess.CompletedProcess[str]:
     """The task that reads bundles, as preflight runs it, on no host at all."""
-    task = {"read_bundles": {"paths": [str(path) for path in bundles], "variable": "model_server_models"}}
+    task = {"read_bundles": {"paths": [str(path) for path in bundles], "variable": "release_models"}}
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [task | {"register": "read"}, {
         "ansible.builtin.debug": {"msg": "{{ read.bundles | map(attribute='requirements') | to_json }}"}}]}  # fmt: skip
     (folder / "play.yml").write_text(yaml.safe_dump([play]))

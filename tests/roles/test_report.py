@@ -30,7 +30,7 @@ def inventory_of(folder: Path, *hosts: str, **variables: object) -> Path:
 
 @pytest.mark.parametrize("playbook", ["status", "history", "logs", "rollback"])
 def test_hosts_that_are_away_are_named_and_a_wrong_inventory_is_not_looked_at(tmp_path, playbook):
-    run = play(playbook, inventory_of(tmp_path, "one", "two", model_server_models="wrong", reverse_proxy_http_port="x"))
+    run = play(playbook, inventory_of(tmp_path, "one", "two", release_models="wrong", reverse_proxy_http_port="x"))
     assert run.returncode != 0
     assert run.stdout == ""
     assert "one:\n  127.0.0.1 does not answer SSH on port 1" in run.stderr
@@ -39,11 +39,11 @@ def test_hosts_that_are_away_are_named_and_a_wrong_inventory_is_not_looked_at(tm
 
 
 def test_a_plan_says_what_is_wrong_with_the_inventory_in_its_own_words(tmp_path):
-    run = play("plan", inventory_of(tmp_path, "one", model_server_worker=2))
+    run = play("plan", inventory_of(tmp_path, "one", release_worker=2))
     assert run.returncode != 0
     assert run.stdout == ""
     assert "one:\n  The inventory needs a correction:" in run.stderr
-    assert "did you mean model_server_workers?" in run.stderr
+    assert "did you mean release_workers?" in run.stderr
     assert not re.search(r"PLAY|TASK|fatal|ok=", run.stderr)
 
 

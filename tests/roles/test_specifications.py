@@ -46,7 +46,8 @@ def test_every_variable_is_described(role):
 @pytest.mark.parametrize("role", ROLES)
 def test_main_is_a_table_of_contents(role):
     for task in yaml.safe_load((PROJECT / "roles" / role / "tasks" / "main.yml").read_text()):
-        assert {"ansible.builtin.import_tasks", "ansible.builtin.include_tasks"} & set(task), task["name"]
+        contents = {f"ansible.builtin.{kind}" for kind in ("import_tasks", "include_tasks", "include_role")}
+        assert contents & set(task), task["name"]
 
 
 def test_the_readmes_are_what_the_specifications_make_of_them():

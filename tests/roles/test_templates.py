@@ -16,6 +16,9 @@ TEMPLATES = [
     for role in ROLES
     for path in sorted((PROJECT / "roles" / role / "templates").rglob("*.j2"))
 ]
+# What other templates include.
+PARTS = [template for _, template in TEMPLATES if template.startswith(("etc/nginx/conf.d/", "etc/nginx/server.d/"))]
+TEMPLATES = [(role, template) for role, template in TEMPLATES if template not in PARTS]
 COMPOSE_FILES = [(role, template) for role, template in TEMPLATES if template.endswith("compose.yml.j2")]
 
 
@@ -47,15 +50,23 @@ NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
         {"reverse_proxy_metrics_allow": ["10.0.0.5", "192.168.0.0/16", "fd00:1::/64"]},
         {"reverse_proxy_cache_mb": 8},
         {"reverse_proxy_cache_mb": 4096},
-        {"model_server_canary_percent": 1},
-        {"model_server_canary_percent": "99", "model_server_canary_key_header": "X-User-Id"},  # as -e gives it
-        {"model_server_canary_percent": 10, "reverse_proxy_cache_mb": 8, "model_server_shadow": True},
-        {"model_server_shadow": "true"},
+        {"release_canary_percent": 1},
+        {"release_canary_percent": "99", "release_canary_key_header": "X-User-Id"},  # as -e gives it
+        {"release_canary_percent": 10, "reverse_proxy_cache_mb": 8, "release_shadow": True},
+        {"release_shadow": "true"},
     ],
 )
 def test_nginx_accepts_its_configuration(overrides, read):
     result = read(render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides), NGINX)
     assert result.returncode == 0, result.stderr
+
+
+def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
+    everything = {"release_canary_percent": 10, "reverse_proxy_cache_mb": 8, "release_shadow": True}
+    in_http = evaluate("reverse_proxy", "{{ __reverse_proxy_parts | join(' ') }}", **everything).split()
+    in_server = evaluate("reverse_proxy", "{{ __reverse_proxy_server_parts | join(' ') }}", **everything).split()
+    named = [f"conf.d/{part}" for part in in_http] + [f"server.d/{part}" for part in in_server]
+    assert sorted(f"etc/nginx/{part}.conf.j2" for part in named) == PARTS
 
 
 def test_nginx_would_refuse_a_wrong_one(read):
@@ -96,15 +107,15 @@ def test_nginx_shares_out_and_mirrors_only_where_that_is_wanted():
     text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8)
     assert not [word for word in ("canary", "shadow", "mirror", "$to", "$link") if word in text]
     off = {
-        "model_server_canary_percent": "0",
-        "model_server_canary_key_header": "X-User-Id",
-        "model_server_shadow": "no",
+        "release_canary_percent": "0",
+        "release_canary_key_header": "X-User-Id",
+        "release_shadow": "no",
     }
     assert render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8, **off) == text
 
 
 def test_a_canarys_answers_are_cached_under_the_canarys_way():
-    on = {"reverse_proxy_cache_mb": 8, "model_server_canary_percent": 10}
+    on = {"reverse_proxy_cache_mb": 8, "release_canary_percent": 10}
     text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", **on)
     assert "root /run/modelhost/$link;" in text
     assert "root /run/modelhost/active;" not in text
@@ -112,18 +123,18 @@ def test_a_canarys_answers_are_cached_under_the_canarys_way():
 
 def test_a_plan_tells_how_a_release_will_be_tried():
     assert settings().trials == []
-    tried = settings(model_server_canary_percent="10", model_server_shadow="true")
+    tried = settings(release_canary_percent="10", release_shadow="true")
     assert tried.trials == ["answers in shadow for 60 s", "canary: 10 % of the requests for 60 s"]
 
 
 def test_the_release_tool_is_given_every_setting_that_it_has_and_the_roles_defaults_are_its_own():
-    given = json.loads(evaluate("model_server", "{{ __model_server_settings | to_json }}"))
+    given = json.loads(evaluate("release", "{{ __release_settings | to_json }}"))
     assert set(given) == {field.name for field in dataclasses.fields(Settings)}
     assert settings() == Settings(url="http://127.0.0.1:80")
 
 
 def settings(**variables: Any) -> Settings:
-    return Settings.of(json.loads(evaluate("model_server", "{{ __model_server_settings | to_json }}", **variables)))
+    return Settings.of(json.loads(evaluate("release", "{{ __release_settings | to_json }}", **variables)))
 
 
 @pytest.mark.parametrize(("role", "template"), COMPOSE_FILES)
@@ -156,7 +167,7 @@ def test_the_cache_has_memory_of_its_own(read):
     "release", ["001234567e89", "0123456789ab"]
 )  # the first is one that YAML would take for a number
 def test_the_app_answers_with_its_release_and_its_socket_is_called_by_it(read, release):
-    app = compose(read, "model_server", "srv/modelhost/releases/release/compose.yml.j2", release=release)
+    app = compose(read, "release", "srv/modelhost/releases/release/compose.yml.j2", release=release)
     assert app["environment"]["MODELHOST_RELEASE"] == release
     assert app["labels"]["modelhost.release"] == release
     assert app["environment"]["MODELHOST_BIND"] == f"unix:/run/modelhost/blue-{release}/server.sock"
@@ -165,8 +176,8 @@ def test_the_app_answers_with_its_release_and_its_socket_is_called_by_it(read, r
 
 def test_replicas_differ_by_their_names_alone(read):
     file = "srv/modelhost/releases/release/compose.yml.j2"
-    alone = compose(read, "model_server", file)
-    found = services(read, "model_server", file, model_server_replicas="2")  # a text, as -e makes it
+    alone = compose(read, "release", file)
+    found = services(read, "release", file, release_replicas="2")  # a text, as -e makes it
     first, second = found["app"], found["app-2"]
     assert second["container_name"] == first["container_name"] + "-2" == alone["container_name"] + "-2"
     assert second["environment"].pop("MODELHOST_BIND") == "unix:/run/modelhost/blue-0123456789ab/server-2.sock"
@@ -183,25 +194,25 @@ def test_replicas_differ_by_their_names_alone(read):
 
 
 def test_nginx_tries_a_request_twice_whatever_the_number_of_replicas():
-    alone, both = (render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_replicas=count) for count in (1, 2))
+    alone, both = (render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_replicas=count) for count in (1, 2))
     assert alone == both, "another number of replicas takes no reload"
     assert both.count("server unix:/run/modelhost/active/") == 2
     assert "proxy_next_upstream_tries 2;" in both
 
 
 def test_the_app_has_no_network_and_reads_its_bundles_only(read):
-    service = compose(read, "model_server", "srv/modelhost/releases/release/compose.yml.j2")
+    service = compose(read, "release", "srv/modelhost/releases/release/compose.yml.j2")
     assert service["network_mode"] == "none"
-    text = render("model_server", "srv/modelhost/releases/release/compose.yml.j2")
+    text = render("release", "srv/modelhost/releases/release/compose.yml.j2")
     assert "/srv/modelhost/bundles/iris/1-bbbbbbbbbbbb:/models/iris/1:ro" in text
 
 
 def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
-    app = yaml.safe_load(render("model_server", "srv/modelhost/releases/release/compose.yml.j2"))["services"]["app"]
-    nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", model_server_timeout_seconds=30)
+    app = yaml.safe_load(render("release", "srv/modelhost/releases/release/compose.yml.j2"))["services"]["app"]
+    nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_timeout_seconds=30)
     prediction = int(app["environment"]["MODELHOST_TIMEOUT_SECONDS"])
     gunicorn = int(app["environment"]["MODELHOST_GRACEFUL_SECONDS"])
-    drain = int(evaluate("model_server", "{{ __model_server_drain_seconds }}"))
+    drain = int(evaluate("release", "{{ __release_drain_seconds }}"))
     assert prediction == 30
     assert prediction < gunicorn < 35 < drain < int(app["stop_grace_period"].rstrip("s"))
     assert "proxy_read_timeout 35s;" in nginx
@@ -209,14 +220,12 @@ def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
 
 @pytest.mark.parametrize(("cache_mb", "seconds"), [(0, "0"), (8, "86400")])
 def test_the_app_lets_answers_be_kept_where_the_proxy_keeps_them(cache_mb, seconds, read):
-    app = compose(
-        read, "model_server", "srv/modelhost/releases/release/compose.yml.j2", reverse_proxy_cache_mb=cache_mb
-    )
+    app = compose(read, "release", "srv/modelhost/releases/release/compose.yml.j2", reverse_proxy_cache_mb=cache_mb)
     assert app["environment"]["MODELHOST_CACHE_SECONDS"] == seconds
 
 
 def test_the_limits_of_a_host_of_one_gigabyte_leave_room_for_the_engine():
-    text = render("model_server", "srv/modelhost/releases/release/compose.yml.j2")
+    text = render("release", "srv/modelhost/releases/release/compose.yml.j2")
     assert "mem_limit: 614m" in text
 
 

@@ -92,7 +92,7 @@ def _what_one_row_needs(error: CommandError) -> str:
         return ""
     megabytes = math.ceil(error.size / 2**20)
     return (
-        f" This one row has {error.size:,} bytes: set model_server_body_limit_mb, or the server's "
+        f" This one row has {error.size:,} bytes: set release_body_limit_mb, or the server's "
         f"MODELHOST_BODY_LIMIT_MB, to {megabytes} or more."
     )
 

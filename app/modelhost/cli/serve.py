@@ -72,7 +72,7 @@ def _body_limit(bundles: list[Bundle]) -> dict[str, str]:
         return {}
     megabytes = math.ceil(1.5 * needed / 2**20)  # other protocols write a row longer
     progress(f"A row of {name} has {needed:,} bytes, so bodies may have {megabytes} MB (MODELHOST_BODY_LIMIT_MB): "
-             f"deploy it with model_server_body_limit_mb: {megabytes}")  # fmt: skip
+             f"deploy it with release_body_limit_mb: {megabytes}")  # fmt: skip
     return {"MODELHOST_BODY_LIMIT_MB": str(megabytes)}
 
 

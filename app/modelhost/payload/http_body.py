@@ -132,7 +132,7 @@ def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
 def _too_large(limit: int, received: int | None = None) -> ClientError:
     message = (
         f"The body is larger than {limit} bytes: send fewer rows in one request, or let the server take more "
-        "(model_server_body_limit_mb in the inventory, MODELHOST_BODY_LIMIT_MB in its environment)."
+        "(release_body_limit_mb in the inventory, MODELHOST_BODY_LIMIT_MB in its environment)."
     )
     return ClientError(message, None, received, f"at most {limit} bytes", status=413)
 

@@ -15,13 +15,13 @@ from deploying import PROJECT, QUICK, TESTBED, changes, deploy, history, live, l
 from modelhostctl.host.http_client import request
 
 CANARY = {
-    "model_server_canary_percent": 50,
-    "model_server_canary_key_header": "X-User-Id",
-    "model_server_canary_seconds": 35,
+    "release_canary_percent": 50,
+    "release_canary_key_header": "X-User-Id",
+    "release_canary_seconds": 35,
 }
-SHADOW = {"model_server_shadow": True, "model_server_shadow_seconds": 8}
+SHADOW = {"release_shadow": True, "release_shadow_seconds": 8}
 # nginx goes on using a connection that it keeps for so long.
-KEPT_SECONDS = 6
+KEPT_SECONDS = 3
 LINKS = "readlink /srv/modelhost/run/active /srv/modelhost/run/canary"
 
 
@@ -70,7 +70,7 @@ def test_a_share_of_the_requests_goes_to_the_canary_and_clients_can_choose(tmp_p
 
 
 def test_a_plan_says_so(tmp_path):
-    run = play("playbooks/plan.yml", model_server_models=[str(bundle(tmp_path, 3))], **CANARY, **SHADOW)
+    run = play("playbooks/plan.yml", release_models=[str(bundle(tmp_path, 3))], **CANARY, **SHADOW)
     assert "canary: 50 % of the requests for 35 s" in run.stdout
     assert "answers in shadow for 8 s" in run.stdout
 
@@ -107,8 +107,8 @@ def test_a_canary_that_a_killed_run_has_left_is_told_and_ended_by_the_next_one(t
     old = bundle(tmp_path, 2)
     deploy(old)
     before = live()
-    wanted = QUICK | CANARY | {"model_server_canary_seconds": 8, "model_server_models": [str(bundle(tmp_path, 5))]}
-    command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "model_server", "-e", json.dumps(wanted)]
+    wanted = QUICK | CANARY | {"release_canary_seconds": 8, "release_models": [str(bundle(tmp_path, 5))]}
+    command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "release", "-e", json.dumps(wanted)]
     with load() as clients:
         run = subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.DEVNULL, start_new_session=True)
         while not on_host("readlink /srv/modelhost/run/canary").startswith(("blue", "green")):

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bundles import bundle
-from deploying import PROJECT, QUICK, TESTBED, changes, deploy, live, load
+from deploying import PROJECT, QUICK, TASK_BY_TASK, TESTBED, changes, deploy, live, load
 
 
 def test_every_container_is_healthy(host):
@@ -61,13 +61,14 @@ def test_a_release_that_is_killed_at_every_step_loses_no_request_and_is_finished
 
 def deploy_and_kill_at(step: str, new: Path) -> bool:
     """Deploy, and kill the play a moment after a task has begun; tell whether it came to that."""
-    variables = json.dumps(QUICK | {"model_server_models": [str(new)]})
-    command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "model_server", "-e", variables]
+    variables = json.dumps(QUICK | {"release_models": [str(new)]})
+    command = ["ansible-playbook", "site.yml", "-i", str(TESTBED), "--tags", "release", "-e", variables]
     with subprocess.Popen(
-        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
-    ) as play:
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        env=os.environ | TASK_BY_TASK,
+    ) as play:  # fmt: skip
         for line in play.stdout:
-            if f"TASK [model_server : {step}" in line:
+            if f"TASK [release : {step}" in line:
                 time.sleep(0.5)
                 os.killpg(play.pid, signal.SIGKILL)
                 return True

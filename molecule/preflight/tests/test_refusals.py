@@ -34,7 +34,7 @@ def site(inventory: Path | None, *options: str) -> str:
 
 def set_variables(inventory: Path, **variables: object) -> None:
     file = inventory / "group_vars" / "modelhost.yml"
-    file.write_text(yaml.safe_dump({"model_server_models": MODELS} | variables))
+    file.write_text(yaml.safe_dump({"release_models": MODELS} | variables))
 
 
 @pytest.mark.parametrize(
@@ -44,19 +44,20 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"reverse_proxy_http_port": 99999}, ["reverse_proxy_http_port: got 99999", "a port from 1 to 65535"]),
         ({"reverse_proxy_http_port": 22}, ["reverse_proxy_http_port: got 22", "other than SSH's"]),
         ({"docker_engine_source": "snap"}, ['got "snap"', "one of auto, distribution, upstream"]),
-        ({"model_server_worker": 2}, ["model_server_worker: got 2", "did you mean model_server_workers?"]),
+        ({"release_worker": 2}, ["release_worker: got 2", "did you mean release_workers?"]),
         ({"revers_proxy_http_port": 81}, ["did you mean reverse_proxy_http_port?"]),
-        ({"model_server_models": None}, ["model_server_models", "a list"]),
-        ({"model_server_models": []}, ["model_server_models: got []", "at least one bundle"]),
-        ({"model_server_workers": -1}, ["model_server_workers: got -1", "from 0"]),
-        ({"model_server_memory_limit_mb": 16}, ["model_server_memory_limit_mb: got 16", "at least 128 MB"]),
-        ({"model_server_default_model": "churn"}, ['got "churn"', "colours, iris"]),
-        ({"model_server_canary_percent": 100}, ["model_server_canary_percent: got 100", "from 0 (no canary) to 99"]),
-        ({"model_server_canary_key_header": "X User"}, ['got "X User"', "the name of a header"]),
+        ({"model_server_workers": 2}, ["model_server_workers: got 2", "is called release_workers now"]),
+        ({"release_models": None}, ["release_models", "a list"]),
+        ({"release_models": []}, ["release_models: got []", "at least one bundle"]),
+        ({"release_workers": -1}, ["release_workers: got -1", "from 0"]),
+        ({"release_memory_limit_mb": 16}, ["release_memory_limit_mb: got 16", "at least 128 MB"]),
+        ({"release_default_model": "churn"}, ['got "churn"', "colours, iris"]),
+        ({"release_canary_percent": 100}, ["release_canary_percent: got 100", "from 0 (no canary) to 99"]),
+        ({"release_canary_key_header": "X User"}, ['got "X User"', "the name of a header"]),
         ({"deploy_user_name": "root"}, ['deploy_user_name: got "root"', "other than root"]),
         ({"base_image_reference": "debian:latest"}, ['got "debian:latest"', "with its digest"]),
         ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),
-        ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than model_server"]),
+        ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than release_timeout"]),
         ({"deploy_user_close_root_login": "{{ nothing }}"}, ["deploy_user_close_root_login", "cannot be rendered"]),
     ],
 )
@@ -72,8 +73,8 @@ def test_a_wrong_variable_is_refused_with_the_file_to_edit_and_an_example(invent
 def test_a_missing_required_variable_is_refused(inventory):
     (inventory / "group_vars" / "modelhost.yml").write_text("{}")
     output = site(inventory)
-    assert "model_server_models: got nothing, but it is required" in output
-    assert "for example: model_server_models: [models/colours/1, models/iris/1]" in output
+    assert "release_models: got nothing, but it is required" in output
+    assert "for example: release_models: [models/colours/1, models/iris/1]" in output
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_a_missing_required_variable_is_refused(inventory):
 def test_a_bundle_that_could_not_be_served_is_refused(inventory, tmp_path, spoil, said):
     bundle = Path(shutil.copytree(PROJECT / "models" / "iris" / "1", tmp_path / "iris" / "1"))
     spoil(bundle)
-    set_variables(inventory, model_server_models=[str(bundle)])
+    set_variables(inventory, release_models=[str(bundle)])
     output = site(inventory)
     assert "These bundles cannot be served" in output
     assert said in output

@@ -29,8 +29,8 @@ def test_a_release_is_refused_that(how, tmp_path):
     before, containers = live(), on_host("docker inspect --format '{{.State.StartedAt}}' modelhost-blue")
     with load(rate=20) as clients:
         printed = deploy(
-            bundle(tmp_path, version, code), expect=1, model_server_start_timeout_seconds=8,
-            model_server_watch_latency_ms=300,
+            bundle(tmp_path, version, code), expect=1, release_start_timeout_seconds=8,
+            release_watch_latency_ms=300,
         )  # fmt: skip
     print(printed[-3000:])
     report = clients.report()
@@ -60,9 +60,9 @@ def test_a_release_is_refused_that(how, tmp_path):
 
 def test_memory_that_cannot_hold_two_releases_is_told_before_anything_happens(tmp_path):
     before, containers = live(), on_host("docker ps --all --quiet")
-    printed = deploy(bundle(tmp_path, 20), expect=1, model_server_memory_reserve_mb=10_000_000)
+    printed = deploy(bundle(tmp_path, 20), expect=1, release_memory_reserve_mb=10_000_000)
     assert "cannot hold two releases at once" in printed
-    assert "model_server_allow_stop_first: true" in printed
+    assert "release_allow_stop_first: true" in printed
     assert changes(printed) == 0
     assert (live(), on_host("docker ps --all --quiet")) == (before, containers)
 
@@ -70,7 +70,7 @@ def test_memory_that_cannot_hold_two_releases_is_told_before_anything_happens(tm
 def test_where_it_is_allowed_the_live_release_stops_first(tmp_path):
     new = bundle(tmp_path, 20)
     with load() as clients:
-        printed = deploy(new, model_server_memory_reserve_mb=10_000_000, model_server_allow_stop_first=True)
+        printed = deploy(new, release_memory_reserve_mb=10_000_000, release_allow_stop_first=True)
     assert "stops the live release first" in printed
     report = clients.report()
     assert report["failed"] > 0

@@ -27,7 +27,7 @@ def proxy() -> str:
 def test_a_plan_is_told_in_words_and_changes_nothing(second):
     before = live()
     # What a first deployment needs of the disk is not asked of a host that serves already.
-    run = play("playbooks/plan.yml", model_server_models=[str(second), IRIS], preflight_disk_free_mb=10**9)
+    run = play("playbooks/plan.yml", release_models=[str(second), IRIS], preflight_disk_free_mb=10**9)
     for words in ("models: colours 1 -> 2, digits 1 -> none", "image unchanged", "switch blue -> green", "MB free"):
         assert words in run.stdout
     assert changes(run.stdout) == 0
@@ -40,12 +40,12 @@ def test_under_load_no_request_is_lost_by(what, second, tmp_path):
     before, images_before, proxy_before = live(), images(), proxy()
     variables = {}
     if what == "a changed setting":
-        variables["model_server_threads"] = 6
+        variables["release_threads"] = 6
     if what == "a new image":
         source = tmp_path / "app"
         shutil.copytree(PROJECT / "app", source, ignore=shutil.ignore_patterns("__pycache__"))
         (source / "modelhost" / "another_image.py").touch()
-        variables["__model_server_source"] = str(source)
+        variables["__app_image_source"] = str(source)
     with load() as clients:
         printed = deploy(second, IRIS, **variables)
     report = clients.report()
@@ -64,7 +64,7 @@ def test_under_load_no_request_is_lost_by(what, second, tmp_path):
 
 def test_a_check_tells_of_a_release_and_makes_none(second):
     before = live()
-    run = play("site.yml", "--check", "--diff", "--tags", "model_server", model_server_models=[str(second)])
+    run = play("site.yml", "--check", "--diff", "--tags", "release", release_models=[str(second)])
     assert run.returncode == 0, run.stdout + run.stderr
     assert changes(run.stdout) >= 3
     assert "-model: iris 1" in run.stdout
@@ -81,8 +81,8 @@ def test_a_changed_setting_of_the_proxy_touches_no_app():
 
 
 def test_no_more_than_the_releases_to_keep_are_kept(second):
-    deploy(second, IRIS, model_server_threads=5, model_server_keep_releases=2)
-    deploy(second, IRIS, model_server_threads=4, model_server_keep_releases=2)
+    deploy(second, IRIS, release_threads=5, release_keep_releases=2)
+    deploy(second, IRIS, release_threads=4, release_keep_releases=2)
     kept = on_host("ls /srv/modelhost/releases").split()
     assert len(kept) == 2
     assert live() in kept

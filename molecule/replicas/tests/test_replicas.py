@@ -15,7 +15,7 @@ NOTICED_SECONDS = 15
 # An index that no golden example has.
 POISON = b'{"index": 3}'
 # Time enough for a request that has waited for a replica that hangs.
-TWO = {"model_server_replicas": 2, "model_server_timeout_seconds": 30}
+TWO = {"release_replicas": 2, "release_timeout_seconds": 30}
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +190,7 @@ def test_a_request_that_kills_its_worker_is_tried_twice_and_no_oftener():
 def test_the_second_replica_goes_without_a_lost_request(second):
     proxy_before = proxy()
     with load() as clients:
-        deploy(second, **TWO | {"model_server_replicas": 1})
+        deploy(second, **TWO | {"release_replicas": 1})
         assert len(names()) == 1
         deploy(second, **TWO)
     nothing_was_lost(clients)

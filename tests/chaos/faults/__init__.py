@@ -2,13 +2,14 @@
 
 from scene import Fault
 
-from faults import disk, engine, memory, plays, processes, refusals, releases, replicas
+from faults import disk, engine, memory, plays, processes, refusals, releases, replicas, vanished
 
 ALL: dict[str, Fault] = {
     fault.name: fault
     for fault in [
         *refusals.FAULTS,
         *plays.FAULTS,
+        *vanished.FAULTS,
         *processes.FAULTS,
         *replicas.FAULTS,
         *engine.FAULTS,

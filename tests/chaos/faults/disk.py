@@ -13,16 +13,16 @@ def fill_disk(scene: Scene) -> None:
     fill(machine)
     scene.pause(15)
     models = machine.newer()
-    refused(scene, machine.deploy(model_server_models=models), "MB of disk are free")
+    refused(scene, machine.deploy(release_models=models), "MB of disk are free")
     empty(machine)
     # And now when the play has begun, and has seen that there is space.
     scene.strikes()
-    late = machine.deploy(model_server_models=models, at="copy_bundles | Make a place", act=lambda _: fill(machine))
+    late = machine.deploy(release_models=models, at="copy_bundles | Make a place", act=lambda _: fill(machine))
     refused(scene, late, "No space left on device")
     scene.pause()
     empty(machine)
     before = machine.live_release()
-    again = machine.deploy(model_server_models=models)
+    again = machine.deploy(release_models=models)
     scene.expect(again.code == 0, f"once there is space, a deployment fails:\n{again.said}")
     scene.expect(machine.live_release() != before, "once there is space, nothing new is live")
     # A rollback needs no space.
@@ -32,8 +32,8 @@ def fill_disk(scene: Scene) -> None:
     scene.expect(back.code == 0, f"a rollback fails on a full disk:\n{back.said}")
     scene.expect(machine.live_release() == before, "a rollback on a full disk led to another release")
     empty(machine)
-    scene.expect(machine.deploy(model_server_models=models).code == 0, "after it, a deployment fails")
-    quiet = machine.deploy(model_server_models=models)
+    scene.expect(machine.deploy(release_models=models).code == 0, "after it, a deployment fails")
+    quiet = machine.deploy(release_models=models)
     scene.expect(quiet.changes == 0, f"the run after it changes something:\n{quiet.said}")
 
 

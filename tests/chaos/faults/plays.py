@@ -14,20 +14,20 @@ def kill_plays(scene: Scene) -> None:
     for step in itertools.count(1) if scene.long else STEPS:
         models = scene.machine.newer()
         scene.strikes()
-        killed = scene.machine.deploy(at=step, model_server_models=models)
+        killed = scene.machine.deploy(at=step, release_models=models)
         if killed.code == 0:
             # There is no task so late.
             scene.struck.pop()
             scene.expect(scene.long, f"the play has no task `{step}`")
             break
-        again = scene.machine.deploy(model_server_models=models)
+        again = scene.machine.deploy(release_models=models)
         scene.expect(again.code == 0, f"killed at {step}, the next run fails:\n{again.said}")
-        quiet = scene.machine.deploy(model_server_models=models)
+        quiet = scene.machine.deploy(release_models=models)
         scene.expect(quiet.changes == 0, f"killed at {step}, the run after the next changes something:\n{quiet.said}")
         live = scene.machine.live_release()
         scene.expect(live != before, f"killed at {step}, the next run did not finish the release")
         before = live
-    scene.machine.wanted["model_server_models"] = models
+    scene.machine.wanted["release_models"] = models
 
 
 FAULTS = [Fault("plays", "SIGKILL of the play, then run again twice", kill_plays)]

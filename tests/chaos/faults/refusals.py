@@ -31,8 +31,8 @@ def refuse(name: str) -> Fault:
         before, containers = machine.live_release(), machine.started()
         scene.strikes()
         run = machine.deploy(
-            model_server_models=machine.newer(code),
-            model_server_start_timeout_seconds=10,
+            release_models=machine.newer(code),
+            release_start_timeout_seconds=10,
         )
         scene.expect(run.code != 0, "the play ended as if all were well")
         scene.expect(f"gate:     {gate}" in run.printed, f"it was not the gate `{gate}` that refused it:\n{run.said}")

@@ -39,14 +39,14 @@ def change(scene: Scene, number: int) -> None:
     machine = scene.machine
     match TURNS[number % len(TURNS)]:
         case "models":
-            machine.wanted["model_server_models"] = machine.newer()
+            machine.wanted["release_models"] = machine.newer()
         case "settings":
-            machine.wanted["model_server_threads"] = 4 + (number // len(TURNS) + 1) % 2
+            machine.wanted["release_threads"] = 4 + (number // len(TURNS) + 1) % 2
         case _:
             source = machine.folder / "app"
             shutil.copytree(PROJECT / "app", source, ignore=shutil.ignore_patterns("__pycache__"), dirs_exist_ok=True)
             (source / "modelhost" / "another_image.py").write_text(f'"""The image of release {number}."""\n')
-            machine.wanted["__model_server_source"] = str(source)
+            machine.wanted["__app_image_source"] = str(source)
 
 
 FAULTS = [Fault("releases", "releases in a row, and rollbacks", release_in_a_row)]
