@@ -209,4 +209,4 @@ def test_what_a_step_of_a_release_measured_is_beneath_it(tmp_path):
 
 
 def test_it_is_what_the_checkout_prints_by_default():
-    assert "\nstdout_callback = steps\n" in (PROJECT / "ansible.cfg").read_text()
+    assert "\nstdout_callback = modelhost.modelhost.steps\n" in (PROJECT / "ansible.cfg").read_text()

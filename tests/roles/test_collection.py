@@ -58,7 +58,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def write_inventory(folder: Path, **variables: object) -> Path:
-    group = {"hosts": {"one": HOST}, "vars": {"model_server_models": ["bundles/iris/1"]} | variables}
+    group = {"hosts": {"one": HOST}, "vars": {"release_models": ["bundles/iris/1"]} | variables}
     file = folder / "hosts.yml"
     file.write_text(yaml.safe_dump({"all": {"children": {"modelhost": group}}}))
     return file
@@ -168,6 +168,6 @@ def test_a_package_that_is_missing_on_the_control_machine_is_named(site: Path, t
 
 @pytest.mark.parametrize("playbook", ["site.yml", "playbooks/plan.yml", "playbooks/status.yml"])
 def test_a_checkouts_playbooks_run_from_any_folder(tmp_path: Path, playbook: str) -> None:
-    inventory = write_inventory(tmp_path, model_server_models=["models/iris/1"])
+    inventory = write_inventory(tmp_path, release_models=["models/iris/1"])
     ended = run(tmp_path, "ansible-playbook", PROJECT / playbook, "-i", inventory)
     assert REACHED in ended.stdout, ended.stdout + ended.stderr
