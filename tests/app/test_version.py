@@ -13,6 +13,7 @@ from harness import ROOT, Server
 # Each file that repeats the version, with the pattern that finds it there.
 PLACES = {
     "modelhostctl/__init__.py": r'^__version__ = "(.+?)"',
+    "galaxy.yml": r"^version: (\S+)$",
     "CHANGELOG.md": r"^## (\d\S*) - \d{4}-\d\d-\d\d$",  # the first is the newest
 }
 
