@@ -1,5 +1,5 @@
 #!/bin/bash
-# The floor that bench/deploy.py compares with: what a person would type on the machine, with the files already there.
+# The floor that bench/deploy compares with: what a person would type on the machine, with the files already there.
 set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
@@ -23,5 +23,7 @@ docker build --quiet --network host "${secret[@]}" --build-arg BASE=modelhost-ba
 
 sysctl -qw net.ipv4.ip_unprivileged_port_start=80
 docker compose --project-directory /srv/modelhost/proxy up --detach --wait --quiet-pull
-export COLOUR=blue RELEASE=floor
+# Its socket goes into a folder that came with the files.
+RELEASE=$(basename /srv/modelhost/releases/*)
+export COLOUR=blue RELEASE
 docker compose --file /srv/modelhost/releases/*/compose.yml up --detach --wait --quiet-pull
