@@ -74,16 +74,16 @@ def parser(chosen: str) -> argparse.ArgumentParser:
     whole.add_argument("--version", action="version", version=__version__)
     commands = whole.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name in [*FOR_PEOPLE, *OF_A_DEPLOYMENT]:
-        module = importlib.import_module(f".steps.{name}", __package__)
-        words = str(module.__doc__)
         command = commands.add_parser(
             name,
             help=FOR_PEOPLE.get(name, "a step of a deployment"),
-            description=words,
             epilog=EPILOG,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
+        # No other is imported: Python compiles what it imports of a zip file anew each time.
         if name == chosen:
+            module = importlib.import_module(f".steps.{name}", __package__)
+            command.description = str(module.__doc__)
             _add_options(command, module.OPTIONS)
     return whole
 

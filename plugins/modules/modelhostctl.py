@@ -1,14 +1,4 @@
-"""Run a command of the release tool on a host."""
-
-from __future__ import annotations
-
-import hashlib
-import json
-import subprocess
-import sys
-from pathlib import Path
-
-from ansible.module_utils.basic import AnsibleModule
+"""What ansible-doc shows of the action plugin of this name, which has the host's shell run the tool."""
 
 DOCUMENTATION = """
 module: modelhostctl
@@ -45,12 +35,6 @@ options:
   settings:
     description: What the deployment wants of every step; without it, what the last one left on the host.
     type: dict
-  sha256:
-    description: Set by the action plugin. The SHA-256 of this project's tool.
-    type: str
-  tool:
-    description: Set by the action plugin. A temporary copy of the tool on the host.
-    type: path
 """
 
 EXAMPLES = """
@@ -76,54 +60,3 @@ msg:
   returned: failed
   type: str
 """
-
-INSTALLED = Path("/usr/local/bin/modelhostctl")
-
-
-def main() -> None:
-    """Run the module."""
-    spec = {
-        "step": {"type": "str", "required": True},
-        "options": {"type": "dict", "default": {}},
-        "settings": {"type": "dict"},
-        "sha256": {"type": "str"},
-        "tool": {"type": "path"},
-    }
-    module = AnsibleModule(argument_spec=spec, supports_check_mode=True)
-    tool = module.params["tool"]
-    if not tool:
-        tool = str(INSTALLED)
-        if digest_of(INSTALLED) != module.params["sha256"]:
-            module.exit_json(changed=False, tool_differs=True)
-    options = dict(module.params["options"])
-    if module.params["settings"] is not None:
-        options["settings"] = module.params["settings"]
-    command = [sys.executable, tool, module.params["step"], "--options", "-"]
-    done = subprocess.run(
-        command + ["--check"] * module.check_mode,
-        input=json.dumps(options),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    try:
-        result = json.loads(done.stdout)
-    except ValueError:
-        module.fail_json(
-            msg=f"`{' '.join(command)}` ended with exit code {done.returncode}: {done.stderr or done.stdout}"
-        )
-    if result.pop("failed", False):
-        module.fail_json(**result)
-    module.exit_json(**result)
-
-
-def digest_of(file: Path) -> str:
-    """The file's SHA-256 in hexadecimal; empty where there is none."""
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError:
-        return ""
-
-
-if __name__ == "__main__":
-    main()
