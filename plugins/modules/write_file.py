@@ -1,0 +1,54 @@
+"""What ansible-doc shows of the action plugin of this name, which has ansible.builtin.copy write."""
+
+DOCUMENTATION = """
+module: write_file
+short_description: Write a file, as ansible.builtin.copy does, and be quick where it is there already
+description:
+  - Owner, group, mode and the SHA-256 of the content are compared by one command on the host. Where all are as wanted,
+    nothing else is done there; otherwise M(ansible.builtin.copy) writes the file, with the same options.
+  - Supports check mode and diff.
+author: modelhost
+options:
+  content:
+    description: What the file holds, for example a lookup of a template. Either this or O(src).
+    type: str
+  src:
+    description: A file on the control machine.
+    type: path
+  dest:
+    description: The file's path on the host.
+    type: path
+    required: true
+  owner:
+    description: The name of the account that owns it.
+    type: str
+    required: true
+  group:
+    description: The name of its group.
+    type: str
+    required: true
+  mode:
+    description: Its permissions, in octal digits, for example C("0644").
+    type: str
+    required: true
+  validate:
+    description: A command that has to accept the new file, C(%s) in it, before it takes the old one's place.
+    type: str
+"""
+
+EXAMPLES = """
+- name: Write the server's settings
+  modelhost.modelhost.write_file:
+    content: "{{ lookup('ansible.builtin.template', 'etc/server.conf.j2') }}"
+    dest: /etc/server.conf
+    owner: root
+    group: root
+    mode: "0644"
+"""
+
+RETURN = """
+dest:
+  description: The file's path on the host.
+  returned: success
+  type: str
+"""

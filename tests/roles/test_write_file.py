@@ -1,0 +1,106 @@
+"""A file that is there as it is wanted costs a look; whatever differs is written, as by Ansible's own module."""
+
+import grp
+import json
+import os
+import pwd
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rendering import PROJECT
+
+OWNER = pwd.getpwuid(os.getuid()).pw_name
+GROUP = grp.getgrgid(os.getgid()).gr_name
+
+
+@pytest.fixture
+def write(tmp_path) -> Callable[..., dict[str, Any]]:
+    """Write tmp_path/dest by a play on this machine; returns the task's result, and the modules that ran."""
+
+    def play(*options: str, **arguments: str) -> dict[str, Any]:
+        arguments = {"dest": str(tmp_path / "dest"), "owner": OWNER, "group": GROUP, "mode": "0640", **arguments}
+        task = {"modelhost.modelhost.write_file": arguments, "register": "written"}
+        show = {"ansible.builtin.copy": {"content": "{{ written }}", "dest": str(tmp_path / "result"), "mode": "0600"}}
+        tasks = [task, {**show, "check_mode": False}]
+        playbook = [{"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": tasks}]
+        (tmp_path / "play.yml").write_text(json.dumps(playbook))
+        command = ["ansible-playbook", "-vvv", str(tmp_path / "play.yml"), *options]
+        environment = os.environ | {"ANSIBLE_STDOUT_CALLBACK": "default", "LC_ALL": "C.UTF-8"}
+        run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False, env=environment)
+        assert run.returncode == 0, run.stdout + run.stderr
+        first = run.stdout.partition("result")[0]
+        return json.loads((tmp_path / "result").read_text()) | {"modules": first.count("AnsiballZ_")}
+
+    return play
+
+
+def test_a_file_that_is_not_there_is_written_and_then_only_looked_at(write, tmp_path):
+    assert write(content="é\n{}")["changed"] is True
+    file = tmp_path / "dest"
+    assert file.read_text() == "é\n{}"
+    assert file.stat().st_mode & 0o7777 == 0o640
+    again = write(content="é\n{}")
+    assert again["changed"] is False
+    assert again["modules"] == 0
+
+
+@pytest.mark.parametrize("content", ["", '{"a": 1}', "no newline", "one\n"])
+def test_content_is_written_to_the_letter(write, tmp_path, content):
+    write(content=content)
+    assert (tmp_path / "dest").read_text() == content
+    assert write(content=content)["changed"] is False
+
+
+def test_a_file_of_the_control_machine_is_copied(write, tmp_path):
+    source = tmp_path / "source"
+    source.write_bytes(b"\x00\xff")
+    assert write(src=str(source))["changed"] is True
+    assert (tmp_path / "dest").read_bytes() == b"\x00\xff"
+    assert write(src=str(source))["changed"] is False
+
+
+@pytest.mark.parametrize("what", ["content", "mode", "owner", "link", "link to the same"])
+def test_whatever_differs_is_put_right(write, tmp_path, what):
+    file, other = tmp_path / "dest", tmp_path / "other"
+    write(content="right")
+    if what == "content":
+        file.write_text("wrong")
+    elif what == "mode":
+        file.chmod(0o644)
+    elif what == "owner":
+        os.chown(file, 12345, -1)
+    else:
+        other.write_text("right" if what == "link to the same" else "wrong")
+        file.unlink()
+        file.symlink_to(other)
+    assert write(content="right")["changed"] is True
+    assert (file.read_text(), file.is_symlink()) == ("right", False)
+    assert file.owner() == OWNER
+    assert file.stat().st_mode & 0o7777 == 0o640
+    assert write(content="right")["changed"] is False
+
+
+def test_a_check_tells_and_changes_nothing(write, tmp_path):
+    assert write("--check", content="new")["changed"] is True
+    assert not (tmp_path / "dest").exists()
+    write(content="old")
+    assert write("--check", "--diff", content="new")["diff"]
+    assert (tmp_path / "dest").read_text() == "old"
+
+
+def test_a_file_that_is_not_accepted_is_not_written(write, tmp_path):
+    write(content="old")
+    with pytest.raises(AssertionError, match="failed to validate"):
+        write(content="new", validate="grep -q old %s")
+    assert (tmp_path / "dest").read_text() == "old"
+    assert write(content="old, and more", validate="grep -q old %s")["changed"] is True
+
+
+def test_content_or_a_source_has_to_be_given_and_not_both(write):
+    with pytest.raises(AssertionError, match="one of the following is required: content, src"):
+        write()
+    with pytest.raises(AssertionError, match="mutually exclusive: content"):
+        write(content="a", src="b")
