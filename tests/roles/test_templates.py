@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
-from rendering import PROJECT, ROLES, Read, evaluate, render
+from rendering import PROJECT, ROLES, Read, evaluate, load, render
 
 from modelhostctl.store.settings import Settings
 
@@ -30,6 +30,20 @@ def test_every_template_renders_from_the_defaults(role, template):
 @pytest.mark.parametrize(("role", "template"), [pair for pair in TEMPLATES if not pair[1].endswith(".json.j2")])
 def test_every_template_says_who_wrote_it(role, template):
     assert "Ansible managed" in "".join(render(role, template).splitlines()[:3])
+
+NUMBERS = {
+    name: {"int": 2, "float": 1.5}[option["type"]]
+    for role in ROLES
+    for name, option in load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"].items()
+    # What follows from another number by default, is left to that.
+    if option["type"] in {"int", "float"} and "{{" not in str(option.get("default"))
+} | {"reverse_proxy_cache_mb": 8, "reverse_proxy_http_port": 8080, "release_memory_limit_mb": 0}
+
+
+@pytest.mark.parametrize(("role", "template"), TEMPLATES)
+def test_numbers_may_be_texts_as_e_makes_them(role, template):
+    texts = {name: str(number) for name, number in NUMBERS.items()}
+    assert render(role, template, **texts) == render(role, template, **NUMBERS)
 
 
 def test_an_undefined_variable_fails_and_is_named():
@@ -186,7 +200,7 @@ def test_replicas_differ_by_their_names_alone(read):
     assert first["environment"].pop("MODELHOST_REPLICAS") == second["environment"].pop("MODELHOST_REPLICAS") == "2"
     del first["container_name"], second["container_name"]
     assert first == second
-    # BufferedSocket they keep within what one may take.
+    # Together they stay within what one may take.
     for limit in ("mem_limit", "memswap_limit"):
         assert int(first.pop(limit)) * 2 == int(alone.pop(limit))
     del alone["container_name"]

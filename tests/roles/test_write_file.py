@@ -6,7 +6,6 @@ import os
 import pwd
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
