@@ -34,7 +34,7 @@ def readme(role: Path) -> str:
         f"# {role.name}",
         "",
         f"{spec['short_description']}.",
-        *["", " ".join(spec.get("description", []))],
+        *["", words(spec.get("description", ""))],
         "",
         "What it does, in order:",
         "",
@@ -48,13 +48,17 @@ def readme(role: Path) -> str:
     return "\n".join(line for line, before in zip(lines, ["x", *lines], strict=False) if line or before)
 
 
+def words(description: str | list[str]) -> str:
+    """A description as one paragraph of Markdown."""
+    paragraph = description if isinstance(description, str) else " ".join(description)
+    return re.sub(r"C\((.+?)\)", r"`\1`", paragraph)
+
+
 def row(name: str, option: dict[str, Any]) -> str:
     """Compose a variable's line of the table."""
-    description = option["description"]
-    meaning = " ".join(description if isinstance(description, list) else [description])
     kind = " or ".join(f"`{choice}`" for choice in option["choices"]) if "choices" in option else option["type"]
     default = "**required**" if option.get("required") else f"`{json.dumps(option['default'])}`"
-    cells = (f"`{name}`", kind, default, re.sub(r"C\((.+?)\)", r"`\1`", meaning))
+    cells = (f"`{name}`", kind, default, words(option["description"]))
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -36,6 +36,7 @@ class Load:
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     releases: Counter[str] = field(default_factory=Counter)
+    last: dict[str, float] = field(default_factory=dict)  # when each release's last answer came, likewise
     good: list[float] = field(default_factory=list)  # when a right answer came, seconds of a monotonic clock
 
     def __enter__(self) -> Self:
@@ -81,6 +82,7 @@ class Load:
                 else:
                     self.good.append(time.monotonic())
                 self.releases[release] += 1
+                self.last[release] = time.monotonic()
             if problem or not pooled:
                 connection.close()
                 connection = None

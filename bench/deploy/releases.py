@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +16,12 @@ from bundles import bundle
 from traffic import Load
 
 MODELS = [f"models/{name}/1" for name in ("colours", "iris", "digits", "churn")]
+REQUESTS_A_SECOND = 20.0
+# The names of what is timed, and of the lines of the table.
+NEW_VERSION = "a new version, by site.yml"
+HOST_STOPPED = "rollback on the host, old colour stopped"
+MAKE_ROLLBACK = "make rollback"
+HOST_RUNNING = "rollback on the host, old colour running"
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,13 @@ class Seconds:
 def releases(inventory: Path, folder: Path) -> dict[str, Seconds]:
     """Release two versions and go back from each, under a light load; returns the seconds of each."""
     new, kept = ([*MODELS, str(bundle(folder, version))] for version in (2, 3))
-    found = {"a new version, by site.yml": timed(lambda: deploy(inventory, new))}
-    left = live()
-    found["rollback on the host, old colour stopped"] = timed(lambda: on_host(inventory, "modelhostctl rollback"))
-    found["make rollback"] = timed(lambda: go_back(inventory, left))
+    first = live()
+    found = {NEW_VERSION: timed(lambda: deploy(inventory, new), first)}
+    second = live()
+    found[HOST_STOPPED] = timed(lambda: on_host(inventory, "modelhostctl rollback"), second, first)
+    found[MAKE_ROLLBACK] = timed(lambda: go_back(inventory, second), first, second)
     deploy(inventory, kept, release_keep_old_running=True)
-    found["rollback on the host, old colour running"] = timed(lambda: on_host(inventory, "modelhostctl rollback"))
+    found[HOST_RUNNING] = timed(lambda: on_host(inventory, "modelhostctl rollback"), live(), second)
     return found
 
 
@@ -65,28 +71,24 @@ def live() -> str:
     with Load(address() + "/", pooled=0, fresh=1) as load:
         while not load.releases:
             time.sleep(0.01)
+    judge(load)
     return next(iter(load.releases))
 
 
-def timed(change: Callable[[], None]) -> Seconds:
-    """Change the live release while one client asks 20 times a second; ends the run where an answer is not right."""
-    before = live()
-    seen: list[float] = []
-    ended = threading.Event()
+def timed(change: Callable[[], None], before: str, after: str = "") -> Seconds:
+    """Change the live release `before`, to `after` where that is known, while a client asks; ends the run otherwise."""
+    with Load(address() + "/", pooled=0, fresh=1, rate=REQUESTS_A_SECOND) as load:
+        begun = time.monotonic()
+        change()
+        ended = time.monotonic()
+    judge(load)
+    now = live()
+    if now != (after or now) or now == before:
+        sys.exit(f"release {now} is live, after {before}")
+    return Seconds(load.last[before] - begun, ended - begun)
 
-    def watch() -> None:
-        while not ended.is_set():
-            if live() == before:
-                seen.append(time.monotonic())
-            time.sleep(0.05)
 
-    watching = threading.Thread(target=watch)
-    watching.start()
-    begun = time.monotonic()
-    change()
-    took = time.monotonic() - begun
-    ended.set()
-    watching.join()
-    if live() == before:
-        sys.exit("the release has not changed")
-    return Seconds(max(seen, default=begun) - begun, took)
+def judge(load: Load) -> None:
+    """End the run where an answer was not right."""
+    if load.failures:
+        sys.exit(f"of {load.sent} requests {len(load.failures)} failed: {load.failures[0]}")

@@ -17,7 +17,7 @@ from ..host.http_client import request
 from ..host.layout import socket_dir
 from ..store.atomic_files import point
 from ..store.canary_link import current, stop
-from ..view.drain import KEPT_SECONDS
+from ..view.drain import MOST_SECONDS_TO_FOLLOW
 from ..view.state import State
 from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
 from .watch import ALWAYS, describe, watch
@@ -63,7 +63,7 @@ def canary(host: Host, release: str, url: str, limits: HealthLimits, say: Say = 
 
 def reached(url: str, release: str) -> None:
     """A request that asks for the canary gets there; raises StepError where nginx knows of none."""
-    deadline = time.monotonic() + KEPT_SECONDS
+    deadline = time.monotonic() + MOST_SECONDS_TO_FOLLOW
     while request(url, "/healthz", sent=ALWAYS).release != release:
         if time.monotonic() > deadline:
             raise StepError(

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..errors import StepError
 from ..options import Option
 from ..store.release import Record
-from ..view.state import State
 from . import canary, prune, retire, shadow, switch, watch
-from .plan import Plan, plan_live, policy_of
+from .plan import plan_left, policy_of
 from .sequence import alone, run_all
 from .step import Step
 
@@ -22,29 +20,17 @@ OPTIONS = [Option("who", "who does it, for the history; empty: whoever types thi
 
 def run(step: Step) -> dict[str, Any]:
     """Do what is left to do; returns `lines`, what was done."""
+    policy = policy_of(step.settings)
     if step.check_mode:
-        plan = _left(step)
+        plan = plan_left(step.host, policy)
         return {"lines": plan.lines, "changed": plan.todo}
     with alone(step, "finish") as mine:
-        plan = _left(mine)
+        plan = plan_left(mine.host, policy)
         if not plan.todo:
             return {"lines": plan.lines}
         for line in plan.lines:
             step.say(f"plan: {line}")
         return _go(mine, plan.release) or {"changed": True, "lines": [f"release {plan.release} is live, and alone"]}
-
-
-def _left(step: Step) -> Plan:
-    state = State.read(step.host)
-    if state.live is None:
-        raise StepError("nothing is live on this host; deploy with site.yml")
-    release = state.live.release
-    if not state.has(release):
-        raise StepError(
-            f"release {release} is live on {state.live_colour}, but not as it should be: `modelhostctl status` shows "
-            "why, and `modelhostctl rollback` goes back to the one before"
-        )
-    return plan_live(state, Record.of(step.host.layout, release), policy_of(step.settings))
 
 
 def _go(step: Step, release: str) -> dict[str, Any] | None:

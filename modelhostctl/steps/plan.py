@@ -50,16 +50,10 @@ def policy_of(settings: Settings) -> PlanPolicy:
 
 def pending(host: Host, policy: PlanPolicy) -> list[str]:
     """What a run that was killed has left to do, in words."""
-    state = State.read(host)
-    if state.live is None:
-        return ["live: nothing"]
-    release = state.live.release
-    plan = plan_live(state, Record.of(host.layout, release), policy)
-    if not state.has(release):
-        return [
-            f"live: release {release} on {state.live_colour} is not as it should be; `modelhostctl status` shows why"
-        ]
-    return [f"live: {line}" for line in plan.lines]
+    try:
+        return [f"live: {line}" for line in plan_left(host, policy).lines]
+    except StepError as problem:
+        return [f"live: {problem}"]
 
 
 def rollback_lines(host: Host, policy: PlanPolicy) -> list[str]:
@@ -177,6 +171,20 @@ def _whole(host: Host, record: Record) -> bool:
     if release is None or release.image not in host.docker.images(release.image):
         return False
     return all(Path(bundle["folder"], "model.yaml").is_file() for bundle in release.bundles)
+
+
+def plan_left(host: Host, policy: PlanPolicy) -> Plan:
+    """What a run that was killed has left to do. Raises StepError where the live release is not one to go on with."""
+    state = State.read(host)
+    if state.live is None:
+        raise StepError("nothing is live on this host; deploy with site.yml")
+    release = state.live.release
+    if not state.has(release):
+        raise StepError(
+            f"release {release} on {state.live_colour} is not as it should be: `modelhostctl status` shows why, and "
+            "`modelhostctl rollback` goes back to the one before"
+        )
+    return plan_live(state, Record.of(host.layout, release), policy)
 
 
 def plan_live(state: State, record: Record, policy: PlanPolicy) -> Plan:

@@ -10,7 +10,7 @@ from typing import Any
 from ..host.host import Host
 from ..store import history
 from ..store.settings import Settings
-from ..view.drain import KEPT_SECONDS, stop_drained, wait_until_drained
+from ..view.drain import MOST_SECONDS_TO_FOLLOW, stop_drained, wait_until_drained
 from ..view.state import State
 from .step import LOCK, Step
 
@@ -27,7 +27,7 @@ def run(step: Step) -> dict[str, Any]:
 
 
 def _follow(state: State, check_mode: bool) -> float:
-    return 0.0 if state.idle is None or check_mode else wait_until_drained(state.idle, KEPT_SECONDS)
+    return 0.0 if state.idle is None or check_mode else wait_until_drained(state.idle, MOST_SECONDS_TO_FOLLOW)
 
 
 def retire(host: Host, who: str, settings: Settings, check_mode: bool) -> tuple[bool, float]:

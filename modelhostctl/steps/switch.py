@@ -12,7 +12,7 @@ from ..host.layout import socket_dir
 from ..store import canary_link
 from ..store.atomic_files import point
 from ..store.release import Record
-from ..view.drain import KEPT_SECONDS
+from ..view.drain import MOST_SECONDS_TO_FOLLOW
 from ..view.state import State
 from .step import LOCK, RELEASE, ROLLBACK, Step
 
@@ -57,7 +57,7 @@ def switch(
 
 def confirm(url: str, release: str, answers: int) -> None:
     """The release answers this often in a row, each time on a connection of its own; raises GateError."""
-    deadline = time.monotonic() + KEPT_SECONDS
+    deadline = time.monotonic() + MOST_SECONDS_TO_FOLLOW
     in_a_row = 0
     while in_a_row < answers:
         answer = request(url, "/healthz")

@@ -10,7 +10,7 @@ from ..host.resources import connections
 from .replicas import Replicas
 
 # After so long nginx has given up every connection that it kept, on a busy host too (its role: kept_seconds).
-KEPT_SECONDS = 15
+MOST_SECONDS_TO_FOLLOW = 15
 
 
 def socket_inside(container: Container) -> str:

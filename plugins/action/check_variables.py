@@ -99,8 +99,10 @@ def unknown_name(name: str, known: set[str], prefixes: tuple[str, ...]) -> tuple
     if name in known or name.startswith(("ansible_", "_")):
         return None, None
     renamed = [new for prefix in NEW_PREFIXES if (new := prefix + name.removeprefix(OLD_PREFIX)) in known]
-    if name.startswith(OLD_PREFIX) and renamed:
-        return f"that is called {renamed[0]} now", renamed[0]
+    if name.startswith(OLD_PREFIX):
+        if renamed:
+            return f"that is called {renamed[0]} now", renamed[0]
+        return "the role model_server has become app_image and release, whose READMEs list what there is", None
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
     if near:
         return f"no role reads that name; did you mean {near[0]}?", near[0]

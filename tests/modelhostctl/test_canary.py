@@ -151,7 +151,7 @@ def test_a_canary_that_dies_is_refused_though_the_live_release_answers_for_it(la
 
 
 def test_an_nginx_that_knows_of_no_canary_is_told_and_not_the_releases_fault(layout, serve, monkeypatch):
-    monkeypatch.setattr(canaries, "KEPT_SECONDS", 0.1)
+    monkeypatch.setattr(canaries, "MOST_SECONDS_TO_FOLLOW", 0.1)
     with pytest.raises(StepError, match=r"nginx sends nothing to the canary .* Deploy everything, without --tags"):
         canary(Host(layout, Docker()), NEW.id, serve(lambda path, body: (200, OLD.id, b"{}")), LIMITS)
     assert current(layout) == ""

@@ -123,7 +123,7 @@ def test_the_switch_is_confirmed_by_answers_in_a_row(serve):
 
 
 def test_a_switch_that_does_not_take_is_refused(serve, monkeypatch):
-    monkeypatch.setattr("modelhostctl.steps.switch.KEPT_SECONDS", 0.2)
+    monkeypatch.setattr("modelhostctl.steps.switch.MOST_SECONDS_TO_FOLLOW", 0.2)
     with pytest.raises(GateError, match=r"public URL: expected 20 answers in a row of release new .* of release old"):
         confirm(serve(lambda path, body: (200, "old", b"{}")), "new", answers=20)
 

@@ -20,7 +20,7 @@ PROGRAMS = Path(sys.executable).parent
 # By its kind, everything that a user of the collection needs; galaxy.yml lists what is left out instead.
 NEEDED = re.compile(
     r"(README|CHANGELOG)\.md|LICENSE|requirements\.(txt|yml)|meta/.*|roles/.*|plugins/.*|modelhostctl/.*|app/.*"
-    r"|playbooks/[a-z_]+\.yml|docs/(architecture|collection|operations|pack|pack-refusals)\.md|docs/models/.*"
+    r"|playbooks/[a-z_]+\.yml|docs/.*(?<!role_readmes\.py)"
 )
 PLUGINS = {
     kind: sorted(path.stem for path in (PROJECT / "plugins" / folder).glob("*.py"))
@@ -77,6 +77,13 @@ def test_the_archive_holds_what_a_deployment_reads_and_nothing_else(site: Path) 
     assert found - {"MANIFEST.json", "FILES.json"} == wanted
     different = filecmp.cmpfiles(PROJECT, installed(site), wanted, shallow=False)[1:]
     assert different == ([], [])
+
+
+def test_what_its_page_leads_to_is_there(site: Path) -> None:
+    page = installed(site) / yaml.safe_load((PROJECT / "galaxy.yml").read_text())["readme"]
+    links = re.findall(r"\]\(([^)#:]+)[^):]*\)", page.read_text())
+    assert links
+    assert [link for link in links if not (page.parent / link).exists()] == []
 
 
 def test_what_it_needs_is_said_alike_wherever_it_is_said() -> None:

@@ -9,6 +9,7 @@ from rendering import PROJECT, evaluate, load
 
 from modelhostctl.host.layout import Layout
 from modelhostctl.store.settings import Settings
+from modelhostctl.view.drain import MOST_SECONDS_TO_FOLLOW
 
 OF_HOST = {field.name: field.default for field in fields(Settings)}
 OF_APP = {field.name: field.default for field in fields(AppSettings)}
@@ -48,6 +49,19 @@ def test_each_waits_longer_than_whom_it_waits_for():
     assert limit < gunicorn < nginx < drain < stop
     assert of_role("release", "__release_gunicorn_timeout") == gunicorn == OF_HOST["answer_seconds"]
     assert (OF_HOST["drain_seconds"], OF_HOST["stop_seconds"]) == (drain, stop)
+
+
+def test_a_connection_that_nginx_keeps_ends_before_anyone_relies_on_that():
+    kept = of_role("reverse_proxy", "__reverse_proxy_kept_seconds")
+    assert kept < OF_APP["keepalive_seconds"]
+    # It may serve one request more.
+    assert 2 * kept < MOST_SECONDS_TO_FOLLOW
+
+
+def test_the_release_tool_is_at_one_place():
+    assert (
+        load("release", "vars/main.yml")["__release_tool"] in (PROJECT / "plugins/action/modelhostctl.py").read_text()
+    )
 
 
 @pytest.mark.parametrize("name", sorted(set(OF_HOST) - {"url", "app_uid", "proxy_gid"}))

@@ -31,6 +31,7 @@ def test_every_template_renders_from_the_defaults(role, template):
 def test_every_template_says_who_wrote_it(role, template):
     assert "Ansible managed" in "".join(render(role, template).splitlines()[:3])
 
+
 NUMBERS = {
     name: {"int": 2, "float": 1.5}[option["type"]]
     for role in ROLES

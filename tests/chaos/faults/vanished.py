@@ -1,7 +1,5 @@
 """The machine that deploys is gone in the middle of a release, for good: the host's own tool finishes or undoes it."""
 
-import itertools
-
 from scene import Fault, Scene
 
 # Where it vanishes, and what is typed on the host then. A release that is only tried has never been live: it is ended.
@@ -15,7 +13,7 @@ MOMENTS = [
 def vanish(scene: Scene) -> None:
     """Kill the play, and never run it again; take its lock away, and type one command on the host."""
     machine = scene.machine
-    for (step, command, stays), number in zip(MOMENTS, itertools.count(1), strict=False):
+    for number, (step, command, stays) in enumerate(MOMENTS, start=1):
         before, models = machine.live_release(), machine.newer()
         scene.strikes()
         machine.deploy(at=step, release_models=models)
