@@ -45,12 +45,13 @@ def main() -> int:
         for title, seconds in stages:
             print(f"  {seconds:6.1f} s  {title}")
     url = vm.address(NAME)
+    named = "" if NAME == "demo" else f" DEMO={NAME}"
     print(f"""
-The endpoint: {url}/   (open it in a browser, or `make -s demo-url`)
+The endpoint: {url}/   (open it in a browser, or `make -s demo-url{named}`)
 
   curl -X POST {url}/ -d '{{"index": 2}}' -H 'Content-Type: application/json'
 
-`make demo` again converges in seconds; `make demo-down` removes every trace.""")
+`make demo{named}` again converges in seconds; `make demo-down{named}` removes every trace.""")
     return 0 if right else 1
 
 

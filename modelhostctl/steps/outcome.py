@@ -33,6 +33,7 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
     state = State.read(host)
     change = _change(state, release)
     refused, other = _sides(state, release)
+    rolled_back = ", having been live, and was rolled back" if refused is state.live and other else ""
     before = _make_live_again(host, state, refused, other)
     report = ["It had no container."]
     if refused is not None:
@@ -49,7 +50,7 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
     )  # fmt: skip
     return "\n".join(
         [
-            f"Release {release} was refused, and {before}.",
+            f"Release {release} was refused{rolled_back}; {before}.",
             f"  gate:     {failed.gate}",
             f"  expected: {failed.expected}",
             f"  got:      {failed.got}",

@@ -143,7 +143,7 @@ def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
     if not wanted:
         before = [record.id for record in records if record.id in could and record.last_live]
         if not before:
-            raise StepError("no earlier release is kept on this host; `modelhostctl history` shows which there were")
+            raise StepError(f"no earlier release is kept on this host{_instead(could)}")
         wanted = before[0]
     record = Record.of(host.layout, wanted)
     if state.serves(wanted):
@@ -163,6 +163,12 @@ def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
         words.append(f"{state.idle_colour} {'still runs it' if state.idle.whole else 'is started again'}")
     stop_first = check_memory(state, release, policy, words)
     return Plan(wanted, "; ".join(words), True, stop_first, True, [], 0, False)
+
+
+def _instead(could: list[str]) -> str:
+    if could:
+        return f" that was not rolled back; these can be named: {', '.join(could)}"
+    return "; `modelhostctl history` shows which there were"
 
 
 def _whole(host: Host, record: Record) -> bool:

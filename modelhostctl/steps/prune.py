@@ -64,9 +64,10 @@ def plan_removals(host: Host, keep: int, wanted: set[str]) -> Removals:
     records = [Record(folder) for folder in sorted(layout.releases.glob("*")) if folder.is_dir()]
     containers = [container for replicas in state.replicas.values() for container in replicas.containers]
     held = {container.release for container in containers}
-    latest = sorted((record for record in records if record.last_live), key=lambda record: -record.last_live)
-    others = [record.id for record in latest if record.id not in held]
-    kept = held | set(others[: max(0, keep - len(held))])
+    # One that was refused cannot be gone back to, so it takes no place; one that was rolled back can, by its name.
+    good = sorted((record for record in records if record.passed), key=lambda record: -record.last_accepted)
+    others = [record.id for record in good if record.id not in held]
+    kept = held | set(others[: max(0, keep - len(good) + len(others))])
 
     releases = [release for record in records if record.id in kept and (release := record.read())]
     images = {release.image for release in releases} | host.docker.images_in_use() | wanted

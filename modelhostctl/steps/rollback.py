@@ -20,7 +20,7 @@ OPTIONS = [
     Option("who", "who goes back, for the history; empty: whoever types this", default=""),
     Option("allow_stop_first", "where memory is short, stop the live release before the other one starts", "bool"),
 ]
-NEXT = "the inventory still says what it said: the next deployment goes on to that again, unless it is changed"
+NEXT = "the inventory was not changed: the next deployment releases what it says"
 
 
 def run(step: Step) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
+from ..errors import StepError
 from ..host.host import Host
 from ..host.layout import Layout
 from ..host.resources import free_disk_mb
 from ..store import reserve
-from ..store.lock import acquire, release, step_lock
+from ..store.lock import acquire, check_free, is_step_running, release, step_lock
 from ..store.lock_owner import describe
 from .step import Step, run_gated
 
@@ -22,9 +23,15 @@ from .step import Step, run_gated
 def alone(step: Step, what: str) -> Iterator[Step]:
     """Hold the lock of this host, and the kernel's; a full disk must not be in the way."""
     layout = step.host.layout
+    if not layout.root.is_dir():
+        raise StepError("nothing was ever deployed to this host; deploy with site.yml")
+    owner = {**describe(os.getpid(), step.options["who"]), "what": what}
+    # Before waiting for a step of another run, which would be refused afterwards.
+    check_free(layout, owner)
+    if is_step_running(layout):
+        step.say("lock: waiting until a step of an earlier run has ended")
     _free_a_little(layout)
     with step_lock(layout) as descriptor:
-        owner = {**describe(os.getpid(), step.options["who"]), "what": what}
         words = acquire(layout, owner)
         if words:
             step.say(f"lock: {words}")

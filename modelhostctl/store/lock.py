@@ -62,16 +62,21 @@ def acquire(layout: Layout, owner: dict[str, Any], dead: str | None = None) -> s
 
     `dead` is the token of a holder that is known to have ended. Acquiring one's own lock again refreshes it.
     """
-    holder = read_json(layout.lock)
-    free = holder is None or holder["token"] in {owner["token"], dead} or stale(holder) or has_ended(holder)
-    if not free:
-        raise HeldError(holder)
+    holder = check_free(layout, owner, dead)
     mine = holder is not None and holder["token"] == owner["token"]
-    since = holder["since"] if mine else time.time()
+    since = holder["since"] if holder is not None and mine else time.time()
     write_json(layout.lock, {**owner, "since": since, "touched": time.time()})
     if holder is None or mine:
         return ""
     return f"took over the lock of {holder['who']}, whose run has ended without releasing it"
+
+
+def check_free(layout: Layout, owner: dict[str, Any], dead: str | None = None) -> dict[str, Any] | None:
+    """Return what the lock says of an earlier holder, if anything; raises HeldError where another run holds it."""
+    holder: dict[str, Any] | None = read_json(layout.lock)
+    if holder is None or holder["token"] in {owner["token"], dead} or stale(holder) or has_ended(holder):
+        return holder
+    raise HeldError(holder)
 
 
 def refresh(layout: Layout, token: str) -> dict[str, Any]:

@@ -101,6 +101,11 @@ class Record:
         return read_json(self.folder / "measured.json") or {}
 
     @property
+    def _marks(self) -> dict[str, Any]:
+        """What is in the file of a release that has passed; empty for another."""
+        return read_json(self.folder / "passed.json") or {}
+
+    @property
     def passed(self) -> bool:
         """Whether it has passed every gate and its watch."""
         return (self.folder / "passed.json").is_file()
@@ -108,12 +113,17 @@ class Record:
     @property
     def last_live(self) -> float:
         """When it was last accepted, seconds since 1970; 0 for never, or since it was rolled back."""
-        return float((read_json(self.folder / "passed.json") or {}).get("seconds", 0))
+        return 0.0 if self._marks.get("rolled_back") else self.last_accepted
+
+    @property
+    def last_accepted(self) -> float:
+        """When it was last accepted, seconds since 1970, also where it was rolled back since; 0 for never."""
+        return float(self._marks.get("seconds", 0))
 
     @property
     def settled(self) -> bool:
         """Whether it was watched since it was last switched to."""
-        return bool((read_json(self.folder / "passed.json") or {}).get("settled", False))
+        return bool(self._marks.get("settled", False))
 
     @property
     def rejected(self) -> dict[str, Any] | None:
@@ -132,18 +142,19 @@ class Record:
     @property
     def rolling_back(self) -> bool:
         """Whether a rollback has switched to it, and has not come to its end."""
-        return bool((read_json(self.folder / "passed.json") or {}).get("rolling_back", False))
+        return bool(self._marks.get("rolling_back", False))
 
     def mark_unsettled(self, rollback: bool = False) -> None:
         """Remember that it is switched to once more and has to be watched, though it has passed before."""
         if self.passed:
-            content = {"seconds": self.last_live, "settled": False, "rolling_back": rollback}
+            content = {"seconds": self.last_accepted, "settled": False, "rolling_back": rollback}
             write_json(self.folder / "passed.json", content)
 
     def mark_rolled_back(self) -> None:
         """Remember that it was rolled back: it may be named, but is not the one before any more."""
         if self.passed:
-            write_json(self.folder / "passed.json", {"seconds": 0, "settled": True})
+            content = {"seconds": self.last_accepted, "settled": True, "rolled_back": True}
+            write_json(self.folder / "passed.json", content)
 
     def mark_rejected(self, gate: dict[str, Any]) -> None:
         """Remember the gate that it did not pass: no one can go back to it."""

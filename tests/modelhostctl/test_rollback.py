@@ -16,12 +16,15 @@ from test_release import release
 from test_replicas import Handler, inspected
 
 from modelhostctl.cli import main
+from modelhostctl.host.docker import Docker
+from modelhostctl.host.host import Host as HostFolders
 from modelhostctl.host.layout import Layout
 from modelhostctl.host.resources import free_disk_mb
+from modelhostctl.steps.prune import plan_removals
 from modelhostctl.store import reserve
 from modelhostctl.store.atomic_files import read_json, write_json
 from modelhostctl.store.history import read_lines
-from modelhostctl.store.lock import acquire
+from modelhostctl.store.lock import acquire, step_lock
 from modelhostctl.store.release import Record
 from modelhostctl.store.settings import Settings
 
@@ -148,7 +151,7 @@ def test_a_rollback_does_the_whole_and_says_each_step(host, capsys):
     steps = [line.partition(":")[0] for line in printed.err.splitlines()]
     assert list(dict.fromkeys(steps)) == ["plan", "start", "gate", "canary", "switch", "watch", "retire"]
     assert f"back to {host.old.id}" in printed.out
-    assert "the next deployment goes on to that again" in printed.out
+    assert "the next deployment releases what it says" in printed.out
     assert host.live == f"green-{host.old.id}"
     assert host.containers() == {"modelhost-blue": "exited", "modelhost-green": "running"}
     assert [(line["release"], line["how"]) for line in read_lines(host.layout.history, 9)] == [
@@ -158,7 +161,9 @@ def test_a_rollback_does_the_whole_and_says_each_step(host, capsys):
     assert not host.layout.lock.exists()
     # The one that was left is not the one before, but may be named.
     assert host.type("rollback") == 1
-    assert "no earlier release is kept on this host" in capsys.readouterr().err
+    assert f"no earlier release is kept on this host that was not rolled back; these can be named: {host.new.id}" in (
+        capsys.readouterr().err
+    )
 
 
 def test_a_check_changes_nothing(host, capsys):
@@ -341,3 +346,46 @@ def test_what_cannot_be_finished_is_said(host, capsys):
     host.layout.active.unlink()
     assert host.type("finish") == 1
     assert "nothing is live on this host" in capsys.readouterr().err
+
+
+def record_of(host: Host, workers: int) -> Record:
+    """A further release that was live once, and has no container."""
+    one = release(settings={"workers": workers})
+    record = Record.of(host.layout, one.id)
+    record.write(one)
+    record.mark_passed()
+    return record
+
+
+@pytest.mark.parametrize(("keep", "kept"), [(1, 0), (2, 0), (3, 1), (4, 2)])
+def test_as_many_good_releases_are_kept_as_are_wanted(host, keep, kept):
+    """Two are held by containers; the others go by when they were accepted, also where they were rolled back since."""
+    older, newer = record_of(host, 11), record_of(host, 12)
+    newer.mark_rolled_back()
+    gone = {record.id for record in plan_removals(HostFolders(host.layout, Docker()), keep, set()).releases}
+    assert gone == {one.id for one in [newer, older][kept:]}
+
+
+def test_a_refused_release_takes_no_place_of_a_good_one(host):
+    good = record_of(host, 11)
+    Record.of(host.layout, host.old.id).mark_rejected({"gate": "latency"})
+    assert plan_removals(HostFolders(host.layout, Docker()), 2, set()).releases == []
+    Record.of(host.layout, host.old.id).forget_rejection()
+    Record.of(host.layout, host.old.id).mark_passed()
+    assert plan_removals(HostFolders(host.layout, Docker()), 2, set()).releases == [good]
+
+
+def test_a_command_does_not_wait_for_a_run_that_refuses_it_anyway(host, capsys):
+    owner = {"token": "t", "who": "ada@laptop", "machine": "elsewhere", "pid": 1, "what": "site.yml"}
+    acquire(host.layout, owner)
+    with step_lock(host.layout):
+        for command in ("rollback", "finish"):
+            assert host.type(command) == 3
+            assert "ada@laptop is deploying" in capsys.readouterr().err
+
+
+def test_a_machine_that_was_never_deployed_to_is_left_as_it_is(tmp_path, capsys):
+    for command in ("rollback", "finish"):
+        assert main([command, "--root", str(tmp_path / "none")]) == 1
+        assert "nothing was ever deployed to this host" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
