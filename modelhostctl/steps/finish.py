@@ -14,7 +14,7 @@ from ..store.release import Record
 from ..view.state import State
 from . import canary, prune, retire, shadow, switch, watch
 from .plan import Plan, plan_live, policy_of
-from .sequence import alone, run_all
+from .sequence import holding_lock, run_all
 from .step import Step
 
 OPTIONS = [Option("who", "who does it, for the history; empty: whoever types this", default="")]
@@ -25,13 +25,13 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         plan = _left(step)
         return {"lines": plan.lines, "changed": plan.todo}
-    with alone(step, "finish") as mine:
-        plan = _left(mine)
+    with holding_lock(step, "finish") as locked:
+        plan = _left(locked)
         if not plan.todo:
             return {"lines": plan.lines}
         for line in plan.lines:
             step.say(f"plan: {line}")
-        return _go(mine, plan.release) or {"changed": True, "lines": [f"release {plan.release} is live, and alone"]}
+        return _go(locked, plan.release) or {"changed": True, "lines": [f"release {plan.release} is live, and alone"]}
 
 
 def _left(step: Step) -> Plan:

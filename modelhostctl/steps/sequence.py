@@ -19,7 +19,7 @@ from .step import Step, run_gated
 
 
 @contextmanager
-def alone(step: Step, what: str) -> Iterator[Step]:
+def holding_lock(step: Step, what: str) -> Iterator[Step]:
     """Hold the lock of this host, and the kernel's; a full disk must not be in the way."""
     layout = step.host.layout
     _free_a_little(layout)
