@@ -125,12 +125,6 @@ def columns(inputs: list[InputReader]) -> Schema:
     return object_of(given, optional) | {"minProperties": 1}
 
 
-def files(model: Model) -> dict[str, Schema]:
-    """A file itself as the body, by media type, where a model takes one: the page at /docs shows a file chooser."""
-    types = ("application/octet-stream", "image/*") if model.takes_file else ()
-    return {mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in types}
-
-
 def prediction(model: Model) -> Schema:
     """The outputs for one row, by name."""
     return object_of({writer.name: output(writer.schema) for writer in model.outputs})
