@@ -50,8 +50,9 @@ class CallbackModule(Default):
         self._heading = ""
         self._several_hosts = False
         self._task_name = ""
-        # By host and task: when it began, and the differences that were shown of it.
+        # By host and task: when it began.
         self._running: dict[tuple[str, str], float] = {}
+        # By host and task: its differences, until its line has been printed.
         self._diffs: dict[tuple[str, str], str] = {}
         self._line = RunningLine(lambda text: self._display.display(text, screen_only=True, newline=False))
 
