@@ -61,8 +61,8 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 def mirroring(folder: Path, gid: int, take: Callable[[Asked], None]) -> Iterator[None]:
     """Give `take` whatever is posted to <folder>/server.sock, to which the group may connect.
 
-    The folder is what nginx looks for, because it takes a socket for no file. It is there once somebody listens, and no
-    longer than that.
+    The folder is what nginx looks for, because it takes a socket for no file. It is there while something
+    listens, and no longer.
     """
     clear(folder)
     aside = _aside(folder)

@@ -12,7 +12,7 @@ from ..options import Option
 from ..store.release import Record
 from . import canary, prune, retire, shadow, switch, watch
 from .plan import plan_left, policy_of
-from .sequence import alone, run_all
+from .sequence import holding_lock, run_all
 from .step import Step
 
 OPTIONS = [Option("who", "who does it, for the history; empty: whoever types this", default="")]
@@ -24,13 +24,13 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         plan = plan_left(step.host, policy)
         return {"lines": plan.lines, "changed": plan.todo}
-    with alone(step, "finish") as mine:
-        plan = plan_left(mine.host, policy)
+    with holding_lock(step, "finish") as locked:
+        plan = plan_left(locked.host, policy)
         if not plan.todo:
             return {"lines": plan.lines}
         for line in plan.lines:
             step.say(f"plan: {line}")
-        return _go(mine, plan.release) or {"changed": True, "lines": [f"release {plan.release} is live, and alone"]}
+        return _go(locked, plan.release) or {"changed": True, "lines": [f"release {plan.release} is live, and alone"]}
 
 
 def _go(step: Step, release: str) -> dict[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 from ..options import Option
 from . import canary, gate, retire, start, switch, watch
 from .plan import Plan, plan_rollback, policy_of
-from .sequence import alone, run_all
+from .sequence import holding_lock, run_all
 from .step import Step
 
 OPTIONS = [
@@ -31,13 +31,13 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         plan = _choose(step)
         return {**plan.as_dict(), "changed": plan.todo}
-    with alone(step, "rollback") as mine:
-        plan = _choose(mine)
+    with holding_lock(step, "rollback") as locked:
+        plan = _choose(locked)
         if not plan.todo:
             return plan.as_dict()
         for line in plan.lines:
             step.say(f"plan: {line}")
-        return _go(mine, plan)
+        return _go(locked, plan)
 
 
 def _choose(step: Step) -> Plan:

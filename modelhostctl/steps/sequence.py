@@ -20,7 +20,7 @@ from .step import Step, run_gated
 
 
 @contextmanager
-def alone(step: Step, what: str) -> Iterator[Step]:
+def holding_lock(step: Step, what: str) -> Iterator[Step]:
     """Hold the lock of this host, and the kernel's; a full disk must not be in the way."""
     layout = step.host.layout
     if not layout.root.is_dir():

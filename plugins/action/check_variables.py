@@ -11,7 +11,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, result_of
 
 # The role that became app_image and release in 0.1.0.
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
@@ -32,17 +32,15 @@ class ActionModule(ActionBase):
         for name, option in sorted(known.items()):
             problem, received = self._problem(name, option, task_vars)
             if problem:
-                findings.append(self._tell(name, received, problem, example_of(name, option), task_vars))
+                findings.append(correction(name, received, problem, example_of(name, option), task_vars))
         for name in sorted(task_vars):
             problem, meant = unknown_name(name, set(known), prefixes)
             if problem:
                 example = example_of(meant, known[meant]) if meant else None
-                findings.append(self._tell(name, repr(task_vars[name]), problem, example, task_vars))
+                findings.append(correction(name, repr(task_vars[name]), problem, example, task_vars))
 
-        result = super().run(tmp, task_vars) | {"changed": False}
-        if findings:
-            result |= {"failed": True, "msg": "\n".join(["The inventory needs a correction:", *findings])}
-        return result
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        return result | result_of(findings)
 
     def _problem(self, name: str, option: dict[str, Any], task_vars: dict[str, Any]) -> tuple[str | None, str]:
         if name not in task_vars:
@@ -58,11 +56,6 @@ class ActionModule(ActionBase):
         if not validated.error_messages and not wrong_kind:
             return None, ""
         return f"it must be {kind_of(option)}", json.dumps(value, default=str)
-
-    def _tell(self, name: str, received: str, problem: str, example: str | None, task_vars: dict[str, Any]) -> str:
-        where = where_defined(name, task_vars)
-        example = f", for example: {example}" if example else ""
-        return f"- {name}: got {received}, but {problem}. Edit {where}{example}"
 
 
 def load_options(role: Path) -> dict[str, Any]:

@@ -89,7 +89,7 @@ def explain(stderr: str, address: str, port: str, users: list[str], where: str) 
             f"{address} shows another host key than the one it had before. If you rebuilt or replaced this machine, "
             f"forget its old key and start again:\n"
             f"  ssh-keygen -f {shlex.quote(known_hosts)} -R {shlex.quote(target)}\n"
-            "If you did not, somebody may stand between you and the machine: compare the key's fingerprint in your "
+            "If you did not, someone may stand between you and the machine: compare the key's fingerprint in your "
             "provider's console before you go on."
         )
     if "Permission denied" in said:

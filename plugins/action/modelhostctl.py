@@ -9,7 +9,7 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.modelhostctl.store.lock_owner import describe, has_ended
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool import built
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool import build_tool
 
 INSTALLED = "/usr/local/bin/modelhostctl"
 # How the shell says that the installed tool is another one, or none. The tool itself ends with 0 to 3.
@@ -46,14 +46,14 @@ class ActionModule(ActionBase):
 
     def _on_host(self, step: str, options: dict[str, Any]) -> dict[str, Any]:
         """Run the step by the installed tool if that is this project's, else by a copy for this once."""
-        file, digest = built()
+        file, digest = build_tool()
         check = f'[ "$(sha256sum {INSTALLED} 2>/dev/null | cut -c 1-64)" = {digest} ] || exit {DIFFERS}; exec'
-        ended = self._typed(f"{check} {INSTALLED}", step, options)
+        ended = self._run_tool(f"{check} {INSTALLED}", step, options)
         if ended["rc"] == DIFFERS:
             folder = self._make_tmp_path()
             copy = self._transfer_file(str(file), self._connection._shell.join_path(folder, "modelhostctl"))
             self._fixup_perms2((folder, copy))
-            ended = self._typed(f"exec {shlex.quote(copy)}", step, options)
+            ended = self._run_tool(f"exec {shlex.quote(copy)}", step, options)
             self._remove_tmp_path(folder)
         try:
             # What a login prints comes before it.
@@ -63,7 +63,7 @@ class ActionModule(ActionBase):
             return {"failed": True, "msg": f"`modelhostctl {step}` ended with exit code {ended['rc']}: {said}"}
         return answer
 
-    def _typed(self, tool: str, step: str, options: dict[str, Any]) -> dict[str, Any]:
+    def _run_tool(self, tool: str, step: str, options: dict[str, Any]) -> dict[str, Any]:
         """Have the host's shell run the tool. A module of Ansible's around it would take longer than most steps do."""
         words = [step, "--options", "-", *["--check"] * bool(self._task.check_mode)]
         ended: dict[str, Any] = self._low_level_execute_command(

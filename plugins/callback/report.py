@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.callback import CallbackBase
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_result import failure_reasons, items_of, messages
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_task import is_debug
 
 DOCUMENTATION = """
 name: report
@@ -17,8 +19,6 @@ description:
 author: modelhost
 """
 
-DEBUG = {"debug", "ansible.builtin.debug", "ansible.legacy.debug"}
-
 
 class CallbackModule(CallbackBase):
     CALLBACK_VERSION = 2.0
@@ -27,21 +27,17 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_ok(self, result: Any) -> None:
         """Print what a debug task says."""
-        if result.task.action in DEBUG and "msg" in result.result:
-            self._print(result.host.name, result.result["msg"])
+        if is_debug(result.task) and (printed := messages(result)):
+            self._print(result.host.name, printed)
 
     def v2_runner_on_failed(self, result: Any, ignore_errors: bool = False) -> None:
-        """Print why a task failed; of a loop each item has done so already."""
-        if not ignore_errors and "results" not in result.result:
-            self._print(result.host.name, result.result.get("msg", "failed"), wrong=True)
-
-    def v2_runner_item_on_failed(self, result: Any) -> None:
-        """Print why an item failed."""
-        self._print(result.host.name, result.result.get("msg", "failed"), wrong=True)
+        """Print why a task failed."""
+        if not ignore_errors:
+            self._print_failure(result, "failed")
 
     def v2_runner_on_unreachable(self, result: Any) -> None:
         """Print why a host did not answer."""
-        self._print(result.host.name, result.result.get("msg", "does not answer"), wrong=True)
+        self._print_failure(result, "unreachable")
 
     def v2_playbook_on_no_hosts_matched(self) -> None:
         """Print that there is nothing to do it to."""
@@ -53,7 +49,11 @@ class CallbackModule(CallbackBase):
         if without:
             self._display.display(f"no report of: {', '.join(without)}", stderr=True)
 
-    def _print(self, host: str, message: Any, wrong: bool = False) -> None:
-        lines = message if isinstance(message, list) else str(message).splitlines()
+    def _print_failure(self, result: Any, what: str) -> None:
+        """Print why a task failed, or of a loop why each item did."""
+        for one in [item for item in items_of(result) if item.get(what)] or [result.result]:
+            self._print(result.host.name, failure_reasons(one), wrong=True)
+
+    def _print(self, host: str, lines: list[str], wrong: bool = False) -> None:
         for line in [f"{host}:", *(f"  {line}" for line in lines)]:
             self._display.display(line, color="red" if wrong else None, stderr=wrong)

@@ -10,7 +10,12 @@ from ansible import constants
 from ansible.plugins.callback.default import CallbackModule as Default
 from ansible.utils.display import Display
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.running_line import RunningLine
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_result import items_of, lines, said, why
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_result import (
+    failure_reasons,
+    items_of,
+    lines,
+    messages,
+)
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_task import in_plain_words, is_rescued, place_of
 
 DOCUMENTATION = """
@@ -45,8 +50,9 @@ class CallbackModule(Default):
         self._heading = ""
         self._several_hosts = False
         self._task_name = ""
-        # By host and task: when it began, and the differences that were shown of it.
+        # By host and task: when it began.
         self._running: dict[tuple[str, str], float] = {}
+        # By host and task: its differences, until its line has been printed.
         self._diffs: dict[tuple[str, str], str] = {}
         self._line = RunningLine(lambda text: self._display.display(text, screen_only=True, newline=False))
 
@@ -71,7 +77,7 @@ class CallbackModule(Default):
         """Print the step if it did something, said something or took long."""
         seconds, items = self._end(result), items_of(result)
         changed = result.result.get("changed", False)
-        message = [line for one in items or [result.result] for line in said(one)]
+        message = messages(result)
         if changed or message or seconds >= LONG_SECONDS:
             done = [line for item in items if item.get("changed") for line in self._label(item)]
             colour = constants.COLOR_CHANGED if changed else constants.COLOR_OK
@@ -131,11 +137,11 @@ class CallbackModule(Default):
         seconds, title = self._end(result), self._title(result)
         failed = [item for item in items_of(result) if item.get(what)]
         if dealt_with:
-            title = f"{title} ({what}, {dealt_with}: {why([*failed, result.result][0])[0]})"
+            title = f"{title} ({what}, {dealt_with}: {failure_reasons([*failed, result.result][0])[0]})"
             self._print(result, seconds, title, [], constants.COLOR_SKIP)
         else:
-            reasons = [line for item in failed for line in [*self._label(item, ":"), *why(item)]] or why(result.result)
-            details = [*reasons, *place_of(result.task)]
+            of_items = [line for item in failed for line in [*self._label(item, ":"), *failure_reasons(item)]]
+            details = [*(of_items or failure_reasons(result.result)), *place_of(result.task)]
             self._print(result, seconds, f"{what.upper()}: {title}", details, constants.COLOR_ERROR)
         self._show_running()
 

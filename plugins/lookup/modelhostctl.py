@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ansible.plugins.lookup import LookupBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool import built
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool import build_tool
 
 DOCUMENTATION = """
 name: modelhostctl
@@ -34,4 +34,4 @@ _raw:
 class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, Any] | None = None, **_: Any) -> list[str]:
         """Return the file's path."""
-        return [str(built()[0])]
+        return [str(build_tool()[0])]

@@ -26,8 +26,8 @@ def pack() -> bytes:
     return SHEBANG + packed.getvalue()
 
 
-def built() -> tuple[Path, str]:
-    """The tool as a file that lives as long as this run, and its SHA-256 in hexadecimal."""
+def build_tool() -> tuple[Path, str]:
+    """Write the tool to a file that lives as long as this run; return its path and its SHA-256 in hexadecimal."""
     content = pack()
     digest = hashlib.sha256(content).hexdigest()
     return make_once(f"modelhostctl-{digest[:16]}", lambda file: file.write(content)), digest

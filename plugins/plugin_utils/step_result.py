@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_task import is_debug
 
 Result = Mapping[str, Any]
 
@@ -17,7 +18,7 @@ STREAMS = ("stderr", "module_stderr", "stdout", "module_stdout")
 NO_REASON = "non-zero return code"
 COLOURS = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 # Of the result of debug, what is not the value of a variable.
-NO_VALUE = {"changed", "failed", "item", "warnings", "deprecations"}
+NO_VALUE = {"changed", "failed", "item", "warnings", "deprecations", "censored"}
 
 
 def lines(value: Any) -> list[str]:
@@ -38,17 +39,26 @@ def items_of(result: Any) -> list[Result]:
     return [item for item in results if isinstance(item, Mapping)]
 
 
-def said(result: Result) -> list[str]:
-    """What debug says, and what a step of a release has measured."""
-    if not result.get("_ansible_verbose_always"):  # set by debug alone
-        return lines(result["progress"]) if result.get("progress") else []
+def messages(result: Any) -> list[str]:
+    """What debug prints, or what a step of a release has measured; of a loop, of each item."""
+    message = _printed_by_debug if is_debug(result.task) else _progress
+    return [line for one in items_of(result) or [result.result] for line in message(one)]
+
+
+def _progress(result: Result) -> list[str]:
+    return lines(result["progress"]) if result.get("progress") else []
+
+
+def _printed_by_debug(result: Result) -> list[str]:
+    if result.get("skipped"):
+        return []
     if "msg" in result:
         return lines(result["msg"])
     values = {name: value for name, value in result.items() if name not in NO_VALUE and "ansible_" not in name}
     return lines(values) if values else []
 
 
-def why(result: Result) -> list[str]:
+def failure_reasons(result: Result) -> list[str]:
     """Why a task failed: its message, the command and its exit code, and all that this printed."""
     if "censored" in result:
         return lines(result["censored"])
@@ -58,4 +68,4 @@ def why(result: Result) -> list[str]:
         found += lines(f"exit code {result['rc']} of: {command}")
     printed = [line for stream in STREAMS if result.get(stream) for line in lines(result[stream])]
     found += [line for line in printed if line not in found]
-    return found or ["it gives no reason; -v shows its result"]
+    return found or ["it gives no reason; ansible-playbook -v shows its result"]

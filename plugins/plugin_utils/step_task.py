@@ -8,6 +8,8 @@ from typing import Any
 
 from ansible.playbook.block import Block
 
+DEBUG = {"debug", "ansible.builtin.debug", "ansible.legacy.debug"}
+
 
 def in_plain_words(name: str) -> str:
     """A task's name without its role and file: `role : file | Do something` is `Do something`."""
@@ -19,6 +21,11 @@ def place_of(task: Any) -> list[str]:
     # Without the link through which a checkout is found by its full name.
     path = task.get_path() and os.path.realpath(task.get_path())
     return [f"at {path.removeprefix(f'{os.getcwd()}/')}"] if path else []
+
+
+def is_debug(task: Any) -> bool:
+    """Whether a task is there to print something. Ansible's own mark of its results is on those of assert too."""
+    return task.action in DEBUG
 
 
 def is_rescued(task: Any) -> bool:

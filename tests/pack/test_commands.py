@@ -17,8 +17,8 @@ from click.testing import CliRunner
 from commands import MODELS, ROOT, Result, environment, serving
 from echoes import write_bundle
 from harness import Bundles
+from modelhost.cli.command_line import RememberedCommand, command_with
 from modelhost.cli.http import RemoteModel, TooLargeError
-from modelhost.cli.typed import TypedCommand, typed_with
 
 Command = Callable[..., Result]
 PREDICT = importlib.import_module("modelhost.cli.predict")  # whose command has the same name
@@ -343,11 +343,12 @@ def test_columns_that_the_model_does_not_take_are_named_and_can_be_left_out(
 
 @pytest.mark.parametrize("typed", ["modelhost pack m.joblib --name 'a b'", "modelhost pack --name m -- -m.joblib"])
 def test_what_is_typed_is_repeated_with_an_option_more(typed: str) -> None:
-    command = TypedCommand("pack", params=[click.Argument(["model"]), click.Option(["--name"]), click.Option(["--x"])])
+    parameters = [click.Argument(["model"]), click.Option(["--name"]), click.Option(["--x"])]
+    command = RememberedCommand("pack", params=parameters)
 
     @click.pass_context
     def repeat(_context: click.Context, **_options: str) -> None:
-        click.echo(typed_with("--x=1"))
+        click.echo(command_with("--x=1"))
 
     command.callback = repeat
     group = click.Group("modelhost", commands={"pack": command})

@@ -2,21 +2,19 @@
 
 import filecmp
 import json
-import os
 import re
 import shutil
 import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
 import modelhost
 import pytest
 import yaml
+from playing import NO_ANSWER, inventory_away, run
 from rendering import PROJECT, ROLES
 
 NAME = "modelhost.modelhost"
-PROGRAMS = Path(sys.executable).parent
 # By its kind, everything that a user of the collection needs; galaxy.yml lists what is left out instead.
 NEEDED = re.compile(
     r"(README|CHANGELOG)\.md|LICENSE|requirements\.(txt|yml)|meta/.*|roles/.*|plugins/.*|modelhostctl/.*|app/.*"
@@ -26,19 +24,6 @@ PLUGINS = {
     kind: sorted(path.stem for path in (PROJECT / "plugins" / folder).glob("*.py"))
     for kind, folder in (("module", "modules"), ("lookup", "lookup"), ("callback", "callback"))
 }
-HOST = {"ansible_host": "127.0.0.1", "ansible_port": 1}
-# What is said after variables and bundles have been found right.
-REACHED = "127.0.0.1 does not answer SSH on port 1"
-
-
-def run(folder: Path, *command: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of Ansible in a folder, with no setting from outside."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    program, *words = (str(word) for word in command)
-    return subprocess.run(
-        [PROGRAMS / program, *words], cwd=folder, env=clean | {"NO_COLOR": "1", "COLUMNS": "10000"} | environment,
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -53,15 +38,12 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert done.returncode == 0, done.stderr
     (folder / "ansible.cfg").write_text("[defaults]\ncollections_path = collections\n")
     shutil.copytree(PROJECT / "models/iris/1", folder / "bundles/iris/1")
-    write_inventory(folder)
+    write_inventory(folder, "bundles/iris/1")
     return folder
 
 
-def write_inventory(folder: Path, **variables: object) -> Path:
-    group = {"hosts": {"one": HOST}, "vars": {"release_models": ["bundles/iris/1"]} | variables}
-    file = folder / "hosts.yml"
-    file.write_text(yaml.safe_dump({"all": {"children": {"modelhost": group}}}))
-    return file
+def write_inventory(folder: Path, model: str) -> Path:
+    return inventory_away(folder, "one", release_models=[model])
 
 
 def installed(site: Path) -> Path:
@@ -135,26 +117,26 @@ def test_ansible_doc_shows_every_role(site: Path) -> None:
 
 def test_a_playbook_of_the_collection_runs_by_its_full_name(site: Path) -> None:
     ended = run(site, "ansible-playbook", f"{NAME}.plan", "-i", "hosts.yml")
-    assert REACHED in ended.stdout, ended.stdout + ended.stderr
+    assert NO_ANSWER in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_a_playbook_of_ones_own_imports_the_collections(site: Path) -> None:
     (site / "own.yml").write_text(f"- ansible.builtin.import_playbook: {NAME}.site\n")
     ended = run(site, "ansible-playbook", "own.yml", "-i", "hosts.yml")
-    assert REACHED in ended.stdout, ended.stdout + ended.stderr
+    assert NO_ANSWER in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_a_playbook_of_ones_own_names_the_roles(site: Path) -> None:
     play = {"hosts": "modelhost", "gather_facts": False, "roles": [f"{NAME}.{role}" for role in ("preflight", *ROLES)]}
     (site / "roles.yml").write_text(yaml.safe_dump([play]))
     ended = run(site, "ansible-playbook", "roles.yml", "-i", "hosts.yml")
-    assert REACHED in ended.stdout, ended.stdout + ended.stderr
+    assert NO_ANSWER in ended.stdout, ended.stdout + ended.stderr
 
 
 def test_reports_are_printed_by_the_callback_of_the_collection(site: Path) -> None:
     ended = run(site, "ansible-playbook", f"{NAME}.status", "-i", "hosts.yml", ANSIBLE_STDOUT_CALLBACK=f"{NAME}.report")
     assert ended.stdout == ""
-    assert ended.stderr.startswith(f"one:\n  {REACHED}")
+    assert ended.stderr.startswith(f"one:\n  {NO_ANSWER}")
 
 
 def test_a_relative_bundle_is_sought_where_ansible_was_started(site: Path, tmp_path: Path) -> None:
@@ -175,6 +157,6 @@ def test_a_package_that_is_missing_on_the_control_machine_is_named(site: Path, t
 
 @pytest.mark.parametrize("playbook", ["site.yml", "playbooks/plan.yml", "playbooks/status.yml"])
 def test_a_checkouts_playbooks_run_from_any_folder(tmp_path: Path, playbook: str) -> None:
-    inventory = write_inventory(tmp_path, release_models=["models/iris/1"])
+    inventory = write_inventory(tmp_path, "models/iris/1")
     ended = run(tmp_path, "ansible-playbook", PROJECT / playbook, "-i", inventory)
-    assert REACHED in ended.stdout, ended.stdout + ended.stderr
+    assert NO_ANSWER in ended.stdout, ended.stdout + ended.stderr

@@ -12,9 +12,9 @@ import click
 
 from modelhost.bundle.manifest import WRITE
 from modelhost.bundle.schema import NAME_PATTERN
+from modelhost.cli.command_line import RememberedCommand, command_with
 from modelhost.cli.files import FILE, FILE_OR_FOLDER
 from modelhost.cli.reports import CommandError, Report, progress, reporting
-from modelhost.cli.typed import TypedCommand, typed_with
 from modelhost.packing.errors import ConsentError
 
 
@@ -34,7 +34,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
     return name
 
 
-@click.command(cls=TypedCommand, short_help="Make a bundle of a model file and a sample.")
+@click.command(cls=RememberedCommand, short_help="Make a bundle of a model file and a sample.")
 @click.argument("model", type=FILE_OR_FOLDER)
 @click.option("--name", required=True, callback=_name, help="The model's name: lower-case letters, digits, - and _.")
 @click.option(
@@ -97,7 +97,7 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
         try:
             found = make(asked, progress)
         except ConsentError as error:
-            raise CommandError(f"{error}: {typed_with(error.option)}") from error
+            raise CommandError(f"{error}: {command_with(error.option)}") from error
     return Report({"ok": True, **found}, _lines(found))
 
 

@@ -57,3 +57,9 @@ class Protocol(NamedTuple):
 def example_url(model: Model) -> str:
     """The path that answers with a record that works, whole."""
     return f"/models/{model.name}/versions/{model.version}/example"
+
+
+def file_media(model: Model) -> dict[str, Schema]:
+    """`media` of a file as the body, where the model takes one: the page at /docs shows a file chooser."""
+    types = ("application/octet-stream", "image/*") if model.takes_file else ()
+    return {mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in types}

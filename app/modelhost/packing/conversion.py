@@ -14,11 +14,11 @@ import numpy as np
 
 from modelhost.models.runtimes.onnx import with_text
 from modelhost.packing import graph
-from modelhost.packing.bundle_files import ONNX as ONNX_FILE
+from modelhost.packing.bundle_files import ONNX
 from modelhost.packing.compare import Closeness, compare
 from modelhost.packing.complete_columns import without_gaps
 from modelhost.packing.errors import PackError
-from modelhost.packing.native_reasons import NOT_WANTED, ONNX, DiffersError, Reason, kept_native
+from modelhost.packing.native_reasons import NOT_WANTED, ONNX_FORM, DiffersError, Reason, kept_native
 from modelhost.packing.onnx_file import open_session
 from modelhost.packing.probes import draw_rows
 from modelhost.packing.ragged import row_by_row
@@ -213,8 +213,8 @@ def _converted(source: Source, datatypes: dict[str, str], reference: Arrays) -> 
         return dict(zip(reference, session.run(None, {tensors[k]: v for k, v in fed(rows).items()}), strict=True))
 
     def save(directory: Path) -> Saved:
-        (directory / ONNX_FILE).write_bytes(model.SerializeToString(deterministic=True))
-        return Saved("onnx", ONNX_FILE)
+        (directory / ONNX).write_bytes(model.SerializeToString(deterministic=True))
+        return Saved("onnx", ONNX)
 
     inputs = [
         schema
@@ -263,7 +263,7 @@ def _described(
     source: Source, candidate: Candidate, sample: Closeness, probes: list[Probes], name: str, reasons: list[Reason]
 ) -> dict[str, Any]:
     """What --json and the report say of the chosen form."""
-    if not name.startswith(ONNX):
+    if not name.startswith(ONNX_FORM):
         return kept_native(reasons)
     row = {key: array[:1] for key, array in source.batch.items()}
     before, after = _median(lambda: source.predict(row)), _median(lambda: candidate.predict(row))
@@ -290,7 +290,7 @@ def _median(call: Callable[[], object]) -> float:
 
 
 def _shown(datatypes: dict[str, str]) -> str:
-    return f"{ONNX} with inputs of " + " and ".join(sorted(set(datatypes.values())))
+    return f"{ONNX_FORM} with inputs of " + " and ".join(sorted(set(datatypes.values())))
 
 
 def _rows(answers: Arrays) -> int:

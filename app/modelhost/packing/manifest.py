@@ -29,8 +29,10 @@ def make_manifest(
     """The manifest of the model that is `saved` in `directory`, with every file that is there."""
     origin = {"library": source.library, "model": source.kind, "file": options.model.name, "sample": sample_name}
     if candidate.conversion:
-        native = None if candidate.conversion["converted"] else f"kept native: {candidate.conversion['reason']}"
-        origin["conversion"] = native or candidate.conversion["said"]
+        if candidate.conversion["converted"]:
+            origin["conversion"] = candidate.conversion["said"]
+        else:
+            origin["conversion"] = f"kept native: {candidate.conversion['reason']}"
     return {
         "name": options.name,
         "version": int(directory.name),

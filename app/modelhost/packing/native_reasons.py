@@ -8,7 +8,7 @@ from typing import Any, Self
 from modelhost.models.runtimes.onnx import first_sentence
 from modelhost.payload.messages import first_line
 
-ONNX = "ONNX"  # how the names of forms that are ONNX begin
+ONNX_FORM = "ONNX"  # how the names of forms that are ONNX begin
 MOST_CHARACTERS = 120  # of a reason for people
 TYPE = re.compile(r"'?<class '[\w.]*?(\w+)'>'?")  # as converters write the type of an estimator
 
@@ -19,7 +19,10 @@ class DiffersError(ValueError):
 
 @dataclass(frozen=True)
 class Reason:
-    """Why the model does not have this form; it `differs` where it was made, and answered otherwise."""
+    """Why the model does not have this form; it `differs` where it was made, and answered otherwise.
+
+    The form is empty where none was tried, as the command asks: see NOT_WANTED.
+    """
 
     form: str
     text: str
@@ -37,8 +40,13 @@ class Reason:
         whole = text if type(error) is ValueError else f"{type(error).__name__}: {text}"
         return cls(form, whole, short if len(short) <= MOST_CHARACTERS else f"{short[:MOST_CHARACTERS]}...")
 
+    @property
+    def tried(self) -> bool:
+        """Whether there was a form to make."""
+        return self.form != ""
+
     def __str__(self) -> str:
-        return f"{self.form}: {self.text}" if self.form else self.text
+        return f"{self.form}: {self.text}" if self.tried else self.text
 
 
 NOT_WANTED = Reason("", "--no-convert was given", "--no-convert was given")
@@ -52,7 +60,7 @@ def kept_native(reasons: Sequence[Reason]) -> dict[str, Any]:
 
 def _briefly(reasons: Sequence[Reason]) -> str:
     """The reason that tells most: of the forms that ran the last, which is the most exact, else of the first."""
-    if not reasons[0].form:
+    if not reasons[0].tried:
         return f": {reasons[0].short}"
     if differing := [reason for reason in reasons if reason.differs]:
         return f", since {_name(differing[-1])} answers otherwise: {differing[-1].short}"
@@ -60,4 +68,4 @@ def _briefly(reasons: Sequence[Reason]) -> str:
 
 
 def _name(reason: Reason) -> str:
-    return "its ONNX form" if reason.form.startswith(ONNX) else reason.form
+    return "its ONNX form" if reason.form.startswith(ONNX_FORM) else reason.form

@@ -59,12 +59,12 @@ def fields_of(fields: dict[str, Schema]) -> Schema:
 
 def element(reader: InputReader, bounded: Input | Feature) -> Schema:
     """One element of an input, with the bounds of its feature."""
-    told = _value(reader, bounded)
+    schema = _value(reader, bounded)
     if bounded.nullable:
-        told["type"] = [*([told["type"]] if type(told["type"]) is str else told["type"]), "null"]
-        if "enum" in told:
-            told["enum"] = [*told["enum"], None]
-    return told
+        schema["type"] = [*([schema["type"]] if type(schema["type"]) is str else schema["type"]), "null"]
+        if "enum" in schema:
+            schema["enum"] = [*schema["enum"], None]
+    return schema
 
 
 def _value(reader: InputReader, bounded: Input | Feature) -> Schema:
@@ -125,12 +125,6 @@ def columns(inputs: list[InputReader]) -> Schema:
     return object_of(given, optional) | {"minProperties": 1}
 
 
-def files(model: Model) -> dict[str, Schema]:
-    """A file itself as the body, by media type, where a model takes one: the page at /docs shows a file chooser."""
-    types = ("application/octet-stream", "image/*") if model.takes_file else ()
-    return {mimetype: {"schema": {"contentMediaType": mimetype}} for mimetype in types}
-
-
 def prediction(model: Model) -> Schema:
     """The outputs for one row, by name."""
     return object_of({writer.name: output(writer.schema) for writer in model.outputs})
@@ -145,8 +139,8 @@ def output(schema: Output) -> Schema:
     """One output for one row."""
     kind = {"b": "boolean", "O": "string", "f": "number"}.get(DTYPES[schema.datatype].kind, "integer")
     item: Schema = {"type": kind} | ({"enum": list(schema.labels)} if schema.labels else {})
-    told = array_of(item, schema.shape, least=0)
-    return told | ({"description": schema.description} if schema.description else {})
+    value = array_of(item, schema.shape, least=0)
+    return value | ({"description": schema.description} if schema.description else {})
 
 
 def tensor(schema: Input | Output) -> Schema:
@@ -174,5 +168,5 @@ def _ways(reader: InputReader) -> list[dict[str, Schema]]:
     return [by_feature, {reader.name: whole(reader)}]
 
 
-def _field(bounded: Input | Feature, told: Schema) -> Schema:
-    return told if bounded.default is UNSET else told | {"default": bounded.default}
+def _field(bounded: Input | Feature, schema: Schema) -> Schema:
+    return schema if bounded.default is UNSET else schema | {"default": bounded.default}

@@ -13,19 +13,20 @@ from typing import Any
 from flask import Blueprint, Response
 
 from modelhost import __version__
-from modelhost.inference.protocol import Protocol, Schema
+from modelhost.inference.protocol import Protocol, Schema, file_media
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.batches import at_least_one, read_batch, read_columns, read_table
-from modelhost.payload.csv_rows import CSV, is_csv, read_csv, write_csv
+from modelhost.payload.csv_rows import CSV, read_csv, write_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import Answer, Environ, json_answer, media_type, parse_json
+from modelhost.payload.http_body import Answer, Environ, json_answer, media_type
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import truncate
 from modelhost.payload.records import read_records
 from modelhost.protocols import jsonschema
+from modelhost.protocols.json_body import read_json
 from modelhost.protocols.jsonschema import TEXT, array_of, object_of
 from modelhost.protocols.responses import write_json
 from modelhost.protocols.tensors import refuse
@@ -41,22 +42,6 @@ def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, None]:
     if model.takes_file and (file := read_file(model.inputs, body, content_type)):
         return file, None
     return _read_form(model.inputs_in_base64, read_json(model, body, environ)), None
-
-
-def read_json(model: Model, body: bytes, environ: Environ) -> Any:
-    """The body parsed; raises ClientError, which of CSV says where and as what to send it."""
-    try:
-        return parse_json(body)
-    except ClientError:
-        sent_as = environ.get("CONTENT_TYPE", "")
-        if not is_csv(model.inputs, body, sent_as):
-            raise
-        url = PREDICT.url(model, latest="/versions/" not in environ.get("PATH_INFO", ""))
-        message = (
-            f"The body is CSV, not JSON: send it to {url} with Content-Type: {CSV} and all its lines (as curl's "
-            "--data-binary @FILE does), or send JSON, as in `example`."
-        )
-        raise ClientError(message, "Content-Type", truncate(sent_as), CSV) from None
 
 
 def _read_form(inputs: list[InputReader], sent: Any) -> Arrays:
@@ -107,7 +92,7 @@ def media(model: Model) -> dict[str, Schema]:
     text: Schema = {"schema": {"type": "string", "description": "A header line with names, then a line for each row"}}
     if not cut:
         text["example"] = write_csv(model.inputs, shown["dataframe_records"][0])
-    return {CSV: text} | jsonschema.files(model)
+    return {CSV: text} | file_media(model)
 
 
 PREDICT = Protocol(

@@ -13,7 +13,7 @@ Where a model takes bytes and nothing else, it may also be the file itself, with
 from collections.abc import Callable
 from typing import Any
 
-from modelhost.inference.protocol import Protocol, Schema
+from modelhost.inference.protocol import Protocol, Schema, file_media
 from modelhost.models.model import Model
 from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
@@ -21,8 +21,8 @@ from modelhost.payload.file_body import read_file
 from modelhost.payload.http_body import Answer, Environ, json_answer
 from modelhost.payload.records import read_record
 from modelhost.protocols import jsonschema
+from modelhost.protocols.json_body import read_json
 from modelhost.protocols.jsonschema import array_of, object_of
-from modelhost.protocols.mlflow import read_json
 
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 
@@ -87,5 +87,5 @@ PREDICT = Protocol(
     schemas,
     operation="native",
     tag="predict",
-    media=jsonschema.files,
+    media=file_media,
 )

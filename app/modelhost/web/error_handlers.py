@@ -26,16 +26,16 @@ def _client_error(error: ClientError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     """Werkzeug's own refusals (no such URL or method), in our words."""
     path = truncate(request.path)
-    told = ClientError(error.description or error.name, received=path, status=error.code or 500)
+    answer = ClientError(error.description or error.name, received=path, status=error.code or 500)
     if error.code == 404:
         predict = "POST / asks the default model, and " if request.method == "POST" else ""
-        told.message = f"There is nothing at {path}: {predict}GET /models lists the models and their URLs."
+        answer.message = f"There is nothing at {path}: {predict}GET /models lists the models and their URLs."
     elif isinstance(error, MethodNotAllowed):
         allowed = ", ".join(sorted(set(error.valid_methods or ()) - {"HEAD", "OPTIONS"}))
         predict = f" A prediction is a POST to {url}." if (url := _prediction_url()) else ""
-        told.message = f"{request.method} is not allowed on {path}: use {allowed}.{predict}"
-        told.received, told.expected = request.method, allowed
-    response = _client_error(told)
+        answer.message = f"{request.method} is not allowed on {path}: use {allowed}.{predict}"
+        answer.received, answer.expected = request.method, allowed
+    response = _client_error(answer)
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value

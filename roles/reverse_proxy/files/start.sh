@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs nginx, and passes on to Docker what it logs, from files.
 # Where nginx wrote to Docker's pipes itself, it would stand still with every request as soon as they are full: within
-# seconds while the engine is stopped or upgraded, because then nobody reads them.
+# seconds while the engine is stopped or upgraded, because then they are not read.
 set -eu
 
 most_bytes=8000000  # the file system that they are on has 20 MB

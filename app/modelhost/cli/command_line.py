@@ -4,10 +4,10 @@ import shlex
 
 import click
 
-ARGUMENTS = "modelhost.typed"
+ARGUMENTS = "modelhost.arguments"
 
 
-class TypedCommand(click.Command):
+class RememberedCommand(click.Command):
     """Keeps its arguments as they were typed."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -16,7 +16,7 @@ class TypedCommand(click.Command):
         return super().parse_args(ctx, args)
 
 
-def typed_with(option: str) -> str:
+def command_with(option: str) -> str:
     """The command under way as it was typed, with `option` behind its own."""
     context = click.get_current_context()
     arguments: list[str] = context.meta[ARGUMENTS]
