@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import release_host
 from test_release import release
 
 from modelhostctl.checks.limits import GateLimits
@@ -30,6 +31,10 @@ from modelhostctl.view.state import State
 from modelhostctl.view.status import lines_of, read_status
 
 TWO = release(settings={"workers": 2, "threads": 8, "replicas": 2})
+
+
+def inspected(name: str, release: str = TWO.id, status: str = "running") -> dict[str, Any]:
+    return release_host.inspected(name, release, status)
 
 
 class DockerCommand:
@@ -49,21 +54,6 @@ class DockerCommand:
     def told(self) -> list[str]:
         """What it was told to do, without looking."""
         return [line for line in self.log.read_text().splitlines() if not line.startswith("inspect")]
-
-
-def inspected(name: str, release: str = TWO.id, status: str = "running") -> dict[str, Any]:
-    """What `docker inspect` says of a container, as far as it is read."""
-    return {
-        "Id": f"id-of-{name}",
-        "Name": f"/modelhost-{name}",
-        "RestartCount": 0,
-        "Config": {"Image": "modelhost-app:a", "Labels": {"modelhost.release": release}},
-        "HostConfig": {"Memory": 512 * 1024 * 1024},
-        "State": {
-            "Status": status, "Health": {"Status": "healthy"}, "Pid": os.getpid() if status == "running" else 0,
-            "ExitCode": 0, "OOMKilled": False, "StartedAt": "2025-01-31T12:00:00Z",
-        },
-    }  # fmt: skip
 
 
 @pytest.fixture
