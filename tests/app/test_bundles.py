@@ -120,6 +120,20 @@ def test_a_file_that_is_not_listed_is_refused(bundles: Bundles) -> None:
     assert "files does not list notes.txt" in refusal(bundles)
 
 
+def test_a_link_to_a_folder_that_is_not_listed_is_refused(bundles: Bundles, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (bundles.copy("iris") / "more").symlink_to(tmp_path / "elsewhere")
+    assert "files does not list more" in refusal(bundles)
+
+
+def test_a_manifest_runs_nothing(bundles: Bundles, tmp_path: Path) -> None:
+    bundle = bundles.copy("iris")
+    text = (bundle / "model.yaml").read_text()
+    (bundle / "model.yaml").write_text(f"description: !!python/object/apply:os.mkdir ['{tmp_path / 'ran'}']\n{text}")
+    assert "is not YAML" in refusal(bundles)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_a_link_out_of_the_bundle_is_refused_and_one_inside_is_not(bundles: Bundles) -> None:
     bundle = bundles.copy("iris")
     (bundle / "model.onnx").rename(bundle / "real.onnx")

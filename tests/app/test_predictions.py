@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import io
 import json
 import logging
 
@@ -9,6 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from harness import MODELS, RELEASE, Bundles, assert_error_shape
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import read_body
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 
@@ -204,6 +207,30 @@ def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: Fl
     assert f"{limit} bytes" in assert_error_shape(answer.data)["error"]
 
 
+def test_no_url_takes_a_body_over_the_limit(app: Flask) -> None:
+    client, tried = app.test_client(), set()
+    for rule in app.url_map.iter_rules():
+        if "POST" in (rule.methods or ()):
+            url = rule.rule.replace("<name>", "colours").replace("<version>", "1")
+            answer = client.post(url, data=b"{" + b" " * int(0.1 * 1024 * 1024) + b"}")
+            tried.add((url, answer.status_code))
+    # What needs no body reads none; a model that does not stream says that before.
+    bodiless = {url for url, status in tried if status != 413}
+    assert bodiless == {
+        "/models/colours/stream", "/models/colours/versions/1/stream", "/v2/repository/models/colours/unload",
+    }  # fmt: skip
+    assert len(tried) > 10
+
+
+def test_of_a_body_no_more_is_read_than_the_limit_and_a_byte() -> None:
+    sent = io.BytesIO(b"x" * 1000)
+    with pytest.raises(ClientError) as refused:
+        read_body({"wsgi.input": sent}, 10)  # chunked: its length is not said
+    assert refused.value.status == 413
+    assert sent.tell() == 11
+    assert read_body({"wsgi.input": io.BytesIO(b"x" * 10)}, 10) == b"x" * 10
+
+
 def test_an_unknown_encoding_is_refused_in_words(client: FlaskClient) -> None:
     answer = client.post("/", data=b"\x0b\x02", headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
@@ -213,6 +240,7 @@ def test_an_unknown_encoding_is_refused_in_words(client: FlaskClient) -> None:
 def test_every_answer_carries_the_release(client: FlaskClient) -> None:
     for answer in (client.get("/"), client.get("/nope"), client.post("/"), client.put("/")):
         assert answer.headers["X-Release"] == RELEASE
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(

@@ -12,6 +12,7 @@ import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,8 @@ class ProxyHandler(Handler):
         layout = self.server.machine.layout
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         canary = self.headers.get("X-Canary") == "always"
+        if self.server.mirror and self.command == "POST":
+            self.server.mirror(self.path, body, dict(self.headers))
         begun = time.monotonic()
         status, release, said = 502, "", b""
         try:
@@ -209,10 +212,11 @@ class Machine:
         self._run(server)
         return server
 
-    def proxy(self) -> str:
-        """Have a proxy; returns its URL."""
+    def proxy(self, mirror: Callable[[str, bytes, dict[str, str]], None] | None = None) -> str:
+        """Have a proxy, which gives `mirror` the path, body and headers of what is posted; returns its URL."""
         server = Proxy(("127.0.0.1", 0), ProxyHandler)
         server.machine = self
+        server.mirror = mirror
         self._run(server)
         return f"http://127.0.0.1:{server.server_address[1]}"
 

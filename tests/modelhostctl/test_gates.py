@@ -1,6 +1,7 @@
 """What is asked of a release, against a real server on a real socket."""
 
 import json
+import socket
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -77,6 +78,36 @@ def test_golden_examples_that_are_slow_more_than_once_refuse_a_release(tmp_path,
     with refused if slow_answers == 2 else nullcontext():
         golden(serve(answer), iris(tmp_path), limits)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("unix", [True, False])
+def test_a_server_that_does_not_answer_is_waited_for_only_so_long(tmp_path, unix):
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as deaf:
+        deaf.bind(str(tmp_path / "deaf.sock") if unix else ("127.0.0.1", 0))
+        deaf.listen()
+        server = tmp_path / "deaf.sock" if unix else f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        answer = request(server, "/readyz", timeout=0.3)
+    assert answer.status == 0
+    assert b"timed out" in answer.body
+    assert 0.3 <= answer.seconds < 2
+
+
+def test_a_request_is_a_get_or_a_post_of_json_with_what_is_sent_beside(serve):
+    asked = []
+
+    def answer(path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
+        asked.append((path, body, headers.get("Content-Type"), headers.get("Connection"), headers.get("X-A")))
+        return 200, "r", b"said"
+
+    url = serve(answer, headers=True)
+    found = request(url, "/a?b=c")
+    assert (found.status, found.release, found.body, found.model) == (200, "r", b"said", "iris/1")
+    request(url, "/", b"{}", sent={"X-A": "1"})
+    request(url, "/", b"a,b", sent={"Content-Type": "text/csv"})
+    assert asked == [
+        ("/a?b=c", b"", "application/json", "close", None), ("/", b"{}", "application/json", "close", "1"),
+        ("/", b"a,b", "text/csv", "close", None),
+    ]  # fmt: skip
 
 
 def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):

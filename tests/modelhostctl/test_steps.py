@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import socket
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +14,7 @@ from release_host import Machine
 from test_release import release
 
 from modelhostctl.cli import main
+from modelhostctl.host.http_client import request
 from modelhostctl.store.history import read_lines
 from modelhostctl.store.lock import acquire
 from modelhostctl.store.lock_owner import describe
@@ -502,3 +505,309 @@ def test_a_run_that_was_killed_leaves_a_lock_that_the_next_takes_over(machine, r
 
 def test_what_is_typed_is_as_wanted_without_a_release(machine, run, token):
     assert run("gate", release="")["lines"] == [f"live: release {machine.new.id} on blue passes every gate, 100 MB"]
+
+
+@pytest.mark.parametrize(("limit_mb", "passes"), [(106, True), (105, False), (0, True)])
+def test_a_release_may_use_95_percent_of_its_memory(machine, run, token, started, limit_mb, passes):
+    found = json.loads(machine.file("").read_text())
+    for one in found:
+        one["HostConfig"]["Memory"] = limit_mb * 1024 * 1024  # 100 MB are in use; 0 is without a limit
+    machine.file("").write_text(json.dumps(found))
+    result = run("gate", release=started, lock=token)
+    assert bool(result.get("failed")) is not passes
+    if not passes:
+        assert "expected: at most 99 MB" in result["msg"]
+        assert "got:      100 MB in use by modelhost-green" in result["msg"]
+        assert "hint:     raise model_server_memory_limit_mb" in result["msg"]
+
+
+@pytest.mark.parametrize("said", [{"OOMKilled": True}, {"Status": "exited", "ExitCode": 3}])
+def test_a_release_that_ends_while_it_starts_is_refused_at_once(machine, run, token, started, said):
+    machine.change("modelhost-green", **said)
+    begun = time.monotonic()
+    refused = run("gate", release=started, lock=token, settings={"start_seconds": 60})
+    assert time.monotonic() - begun < 20
+    got = "was killed for want of memory" if "OOMKilled" in said else "modelhost-green ended with exit code 3"
+    assert got in refused["msg"]
+
+
+def test_a_release_that_is_not_ready_in_time_is_refused_with_what_it_says(machine, run, token, started):
+    machine.change("modelhost-green", Health={"Status": "starting"})
+    begun = time.monotonic()
+    refused = run("gate", release=started, lock=token, settings={"start_seconds": 1})
+    assert 1 <= time.monotonic() - begun < 20
+    assert "expected: every worker to have loaded every model within 1 s" in refused["msg"]
+    assert "got:      modelhost-green starting, status 200: {" in refused["msg"]
+    assert "hint:     if loading takes that long, raise model_server_start_timeout_seconds" in refused["msg"]
+
+
+def test_what_runs_already_was_judged_when_it_was_switched_to(machine, run, token, switched):
+    machine.serve("green", switched, b'{"prediction": {"p": 2}}')
+    assert run("gate", release=switched, lock=token)["measured"] == {}
+
+
+def test_where_nothing_runs_there_is_nothing_to_look_at(machine, run):
+    for colour in ("blue", "green"):
+        machine.change(f"modelhost-{colour}", Status="exited", Pid=0)
+    assert "no release runs on this host" in run("gate", release="")["msg"]
+
+
+def test_both_colours_are_looked_at_and_one_that_does_not_pass_is_named(machine, run, token, started):
+    machine.serve("green", started, b'{"prediction": {"p": 2}}')
+    looked = run("gate", release="")
+    assert looked["lines"] == [
+        f"live: release {machine.new.id} on blue passes every gate, 100 MB",
+        f"idle: release {started} on green does not pass: golden examples: expected iris 1, example 0: p 1 "
+        "(tolerance 0), got p 2",
+    ]
+    assert looked["msg"] == "\n".join(looked["lines"])
+    machine.change("modelhost-green", Health={"Status": "unhealthy"})
+    looked = run("gate", release="")
+    assert "got modelhost-green unhealthy, status 200" in looked["lines"][1]
+
+
+def test_a_shadow_reports_how_answers_differ_and_keeps_the_report(machine, run, token, started):
+    machine.serve("green", started, b'{"prediction": {"p": 1.5}}')
+    socket_path = machine.layout.shadow / "server.sock"
+    answers = []
+
+    def mirror(path: str, body: bytes, headers: dict[str, str]) -> None:
+        if socket_path.exists():
+            answers.append(request(socket_path, path, body, sent=headers).status)
+
+    url = machine.proxy(mirror)
+    client = threading.Thread(target=lambda: ask_while(machine, url))
+    client.start()
+    settings = {"url": url, "shadow": True, "shadow_seconds": 1, "latency_ms": 5000}
+    lines = run("shadow", release=started, lock=token, settings=settings)["lines"]
+    client.join()
+    compared = int(lines[0].split()[0])
+    assert compared >= 1
+    assert lines[0] == f"{compared} requests compared, {compared} differ (100 %)"
+    assert any("by 0.5 at most" in line for line in lines)
+    assert Record.of(machine.layout, started).shadow_summary == lines[0]
+    assert set(answers) == {204}
+    assert not machine.layout.shadow.exists()
+    status = run("status")["status"]["idle"]
+    assert (status["release"], status["shadow"]) == (started, lines[0])
+
+
+def ask_while(machine: Machine, url: str) -> None:
+    """Ask, as a client, until a shadow has begun and for half a second of it."""
+    deadline = time.monotonic() + 10
+    while not machine.layout.shadow.is_dir() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    end = time.monotonic() + 0.5
+    while time.monotonic() < end:
+        request(url, "/models/iris/predict", b'{"a": 1}')
+        time.sleep(0.02)
+
+
+@pytest.mark.parametrize("why", ["off", "no url", "rollback", "never passed"])
+def test_there_is_no_shadow_or_canary_where_there_is_nothing_to_compare_with(machine, run, token, started, why):
+    settings = {"url": machine.proxy(), "shadow": True, "canary_percent": 10}
+    if why == "off":
+        settings |= {"shadow": False, "canary_percent": 0}
+    if why == "no url":
+        settings["url"] = ""
+    if why == "never passed":
+        Record.of(machine.layout, machine.new.id).mark_rejected({"gate": "latency"})
+    machine.layout.canary.symlink_to(f"green-{started}")
+    machine.layout.shadow.mkdir()  # left by a run that was killed
+    options = {"release": started, "lock": token, "rollback": why == "rollback", "settings": settings}
+    assert run("shadow", **options) == {"changed": False, "lines": [], "code": 0}
+    assert not machine.layout.shadow.exists()
+    assert run("canary", "--check", **options)["changed"] is True
+    assert run("canary", **options) == {"changed": True, "code": 0}, "what a killed run left is ended"
+    assert os.readlink(machine.layout.canary) == "active"
+    assert run("canary", **options)["changed"] is False
+    assert run("canary", "--check", **options)["changed"] is False
+
+
+LARGE = {"memory_reserve_mb": 10**9}
+
+
+def test_a_plan_says_what_a_deployment_does_and_changes_nothing(machine, run, third):
+    before = machine.tree()
+    plan = run("plan", content=machine.content(third))
+    assert machine.tree() == before
+    assert machine.told() == []
+    assert {name: plan[name] for name in ("release", "todo", "stop_first", "image_present", "missing", "changed")} == {
+        "release": third.id, "todo": True, "stop_first": False, "image_present": True, "missing": [], "changed": False,
+    }  # fmt: skip
+    words = [re.sub(r"\d+ MB", "N MB", line) for line in plan["lines"]]
+    assert words == [
+        "models unchanged", "image unchanged", "settings: workers 1 -> 3, threads 1 -> 8", "switch blue -> green",
+        "needs N MB, N MB free",
+    ]  # fmt: skip
+    assert plan["disk_needed_mb"] == 100
+    assert plan["disk_short"] is False
+
+
+def test_a_plan_counts_what_has_to_be_built_and_copied(machine, run, third):
+    folder = machine.layout.bundles / "iris" / "1-d"
+    bundle = machine.bundles[0] | {"folder": str(folder), "bytes": 50 * 1024 * 1024}
+    content = machine.content(third) | {"bundles": [bundle], "image": "modelhost-app:bbbbbbbbbbbb"}
+    plan = run("plan", content=content)
+    assert (plan["image_present"], plan["missing"]) == (False, [str(folder)])
+    assert plan["disk_needed_mb"] == 100 + 600 + 2 * 50
+    assert plan["words"].startswith("models unchanged; image: aaaaaaaaaaaa -> bbbbbbbbbbbb; settings")
+    assert "(to be built)" in plan["words"]
+    assert plan["disk_short"] is False
+    huge = content | {"bundles": [bundle | {"bytes": 10**15}]}
+    assert run("plan", content=huge, settings={"allow_stop_first": True})["disk_short"] is True
+
+
+@pytest.mark.parametrize("name", ["plan", "rollback"])
+def test_where_memory_cannot_hold_both_a_release_waits_for_leave_to_stop_the_live_one(machine, run, third, name):
+    options = {"content": machine.content(third)} if name == "plan" else {}
+    words = ["--check"] if name == "rollback" else []
+    refused = run(name, *words, settings=LARGE, **options)
+    assert "The host's memory cannot hold two releases at once: the new one needs about" in refused["msg"]
+    assert "and 1000000000 MB are to stay free" in refused["msg"]
+    assert "blue goes on serving" in refused["msg"]
+    allowed = run(name, *words, settings=LARGE | {"allow_stop_first": True}, **options)
+    assert allowed["stop_first"] is True
+    assert allowed["lines"][-1] == "stops the live release first: no answers until the new one is ready"
+
+
+def test_a_rollback_may_be_allowed_to_stop_the_live_release_first(machine, run):
+    assert run("rollback", settings=LARGE)["code"] == 1
+    assert machine.containers()["modelhost-blue"] == "running"
+    assert run("rollback", settings=LARGE, allow_stop_first=True)["changed"] is True
+    changing = [line.split()[0] for line in machine.told() if line.split()[0] in {"stop", "compose"}]
+    assert changing == ["stop", "compose"], "and only then the other one starts"
+    assert machine.live == f"green-{machine.old.id}"
+
+
+def test_the_memory_of_a_release_is_what_it_used_before_or_what_the_live_one_does(machine, run, third):
+    def needed(**changed: Any) -> int:
+        content = machine.content(third) | changed
+        return int(re.search(r"needs (\d+) MB", run("plan", content=content)["words"])[1])
+
+    assert needed() == 100, "as the live one uses now"
+    Record.of(machine.layout, machine.new.id).mark_measured({"memory_mb": 300})
+    assert needed() == 300, "as the live one used once"
+    larger = [machine.bundles[0] | {"bytes": 10 * 1024 * 1024 + 1}]
+    assert needed(bundles=larger) == 300 + 2 * 3 * 10, "each of 3 workers holds a copy"
+    twice = {"workers": 3, "threads": 8, "replicas": 2}
+    assert needed(settings=twice) == 600
+    assert needed(settings=twice, bundles=larger) == 600 + 2 * 3 * 2 * 10
+    counted = {"workers": 0, "threads": 8}
+    assert needed(settings=counted, bundles=larger) == 300 + 2 * max(os.cpu_count(), 1) * 10
+    record = Record.of(machine.layout, third.id)
+    record.write(third)
+    record.mark_measured({"memory_mb": 123})
+    assert needed() == 123
+
+
+def test_a_plan_of_what_is_live_says_what_is_left_to_do(machine, run, token, switched):
+    content = machine.content(Record.of(machine.layout, switched).read())
+    plan = run("plan", content=content)
+    assert plan["lines"] == [f"release {switched} is live on green", "it has still to be watched"]
+    assert plan["todo"] is True
+    run("watch", release=switched, lock=token)
+    assert run("plan", content=content)["lines"][1] == "blue has still to be retired"
+    assert run("plan", content=content, settings={"keep_old_running": True})["todo"] is False
+    run("retire", lock=token)
+    done = run("plan", content=content)
+    assert done["lines"] == ["nothing to do", f"release {switched} is live on green"]
+    assert (done["todo"], done["stop_first"], done["image_present"], done["disk_needed_mb"]) == (False, False, True, 0)
+    machine.file("images").write_text("[]")
+    assert run("plan", content=content)["lines"][0] == f"release {switched} is live, but not as it should be"
+    machine.file("images").write_text(json.dumps([machine.old.image]))
+    machine.layout.socket("green", switched).unlink()
+    broken = run("plan")["lines"]
+    assert broken[0] == f"live: release {switched} on green is not as it should be; `modelhostctl status` shows why"
+
+
+def test_a_host_without_a_release_says_so(machine, run, third):
+    machine.layout.active.unlink()
+    machine.file("").write_text("[]")
+    assert run("plan")["lines"] == [
+        "live: nothing",
+        "rollback: nothing is live on this host, so there is nothing to roll back; deploy with site.yml",
+    ]
+    lines = run("plan", content=machine.content(third))["lines"]
+    assert lines[0] == "first release: models iris 1"
+    assert re.fullmatch(r"start blue; \d+ MB of memory free", "; ".join(lines[1:]))
+    status = run("status")
+    assert status["lines"][0] == "live: nothing"
+    assert (status["status"]["live"], status["status"]["idle"], status["status"]["models"]) == (None, None, {})
+
+
+def test_a_rollback_goes_to_a_named_release_or_says_which_there_are(machine, run, token, started):
+    other = "0123456789ab"
+    refused = run("rollback", "--check", release=other)
+    assert refused["msg"] == (
+        f"release {other} is not kept whole, or was never live. These can be rolled back to: {machine.old.id}"
+    )
+    lines = run("rollback", "--check", release=machine.new.id)["lines"]
+    assert lines == [f"release {machine.new.id} is live on blue", "green has still to be retired"]
+    assert f"release {started} is not kept whole" in run("rollback", "--check", release=started)["msg"]
+    machine.file("images").write_text("[]")
+    assert "can be rolled back to: none" in run("rollback", "--check", release=machine.old.id)["msg"]
+
+
+def test_a_rollback_goes_to_the_latest_that_was_live(machine, run):
+    for number, name in enumerate(["aaaaaaaaaaaa", "bbbbbbbbbbbb"]):
+        record = Record.of(machine.layout, name)
+        record.write(release(bundles=machine.bundles, settings={"workers": 9, "number": number}))
+        record.mark_passed()
+        time.sleep(0.01)
+    plan = run("rollback", "--check")
+    assert plan["release"] == "bbbbbbbbbbbb"
+    assert plan["lines"][0] == "back to bbbbbbbbbbbb"
+    assert "is started again" not in plan["words"]
+    assert "green is started again" in run("rollback", "--check", release=machine.old.id)["words"]
+    machine.change("modelhost-green", Status="running", Pid=os.getpid())
+    assert "green still runs it" in run("rollback", "--check", release=machine.old.id)["words"]
+
+
+def test_status_says_all_of_an_endpoint_in_words(machine, run, token, switched):
+    run("watch", release=switched, lock=token)
+    Record.of(machine.layout, machine.new.id).mark_rejected({"gate": "latency", "expected": "less", "got": "more"})
+    machine.change("modelhost-blue", Status="exited", Pid=0)
+    found = json.loads(machine.file("").read_text())
+    found[1]["RestartCount"] = 3
+    machine.file("").write_text(json.dumps(found))
+    machine.layout.canary.symlink_to("blue-0123456789ab")
+    result = run("status", history_lines=1)
+    lines = [re.sub(r"\d+ MB of", "N MB of", line) for line in result["lines"]]
+    assert lines[:12] == [
+        f"live: release {switched} on green, running (healthy)",
+        "live: 2 of 2 workers ready, N MB of 512 MB".replace("N MB of", "100 of"),
+        "live: restarted 3 times",
+        f"idle: release {machine.new.id} on blue, exited",
+        "idle: rejected: latency",
+        "idle: expected less",
+        "idle: got more",
+        "canary: release 0123456789ab has a share of the requests",
+        "models: iris 1",
+        "host: N MB of memory and N MB of disk free",
+        f"lock: ada@laptop is deploying (site.yml, process {os.getpid()})",
+        lines[11],
+    ]
+    assert lines[11].startswith("history: ")
+    assert f"  {switched}  live  by ada@laptop: models unchanged" in lines[11]
+    status = result["status"]
+    assert len(status["history"]) == 1
+    assert status["idle"]["replicas"][0] == {
+        "release": machine.new.id, "name": "blue", "status": "exited", "health": None, "workers": None,
+        "memory_mb": None, "memory_limit_mb": 512, "restarts": 0,
+    }  # fmt: skip
+    assert status["live"]["replicas"][0]["workers"] == {"ready": 2, "all": 2}
+    machine.serve("green", switched, b"{}")
+    assert "live: it does not answer, 100 of 512 MB" in run("status")["lines"]
+
+
+def test_history_and_logs_are_as_many_lines_as_wanted_the_newest_first(machine, run, token, switched):
+    run("watch", release=switched, lock=token)
+    run("retire", lock=token)
+    assert [line["how"] for line in run("history")["history"]] == ["retired", "live"]
+    assert [line["how"] for line in run("history", lines=1)["history"]] == ["retired"]
+    logs = run("logs", lines=7)
+    assert logs["lines"] == ["modelhost-blue:", "  its last line", "modelhost-green:", "  its last line"]
+    assert logs["logs"] == {"modelhost-blue": ["its last line"], "modelhost-green": ["its last line"]}
+    asked = [line for line in machine.file("log").read_text().splitlines() if line.startswith("logs --tail 7")]
+    assert [line.split()[3] for line in asked] == ["modelhost-blue", "modelhost-green"]
