@@ -1,6 +1,7 @@
 """Going back is the same switch backwards, without a lost request, and only to what once did well."""
 
 import json
+import re
 import time
 
 import pytest
@@ -74,7 +75,7 @@ def test_an_unknown_release_is_refused_with_those_that_there_are(release, said):
 def test_status_and_history_tell_of_it():
     status = play("playbooks/status.yml").stdout
     assert f"live: release {live()} on" in status
-    assert "2 of 2 workers ready" in status or "workers ready" in status
+    assert re.search(r"live: (\d+) of \1 workers ready", status), status
     assert "idle: release" in status
     assert "rolled back" in play("playbooks/history.yml").stdout
 
