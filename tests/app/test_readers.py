@@ -1,0 +1,301 @@
+"""Values at the edge of what an input takes and an output gives, one row alone and among others."""
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from modelhost.bundle import base64_text
+from modelhost.bundle.extras import extras_of, modules_of
+from modelhost.bundle.schema import Feature, Input, Manifest, Output
+from modelhost.bundle.validation import LARGEST, violations
+from modelhost.payload.datatypes import DTYPES, cycled, grouped, limits, stack
+from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.inputs import InputReader
+from modelhost.payload.outputs import OutputWriter
+
+INTEGERS = ["UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
+FLOATS = ["FP16", "FP32", "FP64"]
+
+
+def read(reader: InputReader, *rows: Any) -> Any:
+    """What `rows` are read as; the field, row and sentence where they are refused."""
+    try:
+        return reader.to_array(list(rows)).tolist()
+    except ClientError as error:
+        return error.message
+
+
+def taken(schema: Input, value: Any) -> bool:
+    """Whether a value is taken, which has to be so alone, among others, in binary order and as an element."""
+    reader = InputReader(schema)
+    alone, among = read(reader, value), read(reader, value, value)
+    assert isinstance(alone, list) is isinstance(among, list), value
+    flat = True
+    try:
+        reader.from_flat([value], [1, *schema.shape])
+    except ClientError:
+        flat = False
+    assert flat is isinstance(alone, list)
+    assert reader.takes_element(value, ()) is isinstance(alone, list)
+    return isinstance(alone, list)
+
+
+@pytest.mark.parametrize("datatype", INTEGERS)
+def test_integers_are_taken_up_to_the_limits_of_their_datatype(datatype: Any) -> None:
+    schema = Input(name="x", datatype=datatype, shape=())
+    low, high = (int(value) for value in (np.iinfo(DTYPES[datatype]).min, np.iinfo(DTYPES[datatype]).max))
+    assert limits(DTYPES[datatype]) == (low, high)
+    for value, fine in ((low, True), (high, True), (low - 1, False), (high + 1, False), (1.0, True), (1.5, False)):
+        assert taken(schema, value) is fine, value
+    assert InputReader(schema).to_array([high])[0] == high
+    narrow = Input(name="x", datatype=datatype, shape=(), minimum=2, maximum=5)
+    assert [taken(narrow, value) for value in (1, 2, 5, 6)] == [False, True, True, False]
+
+
+def test_a_float_that_stands_for_several_integers_is_none() -> None:
+    schema = Input(name="x", datatype="INT64", shape=())
+    assert taken(schema, float(2**53))
+    assert not taken(schema, float(2**53 + 2))
+    assert taken(schema, 2**53 + 1)
+
+
+@pytest.mark.parametrize("datatype", FLOATS)
+def test_numbers_are_taken_up_to_the_largest_of_their_datatype(datatype: Any) -> None:
+    schema = Input(name="x", datatype=datatype, shape=())
+    largest = float(np.finfo(DTYPES[datatype]).max)
+    assert LARGEST[datatype] == largest
+    for value, fine in ((largest, True), (-largest, True), (math.inf, False), (-math.inf, False), (math.nan, False)):
+        assert taken(schema, value) is fine, value
+    if datatype != "FP64":
+        assert not taken(schema, largest * 1.01)
+    narrow = Input(name="x", datatype=datatype, shape=(), minimum=0.5, maximum=2)
+    assert [taken(narrow, value) for value in (0.25, 0.5, 2, 2.25)] == [False, True, True, False]
+
+
+@pytest.mark.parametrize("datatype", [*INTEGERS, *FLOATS])
+@pytest.mark.parametrize("value", [True, "1", None, [1], {}])
+def test_what_is_no_number_is_not_taken_for_one(datatype: Any, value: Any) -> None:
+    assert not taken(Input(name="x", datatype=datatype, shape=()), value)
+
+
+def test_a_boolean_is_true_or_false_or_their_numbers() -> None:
+    schema = Input(name="x", datatype="BOOL", shape=())
+    for value in (True, False, 0, 1, 0.0, 1.0):
+        assert taken(schema, value)
+        assert read(InputReader(schema), value) == [bool(value)]
+    for value in (2, -1, 0.5, "true", None):
+        assert not taken(schema, value)
+
+
+def test_only_a_category_is_taken() -> None:
+    texts = Input(name="x", datatype="BYTES", shape=(), categories=("a", "b"))
+    assert [taken(texts, value) for value in ("a", "b", "c", "")] == [True, True, False, False]
+    numbers = Input(name="x", datatype="INT64", shape=(), categories=(3, 5))
+    assert [taken(numbers, value) for value in (3, 5, 4, 5.0)] == [True, True, False, True]
+
+
+NUMBER = st.sampled_from([0, 1, 2, -1, 0.5, 2.0, True, False, None, 300, 1e39, "a"])
+
+
+@given(
+    st.sampled_from(["UINT8", "INT64", "FP32", "FP64", "BOOL"]),
+    st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=1, max_size=4),
+    st.data(),
+)
+def test_a_row_is_read_alike_alone_and_among_others(datatype: Any, said: list[Any], data: st.DataObject) -> None:
+    """One row of a few elements takes a quicker way, which may neither take nor give anything else."""
+    booleans = datatype != "BOOL"
+    features = tuple(
+        Feature(name=f"f{place}", nullable=nullable, boolean=boolean and booleans, maximum=1 if narrow and not (
+            boolean and booleans) and booleans else None)
+        for place, (nullable, boolean, narrow) in enumerate(said)
+    )  # fmt: skip
+    reader = InputReader(Input(name="x", datatype=datatype, shape=(len(said),), features=features))
+    row = data.draw(st.lists(NUMBER, min_size=len(said) - 1, max_size=len(said)))
+    alone, among = read(reader, row), read(reader, row, row)
+    if isinstance(among, list):
+        assert repr(alone) == repr(among[:1])
+        each = [reader.takes_element(value, (place,)) for place, value in enumerate(row)]
+        assert all(each)
+        assert reader.to_array([row]).dtype == reader.to_array([row, row]).dtype
+    else:
+        assert isinstance(alone, str)
+        assert alone == among.replace(" in row 0", "")
+
+
+@pytest.mark.parametrize("wrong", [0, 1, 2, 3, 4, 63, 64])
+def test_the_first_wrong_row_and_place_are_named(wrong: int) -> None:
+    reader = InputReader(Input(name="x", datatype="FP32", shape=(2,)))
+    rows: list[Any] = [[1, 2] for _ in range(65)]
+    rows[wrong] = [1, "a"]
+    rows[64] = rows[64] if wrong == 64 else ["b", 1]
+    assert read(reader, *rows) == f'x[1] in row {wrong} must be a number that fits FP32, not "a".'
+
+
+def test_sizes_that_vary_are_those_of_the_first_row() -> None:
+    reader = InputReader(Input(name="x", datatype="INT64", shape=(-1, 2)))
+    assert read(reader, [[1, 2]], [[3, 4]]) == [[[1, 2]], [[3, 4]]]
+    said = read(reader, [[1, 2]], [[3, 4], [5, 6]])
+    assert said.startswith(
+        "x in row 1 must be a list of lists of 2 integers, as long as the first one of this request (1)"
+    )
+    assert read(reader, [[1, 2], [3]]) == "x[1] must be a list of 2, not a list of 1."
+    assert read(reader, []) == "x must be a list of lists of 2 integers, not an empty list."
+    inner = InputReader(Input(name="x", datatype="INT64", shape=(2, -1)))
+    assert read(inner, [[1, 2, 3], [4, 5]]) == (
+        "x[1] must be a list of integers, as long as the first one of this request (3), not a list of 2."
+    )
+
+
+def test_a_binary_tensor_is_checked_as_json_is() -> None:
+    reader = InputReader(Input(name="x", datatype="FP32", shape=(2,), minimum=0, maximum=1))
+    fine = np.array([[0, 1], [0.5, 0.25]], "f4")
+    assert reader.from_array(fine) is fine
+    for value in (-0.5, 1.5, math.nan, math.inf):
+        with pytest.raises(ClientError, match=r"x\[1\] in row 1 must be a number from 0 to 1"):
+            reader.from_array(np.array([[0, 1], [0, value]], "f4"))
+    gaps = InputReader(Input(name="x", datatype="INT64", shape=(), nullable=True))
+    assert gaps.from_array(np.array([1, 2])).dtype == object
+
+
+def writer(datatype: Any, *shape: int, **more: Any) -> OutputWriter:
+    return OutputWriter(Output(name="y", datatype=datatype, shape=shape, **more))
+
+
+def test_a_label_is_one_of_those_that_there_are() -> None:
+    labelled = writer("BYTES", labels=("a", "b", "c"))
+    for integers in ("i1", "u1", "i8", "u8"):
+        assert labelled.take({"y": np.array([2, 0], integers)}, 2).tolist() == ["c", "a"]
+    for integers in ("i1", "i2", "i4", "i8"):
+        for wrong in (3, -1, -3, np.iinfo(integers).min):
+            said = f"labels has 3 names, but the model returned the integer {wrong}$"
+            with pytest.raises(ModelError, match=said):
+                labelled.take({"y": np.array([0, wrong], integers)}, 2)
+    with pytest.raises(ModelError, match="need integers, but the model returned float64"):
+        labelled.take({"y": np.array([0.0])}, 1)
+
+
+def test_an_output_is_what_its_schema_says() -> None:
+    assert writer("FP32", 2).take({"y": np.ones((3, 2), "f4", order="F")}, 3).flags.c_contiguous
+    assert writer("FP32", tensor="t").take({"t": np.ones(1, "f4")}, 1).tolist() == [1.0]
+    assert writer("BYTES").take({"y": np.array(["a", "b"])}, 2).dtype == object
+    for returned, rows, said in (
+        ({"z": np.ones(1)}, 1, r"outputs\[y\].tensor is not among the model's outputs \['z'\]"),
+        ({"y": np.ones((2, 2), "f4")}, 3, r"shape is \[2\], but for 3 rows the model returned \[2, 2\]"),
+        ({"y": np.ones((3, 2))}, 3, "datatype is FP32, but the model returned float64"),
+        ({"y": np.ones((3, 2, 1), "f4")}, 3, r"shape is \[2\], but for 3 rows the model returned \[3, 2, 1\]"),
+    ):
+        with pytest.raises(ModelError, match=said):
+            writer("FP32", 2).take(returned, rows)
+    with pytest.raises(ModelError, match="datatype is BYTES, but the model returned other than str"):
+        writer("BYTES").take({"y": np.array(["a", 1], object)}, 2)
+
+
+def test_an_output_whose_size_varies_may_be_any_size_and_empty() -> None:
+    boxes = writer("FP32", -1, 4)
+    assert boxes.take({"y": np.ones((2, 5, 4), "f4")}, 2).shape == (2, 5, 4)
+    for empty in (np.empty((2, 0)), np.empty((2, 0, 4), "f4"), [[], []]):
+        found = boxes.take({"y": np.asarray(empty)}, 2)
+        assert (found.shape, found.dtype) == ((2, 0, 4), np.float32)
+    with pytest.raises(ModelError, match="but for 2 rows the model returned"):
+        boxes.take({"y": np.ones((2, 5, 3), "f4")}, 2)
+    with pytest.raises(ModelError, match="but for 3 rows the model returned"):
+        boxes.take({"y": np.empty((2, 0))}, 3)
+    with pytest.raises(ModelError):
+        writer("FP32", 2).take({"y": np.empty((2, 0), "f4")}, 2)
+
+
+def test_rows_and_columns_are_what_json_can_carry() -> None:
+    floats = writer("FP32").take({"y": np.array([0.97], "f4")}, 1)
+    assert [type(item) for item in writer("FP32").rows(floats)] == [np.float32]
+    assert writer("FP32").column(floats) is floats
+    texts = writer("BYTES").take({"y": np.array(["a"])}, 1)
+    assert writer("BYTES").rows(texts) == writer("BYTES").column(texts) == ["a"]
+    integers = writer("INT64").take({"y": np.array([1])}, 1)
+    assert [type(item) for item in writer("INT64").rows(integers)] == [int]
+
+
+def test_batches_are_stacked_repeated_and_grouped() -> None:
+    one, two, long = ({"x": np.array(rows)} for rows in ([[1, 2]], [[3, 4], [5, 6]], [[7, 8, 9]]))
+    assert stack([one, two])["x"].tolist() == [[1, 2], [3, 4], [5, 6]]
+    assert cycled(two, 5)["x"].tolist() == [[3, 4], [5, 6], [3, 4], [5, 6], [3, 4]]
+    assert grouped([one, long, two, long]) == [[0, 2], [1, 3]]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (7, "base64 is text"),
+        ("data:image/png;base64,AAAA", 'leave out all up to "base64,"'),
+        ("AA-_", "write + and / in base64, not - and _"),
+        ("AA*A", "'*' at 2 is no character of base64"),
+        ("AAA", "its base64 is cut, or lacks = at its end"),
+        ("AAAAA", "its base64 is cut, or lacks = at its end"),
+    ],
+)
+def test_what_is_no_base64_says_what_is_wrong(text: Any, said: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        base64_text.decode(text)
+
+
+def test_base64_may_have_its_lines_broken() -> None:
+    assert base64_text.decode("AAEC\nAwQF\r\n") == bytes(range(6))
+    assert base64_text.decode("") == b""
+    assert base64_text.encode(b"\x00\xff") == {"b64": "AP8="}
+    assert [base64_text.is_encoded(one) for one in ({"b64": 1}, {"b64": 1, "a": 2}, {"a": 1}, "b64", {})] == [
+        True, False, False, False, False,
+    ]  # fmt: skip
+
+
+def manifest(inputs: list[Input], **more: Any) -> Manifest:
+    said: dict[str, Any] = {
+        "name": "m", "version": 1, "description": "", "format": "python", "entry": "model.py", "golden": "golden.json",
+        "files": {"model.py": "", "golden.json": ""}, "inputs": tuple(inputs),
+        "outputs": (Output(name="y", datatype="FP32", shape=()),),
+    }  # fmt: skip
+    return Manifest(**said | more)
+
+
+def broken(*inputs: Input, **more: Any) -> list[str]:
+    return [field for field, _, _ in violations(manifest(list(inputs), **more))]
+
+
+@pytest.mark.parametrize("datatype", [*INTEGERS, "FP16", "FP32"])
+def test_a_default_may_be_what_a_request_may_give(datatype: Any) -> None:
+    low, high = limits(DTYPES[datatype])
+    for value, fine in ((low, True), (high, True), (low * 1.5 - 1, False), (high * 2, False)):
+        found = broken(Input(name="x", datatype=datatype, shape=(), default=value))
+        assert found == ([] if fine else ["inputs[x].default"]), value
+        assert taken(Input(name="x", datatype=datatype, shape=()), value) is fine
+    narrow = [
+        broken(Input(name="x", datatype=datatype, shape=(), minimum=2, maximum=5, default=d)) for d in range(1, 7)
+    ]
+    assert [bool(found) for found in narrow] == [True, False, False, False, False, True]
+
+
+@given(
+    st.sampled_from(["UINT8", "INT64", "FP32", "BOOL", "BYTES"]),
+    st.sampled_from([(), (2,), (-1,), (2, -1)]),
+    st.booleans(),
+    st.recursive(
+        st.sampled_from([0, 1, 2.0, 0.5, -1, 300, True, None, "a", 1e39]), lambda inner: st.lists(inner, max_size=3)
+    ),
+)
+def test_a_default_is_allowed_where_a_request_with_it_is_read(
+    datatype: Any, shape: Any, nullable: bool, value: Any
+) -> None:
+    schema = Input(name="x", datatype=datatype, shape=shape, nullable=nullable, default=value)
+    assert (broken(schema) == []) is isinstance(read(InputReader(schema), value), list)
+
+
+def test_what_an_image_needs_beside_the_servers_packages() -> None:
+    one = Input(name="x", datatype="FP32", shape=())
+    assert extras_of(manifest([one])) == extras_of(manifest([one], format="onnx")) == []
+    both = manifest([one], format="skops", libraries=("scikit-learn", "pandas"))
+    assert extras_of(both) == ["pandas", "pickle", "skops"]
+    assert modules_of(both) == [("pandas", "pandas"), ("sklearn", "pickle")]
+    assert modules_of(manifest([one], format="xgboost", libraries=("xgboost",))) == []
