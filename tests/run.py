@@ -87,8 +87,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "modelhostctl": lambda: [["pytest", "--quiet", "tests/modelhostctl"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
+    "mutation": lambda: [["pytest", "--quiet", "tests/mutation"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "mutation"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,145 @@
+"""Try one change: run the tests that run its line, those that are likely to notice it first, until one fails."""
+
+import ast
+import hashlib
+import json
+import os
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from functools import cache
+
+import suites
+from mutants import Mutant
+from recording import Coverage
+from suites import CACHE, SUITES, TREE, Suite
+
+FILE = CACHE / "results.jsonl"
+# Seconds of tests that a change gets at most in each suite, as they take without it. A later one might notice it.
+ENOUGH = 60.0
+# Above this load, tests that measure time may fail though nothing is wrong.
+BUSY = 4.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of a change. `tried` are digests of tests: of the one that noticed it, or of all that did not."""
+
+    key: str
+    noticed: str
+    tried: list[str] = field(default_factory=list)
+
+
+class Trials:
+    """Tries changes in the copy. What was noticed stays so, and what was not is tried by new and changed tests."""
+
+    def __init__(self, files: dict[str, bytes], coverage: Coverage) -> None:
+        self.files, self.coverage = files, coverage
+        self._results: dict[str, Result] = {}
+        if FILE.exists():
+            kept = [Result(**json.loads(line)) for line in FILE.read_text().splitlines()]
+            self._results = {one.key: one for one in kept}
+        self._noticed_by: Counter[tuple[str, str]] = Counter()  # (file of the change, test)
+        self._sound: dict[str, bool] = {}
+
+    def result(self, mutant: Mutant) -> Result:
+        """Try it, if there is a test that has not tried it yet."""
+        known = self._results.get(self._key(mutant))
+        if known and known.noticed and known.tried == [digest(known.noticed)]:
+            return known
+        tests = self.tests(mutant)
+        tried = set(known.tried) if known and not known.noticed else set()
+        new = [name for name in tests if digest(name) not in tried]
+        if known and not known.noticed and not new:
+            return known
+        noticed = self._try(mutant, new)
+        if noticed:
+            self._noticed_by[mutant.file, noticed] += 1
+        result = Result(self._key(mutant), noticed, [digest(noticed)] if noticed else [digest(name) for name in tests])
+        self._results[result.key] = result
+        with FILE.open("a") as file:
+            file.write(json.dumps(asdict(result)) + "\n")
+        return result
+
+    def tests(self, mutant: Mutant) -> list[str]:
+        """The tests that run its statement; of what is outside functions, all that run anything of the file."""
+        found = self.coverage.tests_of(mutant.file, mutant.statement)
+        if mutant.at_import:
+            found = found | self.coverage.tests_of_file(mutant.file)
+        return sorted(found)
+
+    def _try(self, mutant: Mutant, tests: list[str]) -> str:
+        suites.write(mutant.file, mutant.apply(self.files[mutant.file]))
+        try:
+            for suite in SUITES:
+                if noticed := self._first_failure(suite, tests, mutant):
+                    return noticed
+        finally:
+            suites.write(mutant.file, self.files[mutant.file])
+        return ""
+
+    def _first_failure(self, suite: Suite, tests: list[str], mutant: Mutant) -> str:
+        """The first test of this suite that fails, though without the change it passes."""
+        limits = self._limits(suite, tests, mutant)
+        while limits:
+            files = list(dict.fromkeys(name.split("::")[0] for name, _ in limits))
+            ended = suites.run(suite, {"tests": limits}, sum(seconds for _, seconds in limits), "-x", *files)
+            failed = ended.failed
+            if not failed or failed.startswith("("):
+                return failed
+            if self._passes_unchanged(suite, failed, mutant) and self._fails_again(suite, failed):
+                return failed
+            limits = [one for one in limits if one[0] != failed]
+        return ""
+
+    def _limits(self, suite: Suite, tests: list[str], mutant: Mutant) -> list[tuple[str, float]]:
+        """The tests in the order in which they are run, each with the seconds until it counts as hanging.
+
+        First what has noticed another change of this file, then what is fast; a few seconds are alike, so that tests of
+        one fixture stay together.
+        """
+        seconds, total = self.coverage.seconds, 0.0
+        mine = [name for name in tests if self.coverage.suites[name] is suite and self._sound.get(name, True)]
+        mine.sort(key=lambda name: (-self._noticed_by[mutant.file, name], round(seconds[name] * 4), name))
+        limits: list[tuple[str, float]] = []
+        for name in mine:
+            total += seconds[name]
+            if total < ENOUGH or not limits:
+                limits.append((name, 10 + 10 * seconds[name]))
+        return limits
+
+    def _passes_unchanged(self, suite: Suite, test: str, mutant: Mutant) -> bool:
+        """Whether a test that failed would have passed; a test that would not says nothing about any change."""
+        if test not in self._sound:
+            suites.write(mutant.file, self.files[mutant.file])
+            self._sound[test] = not suites.run(suite, {"tests": [[test, 120]]}, 180, test.split("::")[0]).failed
+            suites.write(mutant.file, mutant.apply(self.files[mutant.file]))
+            if not self._sound[test]:
+                print(f"     {test} fails without a change and is left out", flush=True)
+        return self._sound[test]
+
+    def _fails_again(self, suite: Suite, test: str) -> bool:
+        """Whether it was the change, and not a machine that had too much to do."""
+        if os.getloadavg()[0] < BUSY:
+            return True
+        limit = 10 + 10 * self.coverage.seconds[test]
+        return bool(suites.run(suite, {"tests": [[test, limit]]}, 2 * limit, test.split("::")[0]).failed)
+
+    def _key(self, mutant: Mutant) -> str:
+        return hashlib.sha256(f"{mutant.file}\0".encode() + mutant.apply(self.files[mutant.file])).hexdigest()[:20]
+
+
+@cache
+def digest(test: str) -> str:
+    """What tells a test from another, and from itself once its function has changed."""
+    file, _, rest = test.partition("::")
+    name = rest.split("[")[0].rpartition("::")[2]
+    return hashlib.sha256(f"{test}\0{_functions(file).get(name, '')}".encode()).hexdigest()[:8]
+
+
+@cache
+def _functions(file: str) -> dict[str, str]:
+    path = TREE / file
+    if not path.is_file():
+        return {}
+    found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    return {node.name: ast.dump(node) for node in found}
