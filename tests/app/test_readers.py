@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from modelhost.bundle import base64_text
 from modelhost.bundle.extras import extras_of, modules_of
-from modelhost.bundle.schema import Feature, Input, Manifest, Output
+from modelhost.bundle.schema import Batching, Feature, Input, Manifest, Output
 from modelhost.bundle.validation import LARGEST, violations
 from modelhost.payload.datatypes import DTYPES, cycled, grouped, limits, stack
 from modelhost.payload.errors import ClientError, ModelError
@@ -299,3 +299,92 @@ def test_what_an_image_needs_beside_the_servers_packages() -> None:
     assert extras_of(both) == ["pandas", "pickle", "skops"]
     assert modules_of(both) == [("pandas", "pandas"), ("sklearn", "pickle")]
     assert modules_of(manifest([one], format="xgboost", libraries=("xgboost",))) == []
+
+
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (Input(name="x", datatype="FP32", shape=(), minimum=1, maximum=1), None),
+        (Input(name="x", datatype="FP32", shape=(), minimum=2, maximum=1), "inputs[x].minimum"),
+        (Input(name="x", datatype="INT8", shape=(), minimum=0.5), "inputs[x].minimum or maximum"),
+        (Input(name="x", datatype="INT8", shape=(), maximum=0.5), "inputs[x].minimum or maximum"),
+        (Input(name="x", datatype="BYTES", shape=(), minimum=0), "inputs[x].minimum"),
+        (Input(name="x", datatype="BOOL", shape=(), maximum=0), "inputs[x].minimum"),
+        (Input(name="x", datatype="FP32", shape=(0,)), "inputs[x].shape"),
+        (Input(name="x", datatype="FP32", shape=(1, 2)), None),
+        (Input(name="x", datatype="BYTES", shape=(), categories=("a", 1)), "inputs[x].categories"),
+        (Input(name="x", datatype="INT8", shape=(), categories=(1, 2)), None),
+        (Input(name="x", datatype="INT8", shape=(), categories=("a",)), "inputs[x].categories"),
+        (Input(name="x", datatype="BOOL", shape=(), categories=(1,)), "inputs[x].categories"),
+        (Input(name="x", datatype="FP64", shape=(), categories=(1,)), "inputs[x].categories"),
+        (Input(name="x", datatype="FP32", shape=(), content="bytes"), "inputs[x].content"),
+        (Input(name="x", datatype="BYTES", shape=(2,), content="json"), "inputs[x].shape"),
+        (Input(name="x", datatype="BYTES", shape=(2,), content="bytes"), None),
+        (Input(name="x", datatype="BYTES", shape=(), content="bytes", categories=("a",)), "inputs[x].categories"),
+        (Input(name="x", datatype="BYTES", shape=(), content="bytes", dtype="object"), "inputs[x].dtype"),
+        (Input(name="x", datatype="BYTES", shape=(), content="bytes", missing=""), "inputs[x].missing"),
+        (Input(name="x", datatype="BYTES", shape=(), default=None), "inputs[x].default"),
+        (Input(name="x", datatype="BYTES", shape=(), default=None, nullable=True), None),
+        (Input(name="x", datatype="BYTES", shape=(), content="bytes", default={"b64": "AA=="}), None),
+        (Input(name="x", datatype="BYTES", shape=(), content="bytes", default={"b64": "*"}), "inputs[x].default"),
+        (Input(name="x", datatype="BYTES", shape=(), content="json", default={"a": [1, None, {"b": "c"}]}), None),
+        (Input(name="x", datatype="BYTES", shape=(), content="json", default={1: 2}), "inputs[x].default"),
+        (Input(name="x", datatype="BYTES", shape=(), content="json", default=[math.nan]), "inputs[x].default"),
+        (Input(name="x", datatype="BYTES", shape=(), content="json", default=[{"a": object()}]), "inputs[x].default"),
+    ],
+)
+def test_a_schema_that_contradicts_itself_is_named(schema: Input, said: str | None) -> None:
+    assert broken(schema) == ([said] if said else [])
+
+
+@pytest.mark.parametrize(
+    ("feature", "said"),
+    [
+        ({"boolean": True}, None),
+        ({"boolean": True, "minimum": 0}, "minimum or maximum"),
+        ({"boolean": True, "maximum": 1}, "minimum or maximum"),
+        ({"minimum": 3, "maximum": 3}, None),
+        ({"minimum": 3, "maximum": 2}, "minimum"),
+        ({"default": None}, "default"),
+        ({"default": None, "nullable": True}, None),
+        ({"default": 1.5, "minimum": 2}, "default"),
+        ({"default": True, "boolean": True}, None),
+        ({"default": True}, "default"),
+    ],
+)
+def test_a_feature_that_contradicts_itself_is_named(feature: dict[str, Any], said: str | None) -> None:
+    schema = Input(name="x", datatype="FP32", shape=(1,), features=(Feature(name="f", **feature),))
+    assert broken(schema) == ([f"inputs[x].features[f].{said}"] if said else [])
+    if feature.get("boolean"):
+        for datatype in ("BYTES", "BOOL"):
+            wrong = Input(name="x", datatype=datatype, shape=(1,), features=(Feature(name="f", boolean=True),))
+            assert broken(wrong) == ["inputs[x].features[f].boolean"]
+
+
+def test_rules_between_fields_of_a_manifest() -> None:
+    one = Input(name="x", datatype="FP32", shape=())
+    features = (Feature(name="a"), Feature(name="b"))
+    matrix = {"name": "x", "datatype": "FP32", "features": features}
+    assert broken(one) == []
+    assert broken(one, entry="none.py") == ["entry"]
+    assert broken(one, golden="") == ["golden"]
+    assert broken(one, statistics="none.json") == ["statistics"]
+    assert broken(one, requirements="requirements.lock") == ["requirements"]
+    assert broken(one, allow_pickle=True) == ["allow_pickle"]
+    assert broken(one, format="pickle") == ["allow_pickle"]
+    assert broken(one, format="pickle", allow_pickle=True) == []
+    assert broken(one, rows="one", batching=Batching(max_rows=2)) == ["batching"]
+    assert broken(one, rows="one") == broken(one, batching=Batching(max_rows=2)) == []
+    assert broken(one, varies=True, pure=True) == ["pure"]
+    assert broken(one, varies=True, pure=False) == broken(one, pure=True) == []
+    assert broken(one, one) == ["inputs"]
+    assert broken(Input(shape=(2,), **matrix), Input(name="a", datatype="FP32", shape=())) == ["inputs"]
+    assert broken(Input(shape=(3,), **matrix)) == ["inputs[x].shape"]
+    assert broken(Input(shape=(2,), minimum=0, **matrix)) == ["inputs[x].minimum or maximum"]
+    assert broken(Input(shape=(2,), maximum=0, **matrix)) == ["inputs[x].minimum or maximum"]
+    assert broken(Input(shape=(2,), nullable=True, **matrix)) == ["inputs[x].nullable"]
+    assert broken(Input(shape=(2,), default=[1, 2], **matrix)) == ["inputs[x].default"]
+    twice = (Output(name="y", datatype="FP32", shape=()),) * 2
+    assert broken(one, outputs=twice) == ["outputs"]
+    assert broken(one, outputs=(Output(name="y", datatype="FP32", shape=(), labels=("a",)),)) == ["outputs[y].datatype"]
+    assert broken(one, outputs=(Output(name="y", datatype="FP32", shape=(2, 0)),)) == ["outputs[y].shape"]

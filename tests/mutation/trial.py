@@ -15,7 +15,7 @@ from suites import CACHE, SUITES, TREE, Suite
 
 FILE = CACHE / "results.jsonl"
 # Seconds of tests that a change gets at most in each suite, as they take without it. A later one might notice it.
-ENOUGH = 60.0
+ENOUGH = 30.0
 # Above this load, tests that measure time may fail though nothing is wrong.
 BUSY = 4.0
 
