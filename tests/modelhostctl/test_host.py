@@ -245,6 +245,46 @@ def test_settings_are_read_where_a_deployment_left_them_and_unknown_ones_are_lef
     assert both.trials == ["answers in shadow for 5 s", "canary: 10 % of the requests for 6 s"]
 
 
+def test_a_host_that_an_older_version_has_deployed_to_has_the_roles_defaults():
+    assert vars(Settings()) == {
+        "url": "", "app_uid": 10001, "proxy_gid": 10002, "start_seconds": 120, "answer_seconds": 32, "drain_seconds": 42,
+        "stop_seconds": 45, "switch_answers": 20, "watch_seconds": 10, "errors_percent": 1.0, "latency_ms": 1000,
+        "canary_percent": 0, "canary_seconds": 60, "shadow": False, "shadow_seconds": 60, "keep_releases": 3,
+        "keep_old_running": False, "memory_reserve_mb": 64, "allow_stop_first": False, "schema_changes": "refuse",
+    }  # fmt: skip
+
+
+def test_everything_of_a_deployment_has_its_place():
+    layout = Layout(Path("/r"))
+    names = (
+        "releases",
+        "bundles",
+        "run",
+        "active",
+        "canary",
+        "shadow",
+        "history",
+        "lock",
+        "step_lock",
+        "settings",
+        "reserve",
+    )
+    assert {name: str(getattr(layout, name)) for name in names} == {
+        "releases": "/r/releases", "bundles": "/r/bundles", "run": "/r/run", "active": "/r/run/active",
+        "canary": "/r/run/canary", "shadow": "/r/run/shadow", "history": "/r/history.jsonl", "lock": "/r/lock.json",
+        "step_lock": "/r/.step-lock", "settings": "/r/settings.json", "reserve": "/r/.reserve",
+    }  # fmt: skip
+    assert [str(layout.socket("blue", "abc", number)) for number in (1, 2)] == [
+        "/r/run/blue-abc/server.sock", "/r/run/blue-abc/server-2.sock",
+    ]  # fmt: skip
+    assert str(Layout().root) == "/srv/modelhost"
+
+
+def test_a_root_that_is_not_the_machines_needs_no_roots_rights(machine, capsys):
+    assert machine.type("history") == 0
+    assert capsys.readouterr().out == "no release yet\n"
+
+
 def test_options_may_be_typed_one_by_one(machine, capsys, token):
     machine.file("images").write_text('["modelhost-app:one", "modelhost-app:two", "modelhost-app:three"]')
     words = ["--lock", token, "--wanted", "modelhost-app:one", "modelhost-app:two", "--json"]
