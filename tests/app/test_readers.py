@@ -16,6 +16,7 @@ from modelhost.payload.datatypes import DTYPES, cycled, grouped, limits, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.outputs import OutputWriter
+from modelhost.protocols.tensors import read_tensor, write_bytes
 
 INTEGERS = ["UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
 FLOATS = ["FP16", "FP32", "FP64"]
@@ -388,3 +389,53 @@ def test_rules_between_fields_of_a_manifest() -> None:
     assert broken(one, outputs=twice) == ["outputs"]
     assert broken(one, outputs=(Output(name="y", datatype="FP32", shape=(), labels=("a",)),)) == ["outputs[y].datatype"]
     assert broken(one, outputs=(Output(name="y", datatype="FP32", shape=(2, 0)),)) == ["outputs[y].shape"]
+
+
+def tensor(schema: Input, binary: bytes, *shape: int) -> Any:
+    """What a binary tensor is read as; the field where it is refused."""
+    told = {"name": schema.name, "datatype": schema.datatype, "shape": list(shape)}
+    try:
+        return read_tensor(InputReader(schema), told, memoryview(binary)).tolist()
+    except ClientError as error:
+        return error.field
+
+
+A, EMPTY = b"\1\0\0\0a", b"\0\0\0\0"
+
+
+@pytest.mark.parametrize(
+    ("binary", "rows", "found"),
+    [
+        (A, 1, ["a"]), (A + EMPTY, 2, ["a", ""]), (EMPTY, 1, [""]), (A + A, 1, "x"), (A, 2, "x"), (b"", 1, "x"),
+        (A + b"\5\0\0\0", 2, "x"), (A[:-1], 1, "x"), (A + b"\0\0\0", 2, "x"), (A + A[:4], 2, "x"),
+        (b"\1\0\0\0\xff", 1, "x[0]"), (A + b"\1\0\0\0\xff", 2, "x[1]"),
+    ],
+)  # fmt: skip
+def test_texts_in_binary_are_as_long_as_they_say(binary: bytes, rows: int, found: Any) -> None:
+    assert tensor(Input(name="x", datatype="BYTES", shape=()), binary, rows) == found
+
+
+def test_elements_in_binary_are_what_the_schema_says_of_them() -> None:
+    assert tensor(Input(name="x", datatype="BYTES", shape=(), content="bytes"), b"\1\0\0\0\xff", 1) == [b"\xff"]
+    assert tensor(Input(name="x", datatype="BYTES", shape=(), content="json"), b"\1\0\0\0" + b"7", 1) == [7]
+    assert tensor(Input(name="x", datatype="BYTES", shape=(), content="json"), b"\1\0\0\0" + b"{", 1) == "x[0]"
+    assert tensor(Input(name="x", datatype="BOOL", shape=(2,)), b"\1\0\0\1", 2, 2) == [[True, False], [False, True]]
+    assert tensor(Input(name="x", datatype="BOOL", shape=()), b"\2", 1) == "x"
+    assert tensor(Input(name="x", datatype="INT16", shape=()), b"\1\2", 1) == [513]
+    assert tensor(Input(name="x", datatype="INT16", shape=()), b"\1", 1) == "x.parameters.binary_data_size"
+    assert write_bytes(np.array(["a", "", "ä"], object)) == A + EMPTY + b"\2\0\0\0" + "ä".encode()
+    assert write_bytes(np.array([513], ">i2")) == b"\1\2"
+
+
+@pytest.mark.parametrize(
+    ("shape", "fine"), [([3], True), ([0], False), ([-1], False), ([True], False), ([3, 1], False), ([], False)]
+)
+def test_a_tensors_shape_is_its_rows_and_the_schemas(shape: list[int], fine: bool) -> None:
+    given = {"datatype": "INT8", "shape": shape, "data": [1, 2, 3]}
+    reader = InputReader(Input(name="x", datatype="INT8", shape=()))
+    if fine:
+        assert read_tensor(reader, given, None).tolist() == [1, 2, 3]
+        return
+    with pytest.raises(ClientError) as caught:
+        read_tensor(reader, given, None)
+    assert (caught.value.field, caught.value.expected) == ("x.shape", "[rows] with at least one row")

@@ -247,9 +247,10 @@ def test_settings_are_read_where_a_deployment_left_them_and_unknown_ones_are_lef
 
 def test_a_host_that_an_older_version_has_deployed_to_has_the_roles_defaults():
     assert vars(Settings()) == {
-        "url": "", "app_uid": 10001, "proxy_gid": 10002, "start_seconds": 120, "answer_seconds": 32, "drain_seconds": 42,
-        "stop_seconds": 45, "switch_answers": 20, "watch_seconds": 10, "errors_percent": 1.0, "latency_ms": 1000,
-        "canary_percent": 0, "canary_seconds": 60, "shadow": False, "shadow_seconds": 60, "keep_releases": 3,
+        "url": "", "app_uid": 10001, "proxy_gid": 10002, "start_seconds": 120, "answer_seconds": 32,
+        "drain_seconds": 42, "stop_seconds": 45, "switch_answers": 20, "watch_seconds": 10,
+        "errors_percent": 1.0, "latency_ms": 1000, "canary_percent": 0, "canary_seconds": 60, "shadow": False,
+        "shadow_seconds": 60, "keep_releases": 3,
         "keep_old_running": False, "memory_reserve_mb": 64, "allow_stop_first": False, "schema_changes": "refuse",
     }  # fmt: skip
 

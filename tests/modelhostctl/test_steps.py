@@ -241,6 +241,7 @@ def test_a_release_that_is_refused_is_stopped_and_told_with_its_last_lines(machi
     assert {name: line[name] for name in ("release", "who", "how", "why")} == {
         "release": started, "who": "ada@laptop", "how": "rejected", "why": "golden examples",
     }  # fmt: skip
+    assert line["change"] == "models unchanged; image unchanged; settings: threads 1 -> 8, workers 1 -> 3"
 
 
 def test_a_release_that_was_refused_and_is_deployed_again_is_judged_anew(machine, run, token, started):

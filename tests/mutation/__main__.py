@@ -40,6 +40,7 @@ def main() -> int:
     parser.add_argument("count", nargs="?", type=int, default=COUNT, help=f"how many changes, {COUNT} by default")
     parser.add_argument("--seed", type=int, default=SEED, help="which ones are drawn")
     parser.add_argument("--only", default="", metavar="PATH", help="draw from files whose path begins so")
+    parser.add_argument("--seconds", type=float, default=30, help="of tests, at most, for each change and suite (30)")
     options = parser.parse_args()
     files = {
         str(path.relative_to(PROJECT)): path.read_bytes()
@@ -48,7 +49,7 @@ def main() -> int:
     }
     drawn = draw(files, options)
     suites.make_copy()
-    tried = try_all(drawn, Trials(files, recording.collect(files)))
+    tried = try_all(drawn, Trials(files, recording.collect(files), options.seconds))
     return report(tried)
 
 

@@ -14,8 +14,6 @@ from recording import Coverage
 from suites import CACHE, SUITES, TREE, Suite
 
 FILE = CACHE / "results.jsonl"
-# Seconds of tests that a change gets at most in each suite, as they take without it. A later one might notice it.
-ENOUGH = 30.0
 # Above this load, tests that measure time may fail though nothing is wrong.
 BUSY = 4.0
 
@@ -32,8 +30,9 @@ class Result:
 class Trials:
     """Tries changes in the copy. What was noticed stays so, and what was not is tried by new and changed tests."""
 
-    def __init__(self, files: dict[str, bytes], coverage: Coverage) -> None:
-        self.files, self.coverage = files, coverage
+    def __init__(self, files: dict[str, bytes], coverage: Coverage, enough: float) -> None:
+        """`enough`: seconds of tests that a change gets at most in each suite, as they take without it."""
+        self.files, self.coverage, self.enough = files, coverage, enough
         self._results: dict[str, Result] = {}
         if FILE.exists():
             kept = [Result(**json.loads(line)) for line in FILE.read_text().splitlines()]
@@ -51,10 +50,11 @@ class Trials:
         new = [name for name in tests if digest(name) not in tried]
         if known and not known.noticed and not new:
             return known
-        noticed = self._try(mutant, new)
+        noticed, ran = self._try(mutant, new)
         if noticed:
             self._noticed_by[mutant.file, noticed] += 1
-        result = Result(self._key(mutant), noticed, [digest(noticed)] if noticed else [digest(name) for name in tests])
+        proof = [digest(noticed)] if noticed else sorted({*tried, *map(digest, ran)})
+        result = Result(self._key(mutant), noticed, proof)
         self._results[result.key] = result
         with FILE.open("a") as file:
             file.write(json.dumps(asdict(result)) + "\n")
@@ -67,19 +67,22 @@ class Trials:
             found = found | self.coverage.tests_of_file(mutant.file)
         return sorted(found)
 
-    def _try(self, mutant: Mutant, tests: list[str]) -> str:
+    def _try(self, mutant: Mutant, tests: list[str]) -> tuple[str, list[str]]:
+        """Which test has noticed it, if any, and which were to run."""
         suites.write(mutant.file, mutant.apply(self.files[mutant.file]))
+        ran: list[str] = []
         try:
             for suite in SUITES:
-                if noticed := self._first_failure(suite, tests, mutant):
-                    return noticed
+                limits = self._limits(suite, tests, mutant)
+                ran += [name for name, _ in limits]
+                if noticed := self._first_failure(suite, limits, mutant):
+                    return noticed, ran
         finally:
             suites.write(mutant.file, self.files[mutant.file])
-        return ""
+        return "", ran
 
-    def _first_failure(self, suite: Suite, tests: list[str], mutant: Mutant) -> str:
-        """The first test of this suite that fails, though without the change it passes."""
-        limits = self._limits(suite, tests, mutant)
+    def _first_failure(self, suite: Suite, limits: list[tuple[str, float]], mutant: Mutant) -> str:
+        """The first of these tests that fails, though without the change it passes."""
         while limits:
             files = list(dict.fromkeys(name.split("::")[0] for name, _ in limits))
             ended = suites.run(suite, {"tests": limits}, sum(seconds for _, seconds in limits), "-x", *files)
@@ -103,7 +106,7 @@ class Trials:
         limits: list[tuple[str, float]] = []
         for name in mine:
             total += seconds[name]
-            if total < ENOUGH or not limits:
+            if total < self.enough or not limits:
                 limits.append((name, 10 + 10 * seconds[name]))
         return limits
 
