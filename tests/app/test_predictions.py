@@ -5,6 +5,7 @@ import hashlib
 import io
 import json
 import logging
+import time
 
 import pytest
 from flask import Flask
@@ -241,6 +242,54 @@ def test_every_answer_carries_the_release(client: FlaskClient) -> None:
     for answer in (client.get("/"), client.get("/nope"), client.post("/"), client.put("/")):
         assert answer.headers["X-Release"] == RELEASE
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_every_answer_of_a_model_names_it_and_where_its_time_went(client: FlaskClient) -> None:
+    for url in ("/models/iris/predict", "/v2/models/iris/infer", "/v1/models/iris:predict", "/models/iris/invocations"):
+        wrong = client.post(url, data="{}")
+        assert (wrong.status_code, wrong.headers["X-Model"]) == (400, "iris/1")
+        assert "Server-Timing" not in wrong.headers
+        right = client.post(url, json=wrong.json["example"])
+        assert (right.status_code, right.headers["X-Model"]) == (200, "iris/1")
+        assert [one.split(";dur=")[0] for one in right.headers["Server-Timing"].split(", ")] == [
+            "parse", "wait", "predict", "encode",
+        ]  # fmt: skip
+        assert "X-Accel-Expires" not in right.headers
+        assert "Retry-After" not in right.headers
+
+
+def test_nginx_may_keep_answers_of_pure_models_alone(bundles: Bundles) -> None:
+    for name in ("iris", "colours"):
+        bundles.copy(name)
+    client = create_app(Settings(models_dir=bundles.directory, cache_seconds=60)).test_client()
+    assert client.post("/models/iris/predict", json=IRIS).headers["X-Accel-Expires"] == "60"
+    assert "X-Accel-Expires" not in client.post("/models/iris/predict", data="{}").headers
+    assert "X-Accel-Expires" not in client.post("/", json={"index": 1}).headers
+
+
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [("t=%f", 504), ("%f", 504), ("soon", 200), ("", 200), ("t=99999999999", 200)],
+)
+def test_what_a_proxy_says_of_when_it_had_a_request_counts(client: FlaskClient, since: str, status: int) -> None:
+    told = since % (time.time() - 10) if "%" in since else since
+    headers = {"X-Request-Start": told, "X-Request-Timeout-Ms": "5000"}
+    answer = client.post("/", json={"index": 1}, headers=headers)
+    assert answer.status_code == status
+    if status == 504:
+        assert "send fewer rows, or allow more time" in assert_error_shape(answer.data)["error"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "fine"), [("1000", True), ("0", False), ("-1", False), ("x", False), ("9" * 30, True)]
+)
+def test_a_client_says_how_long_it_waits_in_whole_milliseconds(client: FlaskClient, asked: str, fine: bool) -> None:
+    answer = client.post("/", json={"index": 1}, headers={"X-Request-Timeout-Ms": asked})
+    assert answer.status_code == (200 if fine else 400)
+    if not fine:
+        error = assert_error_shape(answer.data)
+        assert (error["field"], error["received"]) == ("X-Request-Timeout-Ms", asked)
+        assert error["expected"] == "a whole number of milliseconds from 1"
 
 
 def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(

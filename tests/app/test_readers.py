@@ -4,19 +4,30 @@ import math
 import re
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from modelhost.bundle import base64_text
 from modelhost.bundle.extras import extras_of, modules_of
-from modelhost.bundle.schema import Batching, Feature, Input, Manifest, Output
+from modelhost.bundle.schema import (
+    NAME_PATTERN,
+    Batching,
+    Example,
+    Feature,
+    Input,
+    Manifest,
+    Objectives,
+    Output,
+)
 from modelhost.bundle.validation import LARGEST, violations
 from modelhost.payload.datatypes import DTYPES, cycled, grouped, limits, stack
 from modelhost.payload.errors import ClientError, ModelError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.outputs import OutputWriter
 from modelhost.protocols.tensors import read_tensor, write_bytes
+from msgspec import UNSET
 
 INTEGERS = ["UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"]
 FLOATS = ["FP16", "FP32", "FP64"]
@@ -439,3 +450,74 @@ def test_a_tensors_shape_is_its_rows_and_the_schemas(shape: list[int], fine: boo
     with pytest.raises(ClientError) as caught:
         read_tensor(reader, given, None)
     assert (caught.value.field, caught.value.expected) == ("x.shape", "[rows] with at least one row")
+
+
+def test_a_wrong_feature_is_named_however_it_was_sent() -> None:
+    features = (Feature(name="a"), Feature(name="b", maximum=1))
+    reader = InputReader(Input(name="x", datatype="FP32", shape=(2,), features=features))
+    refusals = [
+        lambda: reader.from_array(np.array([[0, 2]], "f4")),
+        lambda: reader.from_flat([0, 2], [1, 2]),
+        lambda: reader.to_array([[0, 2]], by_feature=True),
+    ]
+    for refuse in refusals:
+        with pytest.raises(ClientError) as caught:
+            refuse()
+        assert caught.value.message.startswith("b must be a number of at most 1, not 2")
+        assert (caught.value.field, caught.value.received, caught.value.expected) == ("b", 2, "a number of at most 1")
+    with pytest.raises(ClientError) as caught:
+        reader.to_array([[0, 2]])
+    assert caught.value.field == "x[1]"
+
+
+def test_a_manifest_says_nothing_that_it_need_not() -> None:
+    least = msgspec.convert(
+        {
+            "name": "m", "version": 1, "description": "", "format": "onnx", "entry": "m", "files": {}, "golden": "g",
+            "inputs": [{"name": "x", "datatype": "FP32", "shape": []}],
+            "outputs": [{"name": "y", "datatype": "FP32", "shape": []}], "batching": {"max_rows": 2},
+        },
+        Manifest,
+    )  # fmt: skip
+    assert {name: getattr(least, name) for name in Manifest.__struct_fields__[9:]} == {
+        "tolerance": 1e-5, "rows": "", "table": "", "libraries": (), "requirements": "", "allow_pickle": False,
+        "objectives": Objectives(latency_ms=None, memory_mb=None), "batching": Batching(max_rows=2, difference=0.0),
+        "varies": False, "pure": None, "statistics": "", "origin": {},
+    }  # fmt: skip
+    assert {name: getattr(least.inputs[0], name) for name in Input.__struct_fields__[3:]} == {
+        "content": "text", "tensor": "", "description": "", "features": (), "minimum": None, "maximum": None,
+        "categories": (), "nullable": False, "default": UNSET, "dtype": "", "missing": UNSET,
+    }  # fmt: skip
+    assert {name: getattr(Feature(name="f"), name) for name in Feature.__struct_fields__[1:]} == {
+        "description": "", "unit": "", "minimum": None, "maximum": None, "boolean": False, "nullable": False,
+        "default": UNSET,
+    }  # fmt: skip
+    assert {name: getattr(least.outputs[0], name) for name in Output.__struct_fields__[3:]} == {
+        "tensor": "", "description": "", "labels": (),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Batching, {"max_rows": 1}), (Batching, {"max_rows": 2, "difference": -1}), (Objectives, {"latency_ms": 0}),
+        (Objectives, {"memory_mb": 0}), (Output, {"name": "", "datatype": "FP32", "shape": []}),
+        (Output, {"name": "y", "datatype": "FP32", "shape": [-2]}),
+        (Output, {"name": "y", "datatype": "X", "shape": []}),
+        (Output, {"name": "y", "datatype": "FP32", "shape": [], "more": 1}), (Feature, {"name": "f", "more": 1}),
+        (Input, {"name": "x", "datatype": "FP32", "shape": [], "content": "image"}),
+        (Input, {"name": "x", "datatype": "FP32", "shape": [], "more": 1}), (Batching, {"max_rows": 2, "more": 1}),
+        (Objectives, {"more": 1}), (Example, {"inputs": {}, "outputs": {}, "more": 1}), (Example, {"inputs": {}}),
+    ],
+)  # fmt: skip
+def test_what_types_can_say_is_refused(kind: Any, said: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(said, kind)
+
+
+def test_the_least_that_types_allow_is_taken() -> None:
+    assert msgspec.convert({"max_rows": 2, "difference": 0}, Batching).max_rows == 2
+    assert msgspec.convert({"latency_ms": 0.01, "memory_mb": 0.01}, Objectives).latency_ms == 0.01
+    assert msgspec.convert({"name": "y", "datatype": "FP32", "shape": [-1, 0]}, Output).shape == (-1, 0)
+    for name, fine in (("a", True), ("a" * 64, True), ("a" * 65, False), ("A", False), ("1a", False), ("a-_9", True)):
+        assert bool(re.search(NAME_PATTERN, name)) is fine
