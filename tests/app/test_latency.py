@@ -10,8 +10,9 @@ import pytest
 from harness import Bundles
 from modelhost.bundle.bundle import read_bundle
 from modelhost.inference.latency import CALLS, Latency
-from modelhost.inference.metrics import MODEL, SECONDS, Histogram, ModelMetrics, scrape
+from modelhost.inference.metrics import MODEL, ROWS, SECONDS, Histogram, ModelMetrics, scrape
 from modelhost.models.model import Model
+from modelhost.settings import Settings
 
 
 def test_a_call_is_expected_to_take_a_base_and_so_much_for_each_row() -> None:
@@ -151,3 +152,10 @@ def metrics_release(read: Any) -> str:
     """The release that was told last."""
     lines = [line for line in scrape().decode().splitlines() if line.startswith("modelhost_model_info{")]
     return lines[-1].partition('release="')[2].partition('"')[0]
+
+
+def test_times_and_rows_are_counted_in_steps_up_to_the_longest_that_is_waited_for() -> None:
+    """An answer has 30 s unless a deployment says otherwise (settings.py)."""
+    short = (2e-5, 5e-5, 1e-4, 2e-4, 5e-4, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
+    assert tuple(SECONDS) == (*short, Settings().timeout_seconds)
+    assert list(ROWS) == [2**power for power in range(9)]

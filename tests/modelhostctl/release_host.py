@@ -92,8 +92,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.rfile.read(int(self.headers.get("Content-Length", 0)))
         health = self.path in {"/healthz", "/readyz"}
+        known = health or (self.path.endswith("/predict") and self.command == "POST")
         time.sleep(0 if health else self.server.seconds)
-        head = f"HTTP/1.0 {200 if health else self.server.status} said\r\nX-Release: {self.server.release}\r\n\r\n"
+        status = (200 if health else self.server.status) if known else 404
+        head = f"HTTP/1.0 {status} said\r\nX-Release: {self.server.release}\r\n\r\n"
         self.wfile.write(head.encode() + self.server.said)
 
     do_POST = do_GET  # noqa: N815 - http.server's name

@@ -1,6 +1,7 @@
 """What is asked of a release, against a real server on a real socket."""
 
 import json
+import re
 import socket
 import threading
 import time
@@ -112,6 +113,26 @@ def test_a_request_is_a_get_or_a_post_of_json_with_what_is_sent_beside(serve):
         ("/a?b=c", b"", "application/json", "close", None), ("/", b"{}", "application/json", "close", "1"),
         ("/", b"a,b", "text/csv", "close", None),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [b"no HTTP at all\r\n\r\n", b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nless"])
+def test_an_answer_that_is_none_or_is_cut_is_status_0_with_the_reason(said):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        found = request(f"http://127.0.0.1:{server.getsockname()[1]}", "/")
+        thread.join()
+    assert (found.status, found.release, found.model) == (0, "", "")
+    assert re.match(rb"(BadStatusLine|RemoteDisconnected|IncompleteRead): ", found.body)
 
 
 def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):

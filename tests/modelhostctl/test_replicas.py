@@ -161,7 +161,9 @@ def golden(layout, monkeypatch) -> None:
     monkeypatch.setattr(
         "modelhostctl.store.release.Record.read", lambda _: Release.of({**vars(TWO), "bundles": [bundle]})
     )
+    # What the kernel says is of all that runs beside the tests.
     monkeypatch.setattr("modelhostctl.steps.gate.used_memory_mb", lambda _: 100)
+    monkeypatch.setattr("modelhostctl.steps.gate.killed_for_memory", lambda _: 0)
 
 
 @pytest.mark.usefixtures("golden")

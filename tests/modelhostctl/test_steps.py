@@ -14,9 +14,12 @@ from release_host import Machine
 from test_release import release
 
 from modelhostctl.cli import main
+from modelhostctl.host.docker import Docker
 from modelhostctl.host.http_client import request
+from modelhostctl.host.resources import killed_for_memory
+from modelhostctl.steps.gate import _killed as really_killed
 from modelhostctl.store.history import read_lines
-from modelhostctl.store.lock import acquire
+from modelhostctl.store.lock import acquire, step_lock
 from modelhostctl.store.lock_owner import describe
 from modelhostctl.store.release import Record
 
@@ -470,7 +473,9 @@ def test_configure_leaves_the_settings_and_a_reserve(machine, run, token):
     assert not machine.layout.reserve.exists()
     diff = run("configure", lock=token, settings={"latency_ms": 123})["diff"]
     assert diff["before"] == ""
-    assert json.loads(diff["after"])["latency_ms"] == 123
+    wanted = machine.settings.__dict__ | {"latency_ms": 123}
+    assert diff["after"] == json.dumps(wanted, indent=2, sort_keys=True) + "\n"
+    assert diff["before_header"] == diff["after_header"] == str(machine.layout.settings)
     assert json.loads(machine.layout.settings.read_text())["latency_ms"] == 123
     assert machine.layout.reserve.stat().st_size == 1024 * 1024
     assert machine.layout.reserve.stat().st_blocks * 512 >= 1024 * 1024
@@ -812,3 +817,48 @@ def test_history_and_logs_are_as_many_lines_as_wanted_the_newest_first(machine, 
     assert logs["logs"] == {"modelhost-blue": ["its last line"], "modelhost-green": ["its last line"]}
     asked = [line for line in machine.file("log").read_text().splitlines() if line.startswith("logs --tail 7")]
     assert [line.split()[3] for line in asked] == ["modelhost-blue", "modelhost-green"]
+
+
+def test_the_lock_is_shown_taken_away_or_left(machine, run, token):
+    assert run("unlock", "--check")["lock"]["token"] == token
+    shown = run("unlock", "--check")["lines"]
+    assert shown[0].startswith("ada@laptop holds the lock since ")
+    assert shown[0].endswith(f" UTC (site.yml, process {os.getpid()})")
+    assert re.fullmatch(r"its last step began \d s ago", shown[1])
+    assert shown[2:] == ["its process is running on this machine"]
+    left = run("unlock")
+    assert left["msg"] == "the lock was left as it is; --yes takes it away without a question"
+    assert left["alive"] is True
+    assert machine.layout.lock.exists()
+    taken = run("unlock", yes=True)
+    assert (taken["changed"], taken["lines"][-1]) == (True, "the lock was taken away")
+    assert run("unlock") == {"changed": False, "lines": ["no run holds the lock"], "lock": None, "code": 0}
+
+
+def test_a_step_that_runs_is_shown_with_the_lock(machine, run, token):
+    with step_lock(machine.layout):
+        assert run("unlock", "--check")["lines"][-1] == "a step is running on this host now"
+
+
+def test_a_watch_takes_as_long_as_it_is_to(machine, run, token, switched):
+    settings = {"url": machine.proxy(), "watch_seconds": 1}
+    begun = time.monotonic()
+    seen = run("watch", release=switched, lock=token, settings=settings)["seen"]
+    assert 1 <= time.monotonic() - begun < 3
+    assert seen["requests"] == 4
+
+
+def test_a_process_that_has_just_ended_was_not_killed_for_memory(machine, monkeypatch):
+    monkeypatch.setattr("modelhostctl.steps.gate.killed_for_memory", killed_for_memory)
+    machine.change("modelhost-blue", Pid=2**22 + 1)
+    blue, _ = Docker().containers()
+    with pytest.raises(OSError, match="No such file"):
+        killed_for_memory(blue.pid)
+    assert really_killed(blue) is False
+
+
+def test_every_step_that_a_person_may_type_says_what_it_does_in_words(machine, run, token, started):
+    for name in ("status", "history", "plan", "gate", "logs"):
+        lines = run(name, **({"release": ""} if name == "gate" else {}))["lines"]
+        assert lines
+        assert all(isinstance(line, str) and line for line in lines)

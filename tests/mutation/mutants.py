@@ -1,8 +1,8 @@
 """The changes that can be made to a file, each of the kind of mistake that a person makes: one operator, one constant.
 
 Left out by rule is what no test can notice, or what none should: docstrings and other prose (a string with a space, and
-everything inside an f-string), annotations and aliases of types, decorators, `__all__`, `if TYPE_CHECKING`, and options
-that say what is the default anyway.
+everything inside an f-string), annotations and aliases of types, decorators, `__all__`, `if TYPE_CHECKING`, options
+that say what is the default anyway, and whether a clock that is compared may also show just that time.
 """
 
 import ast
@@ -22,6 +22,7 @@ ARITHMETIC = {
 OPPOSITES = {"min": "max", "max": "min", "any": "all", "all": "any"}
 # Said for the reader or a linter; without them the call does the same. `strict` of zip guards what cannot be.
 SAID_ANYWAY = {"check": "False", "strict": None, "allow_abbrev": None, "metavar": None, "description": None}
+CLOCKS = ("time.monotonic()", "time.perf_counter()", "time.time()", "time.time_ns()")
 TYPES = {"Callable", "Literal", "TypeVar", "NewType", "cast", "Annotated", "Protocol"}
 
 
@@ -193,7 +194,9 @@ class Finder(ast.NodeVisitor):
     def visit_Compare(self, node: ast.Compare) -> None:
         operands = [node.left, *node.comparators]
         for left, operator, right in zip(operands, node.ops, operands[1:], strict=False):
-            self.between("comparison", left, right, *COMPARISONS[type(operator)])
+            clock = any(name in self.text(side) for name in CLOCKS for side in (left, right))
+            if not clock:  # that has just this time: never
+                self.between("comparison", left, right, *COMPARISONS[type(operator)])
         self.generic_visit(node)
 
     def visit_BoolOp(self, node: ast.BoolOp) -> None:

@@ -53,6 +53,7 @@ def test_each_kind_of_change_is_made_in_its_place(line: str, becomes: set[str]) 
         '"""A docstring."""\n', "x = 'a sentence'\n", "x = f'{a + 1} of 2'\n", "x: int | None\n",
         "def f(a: 'int' = ...) -> 'str': ...\n", "@a(b=1)\nclass C: ...\n", "__all__ = ['a']\n", "A = dict[str, 'B']\n",
         "if TYPE_CHECKING:\n    import a\n", "x = zip(a, b, strict=True)\n",
+        "x = time.monotonic() < end\n",
     ],
 )  # fmt: skip
 def test_what_no_test_can_notice_is_left_alone(line: str) -> None:
