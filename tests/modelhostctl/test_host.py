@@ -123,6 +123,47 @@ def test_used_memory_is_that_of_the_processs_group_without_what_may_be_forgotten
     assert resources.killed_for_memory(os.getpid()) >= 0
 
 
+KERNELS = {
+    "v2": ("0::/system.slice/docker-1.scope\n", "system.slice/docker-1.scope", {
+        "memory.current": "209715200\n", "memory.stat": "anon 5\ninactive_file 104857600\n",
+        "memory.events": "low 0\noom 2\noom_kill 3\n",
+    }),
+    "v1": ("5:cpu,cpuacct:/c\n4:hugetlb,memory:/docker/1\n0::/other\n", "memory/docker/1", {
+        "memory.usage_in_bytes": "209715200\n", "memory.stat": "inactive_file 1\ntotal_inactive_file 104857600\n",
+        "memory.oom_control": "oom_kill_disable 0\noom_kill 3\n",
+    }),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_memory_is_read_as_either_kind_of_kernel_writes_it(tmp_path, monkeypatch, kernel):
+    said, group, files = KERNELS[kernel]
+    monkeypatch.setattr(resources, "PROC", tmp_path / "proc")
+    monkeypatch.setattr(resources, "CGROUPS", tmp_path / "cgroups")
+    (tmp_path / "proc" / "7").mkdir(parents=True)
+    (tmp_path / "proc" / "7" / "cgroup").write_text(said)
+    (tmp_path / "cgroups" / group).mkdir(parents=True)
+    for name, text in files.items():
+        (tmp_path / "cgroups" / group / name).write_text(text)
+    assert resources.memory_group(7) == (tmp_path / "cgroups" / group, kernel == "v2")
+    assert resources.used_memory_mb(7) == 100
+    assert resources.killed_for_memory(7) == 3
+    stat = tmp_path / "cgroups" / group / "memory.stat"
+    stat.write_text(stat.read_text().replace("104857600", "1048576000"))
+    assert resources.used_memory_mb(7) == 0
+    with pytest.raises(FileNotFoundError):
+        resources.used_memory_mb(8)
+
+
+def test_memory_that_the_kernel_does_not_tell_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(resources, "PROC", tmp_path)
+    (tmp_path / "meminfo").write_text("MemTotal: 4096 kB\nMemAvailable:   3072 kB\n")
+    assert resources.available_memory_mb() == 3
+    (tmp_path / "meminfo").write_text("MemTotal: 4096 kB\n")
+    with pytest.raises(OSError, match="meminfo has no MemAvailable"):
+        resources.available_memory_mb()
+
+
 def test_files_that_are_replaced_have_their_mode_and_folders(tmp_path):
     file = tmp_path / "a" / "b" / "file"
     assert write(file, "x", 0o640) is True
