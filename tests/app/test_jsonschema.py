@@ -1,5 +1,6 @@
 """The JSON Schemas that OpenAPI shows, word for word: of an element, of an output, and of a whole model."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ from harness import Bundles
 from modelhost.bundle.schema import Feature, Input, Output
 from modelhost.inference.pipeline import Pipeline
 from modelhost.models.model import Model
+from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
-from modelhost.protocols import mlflow, native, tensorflow, v2_infer
+from modelhost.protocols import mlflow, native, tensorflow, v2_infer, v2_metadata
 from modelhost.protocols.jsonschema import array_of, element, object_of, output, tensor, tuple_of, whole
 
 INT8 = {"type": "integer", "minimum": -128, "maximum": 127}
@@ -204,9 +206,97 @@ def test_each_protocol_has_its_urls_its_tag_and_an_example(model: Model) -> None
             {"name": "b", "datatype": "BYTES", "shape": [1], "data": ["x"]},
         ]
     }
-    signatures = tensorflow.metadata(model)["metadata"]["signature_def"]["signature_def"]
-    anything = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
-    assert signatures["serving_default"]["inputs"] == {
-        "a": {"dtype": "DT_INT8", "name": "a", "tensor_shape": anything},
-        "b": {"dtype": "DT_STRING", "name": "b", "tensor_shape": anything},
+
+
+def test_what_tensorflows_clients_are_told_of_a_model(model: Model) -> None:
+    def described(name: str, dtype: str) -> dict[str, Any]:
+        anything = {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False}
+        return {"dtype": dtype, "tensor_shape": anything, "name": name}
+
+    signature = {
+        "inputs": {"a": described("a", "DT_INT8"), "b": described("b", "DT_STRING")},
+        "outputs": {"seen": described("seen", "DT_STRING")},
+        "method_name": "tensorflow/serving/predict",
     }
+    assert tensorflow.metadata(model) == {
+        "model_spec": {"name": "echo", "signature_name": "", "version": "1"},
+        "metadata": {"signature_def": {"signature_def": {"serving_default": signature}}},
+    }
+    assert tensorflow.status([model]) == {
+        "model_version_status": [
+            {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
+        ]
+    }
+    types = {"BOOL": "DT_BOOL", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_DOUBLE", "BYTES": "DT_STRING"}
+    assert types == tensorflow.DTYPES
+
+
+def test_what_v2s_clients_are_told_of_a_model(model: Model) -> None:
+    assert v2_metadata.metadata(model, [1, 2]) == {
+        "name": "echo",
+        "versions": ["1", "2"],
+        "platform": "python",
+        "inputs": [
+            {"name": "a", "datatype": "INT8", "shape": [-1]},
+            {"name": "b", "datatype": "BYTES", "shape": [-1]},
+        ],
+        "outputs": [{"name": "seen", "datatype": "BYTES", "shape": [-1]}],
+    }
+    assert v2_metadata.CONTENT_TYPES == {"bytes": "base64", "json": "json"}
+
+
+@pytest.mark.parametrize(
+    ("sent", "field", "received", "expected"),
+    [
+        ({"inputs": [], "outputs": [{"name": "seen", "parameters": {"classification": 2}}]},
+         "seen.parameters.classification", 2, "absent"),
+        ({"parameters": {"binary_data_output": 1}}, "parameters.binary_data_output", 1, "true or false"),
+        ({"outputs": [{"name": "x"}]}, "outputs.name", "x", "one of seen"),
+        ({"outputs": {}}, None, None, None),
+        ({"outputs": [1]}, "outputs", [1], "a list of objects, each with a name"),
+        ({"parameters": 1}, "parameters", 1, "an object"),
+        ({"outputs": [{"name": "seen", "parameters": 1}]}, "seen.parameters", 1, "an object"),
+        ({"outputs": [{"name": "seen", "parameters": {"binary_data": 1}}]},
+         "seen.parameters.binary_data", 1, "true or false"),
+        ({"outputs": [{"name": "seen"}] * 2}, "outputs", "seen", None),
+        ({"id": 1}, "id", 1, "a string"),
+    ],
+)  # fmt: skip
+def test_a_wrong_part_of_a_v2_request_says_what_belongs_there(
+    model: Model, sent: dict[str, Any], field: str | None, received: Any, expected: str | None
+) -> None:
+    whole = v2_infer.example(model) | {name: value for name, value in sent.items() if name != "inputs"}
+    if field is None:
+        v2_infer.parse(model, json.dumps(whole).encode(), {})
+        return
+    with pytest.raises(ClientError) as caught:
+        v2_infer.parse(model, json.dumps(whole).encode(), {})
+    assert (caught.value.field, caught.value.received, caught.value.expected) == (field, received, expected)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "field", "received", "expected"),
+    [
+        ([], "inputs", None, "a"),
+        ([{"name": "a"}], "a.datatype", None, "INT8"),
+        ([{"name": "c"}], "inputs.name", "c", "one of a and b"),
+        ([{"name": "a", "parameters": {"binary_data_size": 1}}], "a.parameters.binary_data_size", 1,
+         "a number of the bytes left after the JSON, at most 0"),
+        ([{"name": "a", "datatype": "INT8", "shape": [1], "data": [1]},
+          {"name": "b", "datatype": "BYTES", "shape": [2], "data": ["x", "y"]}],
+         "inputs", {"a": 1, "b": 2}, "the same first dimension"),
+    ],
+)  # fmt: skip
+def test_a_wrong_input_of_a_v2_request_says_what_belongs_there(
+    model: Model, inputs: list[Any], field: str, received: Any, expected: str
+) -> None:
+    with pytest.raises(ClientError) as caught:
+        v2_infer.parse(model, json.dumps({"inputs": inputs}).encode(), {})
+    assert (caught.value.field, caught.value.received, caught.value.expected) == (field, received, expected)
+
+
+def test_a_v2_request_that_leaves_out_what_has_a_default_is_whole(model: Model) -> None:
+    sent = {"inputs": v2_infer.example(model)["inputs"][:1]}
+    arrays, wanted = v2_infer.parse(model, json.dumps(sent).encode(), {})
+    assert {name: array.tolist() for name, array in arrays.items()} == {"a": [1], "b": ["none"]}
+    assert wanted == (None, {"seen": False})

@@ -91,6 +91,9 @@ def test_every_command_explains_itself_its_options_and_its_exit_codes(program, c
     assert module.__doc__.splitlines()[0] in printed.stdout
     for option in module.OPTIONS:
         assert option.name.replace("_", "-") in printed.stdout.replace("_", "-").lower()
+        assert " ".join(option.help.split()) in " ".join(printed.stdout.split())
+    assert "print the result as JSON" in printed.stdout
+    assert "change nothing, and say what would change" in printed.stdout
     assert "3 another run holds the lock" in printed.stdout
 
 
