@@ -47,7 +47,13 @@ if words[0] in open(file + ".fails").read().split():
     print("the engine is broken", file=sys.stderr)
     sys.exit(7)
 if words[0] == "inspect": print(json.dumps(found))
-if words[:2] == ["image", "ls"]: print("\\n".join(one for one in images if one.startswith(words[-1])))
+def say(*parts):
+    said = words[words.index("--format") + 1]
+    for name, value in parts: said = said.replace("{{{{" + name + "}}}}", value)
+    print(said)
+for image in images if words[:2] == ["image", "ls"] else []:
+    repository, _, tag = image.partition(":")
+    if image.startswith(words[-1]): say((".Repository", repository), (".Tag", tag))
 if words[:2] == ["image", "rm"]: images.remove(words[-1])
 if words[:2] == ["builder", "prune"]: print("Total: ", open(file + ".freed").read())
 if words[0] == "compose": become([words[2]], {up!r})
@@ -55,8 +61,11 @@ if words[0] == "start": become(words[1:], "running")
 if words[0] == "stop": become(words[3:], "exited")
 if words[0] == "logs" and words[-1] == "modelhost-proxy": print(open(file + ".proxy").read())
 elif words[0] == "logs": print("its last line")
-if words[0] == "ps" and words[-1] == "{{{{.Image}}}}": print("\\n".join(one["Config"]["Image"] for one in found))
-elif words[0] == "ps": print("\\n".join(one["Name"][1:] for one in found))
+for one in found if words[0] == "ps" else []:
+    stopped = one["State"]["Status"] == "exited" and "--all" not in words
+    asked = words[words.index("--filter") + 1] if "--filter" in words else "name=^"
+    matches = one["Name"][1:].startswith(asked.removeprefix("name=^"))
+    if matches and not stopped: say((".Image", one["Config"]["Image"]), (".Names", one["Name"][1:]))
 json.dump(found, open(file, "w"))
 json.dump(images, open(file + ".images", "w"))
 """

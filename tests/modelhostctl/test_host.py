@@ -68,6 +68,20 @@ def test_the_engine_is_asked_for_what_nginx_has_logged_since(machine):
     assert machine.file("log").read_text().splitlines()[-1].strip() == "logs --since 1234.568 modelhost-proxy"
 
 
+def test_containers_and_images_are_those_of_modelhost_stopped_ones_too(machine):
+    found = [inspected("green", "r1", "exited"), inspected("blue", "r2")]
+    other = inspected("x", "r3") | {"Name": "/another"}
+    other["Config"]["Image"] = "another:1"
+    found[0]["Config"]["Image"] = "modelhost-app:b"
+    machine.file("").write_text(json.dumps([*found, other]))
+    assert Docker().names() == ["modelhost-blue", "modelhost-green"]
+    assert Docker().images_in_use() == {"modelhost-app:a", "modelhost-app:b", "another:1"}
+    machine.file("images").write_text('["modelhost-app:a", "modelhost-proxy:b"]')
+    assert Docker().images("modelhost-app") == ["modelhost-app:a"]
+    Docker().remove_image("modelhost-app:a")
+    assert Docker().images("modelhost") == ["modelhost-proxy:b"]
+
+
 @pytest.mark.parametrize(("freed", "any_was"), [("0B", False), ("12.5MB", True)])
 def test_whether_building_had_left_anything_is_what_the_engine_says(machine, freed, any_was):
     machine.file("freed").write_text(freed)
@@ -243,6 +257,7 @@ def test_an_owner_is_told_from_every_other_process():
 @pytest.mark.parametrize(
     ("value", "kind", "found"),
     [
+        ("true", "bool", True), ("False", "bool", False),
         ("yes", "bool", True), ("ON", "bool", True), ("1", "bool", True), ("no", "bool", False), ("off", "bool", False),
         ("0", "bool", False), (1, "bool", True), ("7", "int", 7), (7.0, "int", 7), ("1.5", "float", 1.5),
         (2, "float", 2.0), (5, "str", "5"), (["a"], "list", ["a"]), ({"a": 1}, "dict", {"a": 1}), ("x", "str", "x"),

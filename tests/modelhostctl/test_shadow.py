@@ -47,6 +47,12 @@ def body(told: object) -> bytes:
             [("y", 1.0, 3.0, 2.0)],
         ),
         ([1.0], [2.0], [("body", 1.0, 2.0, 1.0)]),
+        # Outputs that are called name and data.
+        ({"prediction": {"name": "a", "y": 1}}, {"prediction": {"name": "a", "y": 2}}, [("y", 1, 2, 1.0)]),
+        ({"prediction": {"data": 1, "name": 2}}, {"prediction": {"data": 3, "name": 2}}, [("data", 1, 3, 2.0)]),
+        ({"outputs": {"y": [1, 2]}}, {"outputs": {"y": [1, 3]}}, [("y", 2, 3, 1.0)]),
+        ({"outputs": [1]}, {"outputs": [2]}, [("outputs", 1, 2, 1.0)]),
+        ({"prediction": {"a": {"b": 1}}}, {"prediction": {"a": {"b": 2}}}, [("a.b", 1, 2, 1.0)]),
         ({"prediction": {"y": True}}, {"prediction": {"y": 1}}, [("y", True, 1, None)]),
     ],
 )

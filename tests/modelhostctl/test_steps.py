@@ -104,7 +104,7 @@ def test_a_deployment_goes_through_its_steps_and_a_second_one_changes_nothing(ma
         (third.id, "live", "ada@laptop"), (machine.new.id, "retired", "ada@laptop"),
     ]  # fmt: skip
     assert read_lines(machine.layout.history, 9)[0]["change"].endswith("settings: threads 1 -> 8, workers 1 -> 3")
-    # What does not run in a colour any more is removed; 3 releases are kept.
+    # Of what does not run in a colour any more, so many releases are kept.
     assert said["prune"]["removed"] == []
     before, told = machine.tree(), len(machine.told())
     assert {name for name, one in deploy().items() if one} == set()
@@ -862,3 +862,14 @@ def test_every_step_that_a_person_may_type_says_what_it_does_in_words(machine, r
         lines = run(name, **({"release": ""} if name == "gate" else {}))["lines"]
         assert lines
         assert all(isinstance(line, str) and line for line in lines)
+
+
+def test_as_much_is_shown_as_fits_on_a_screen_unless_more_is_asked_for(machine, run):
+    lines = [{"time": f"{n}", "release": "r", "how": "live", "who": "ada", "change": "c"} for n in range(120)]
+    machine.layout.history.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    shown = run("history")
+    assert [line["time"] for line in shown["history"]] == [f"{n}" for n in range(119, 19, -1)]
+    assert shown["lines"][0] == "119  r  live  by ada: c"
+    assert [line["time"] for line in run("status")["status"]["history"]] == [f"{n}" for n in range(119, 109, -1)]
+    run("logs")
+    assert "logs --tail 50 modelhost-blue" in machine.file("log").read_text()

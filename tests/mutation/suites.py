@@ -92,7 +92,7 @@ def run(suite: Suite, order: dict[str, object], timeout: float, *options: str) -
         with (Path(folder) / "output").open("w+") as output:
             process = subprocess.Popen(
                 [
-                    *["nice", "-n", "10", TREE / suite.python, "-m", "pytest", "-q", "-p", "plugin", "--tb=short"],
+                    *[TREE / suite.python, "-m", "pytest", "-q", "-p", "plugin", "--tb=short"],
                     *["-p", "no:cacheprovider", f"--basetemp={folder}/t", *suite.arguments, *options],
                 ],
                 cwd=TREE,
