@@ -61,10 +61,14 @@ class Trials:
         return result
 
     def tests(self, mutant: Mutant) -> list[str]:
-        """The tests that run its statement; of what is outside functions, all that run anything of the file."""
+        """The tests that run its statement; of what is outside functions, all that run anything of the file.
+
+        And those that stand beside these: a constant, or the default of a dataclass, is read without a statement.
+        """
         found = self.coverage.tests_of(mutant.file, mutant.statement)
         if mutant.at_import:
-            found = found | self.coverage.tests_of_file(mutant.file)
+            beside = {name.split("::")[0] for name in self.coverage.tests_of_file(mutant.file)}
+            found = {name for name in self.coverage.seconds if name.split("::")[0] in beside}
         return sorted(found)
 
     def _try(self, mutant: Mutant, tests: list[str]) -> tuple[str, list[str]]:
