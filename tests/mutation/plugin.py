@@ -19,6 +19,8 @@ DEVNULL = os.open(os.devnull, os.O_WRONLY)
 _seconds: dict[str, float] = {}
 _failed: set[str] = set()
 _numbers: dict[str, int] = {}
+_fixtures: dict[str, list[int]] = {}
+_running: list[str] = []
 
 
 @pytest.hookimpl(trylast=True)
@@ -35,8 +37,34 @@ def pytest_runtest_logstart(nodeid) -> None:
     with Path(f"{ENDED}.now").open("w") as file:
         file.write(nodeid)
     if "record" in ORDER:
-        _now(_numbers.setdefault(nodeid, len(_numbers) + 1))
+        _running.append(nodeid)
+        _now(_number(nodeid))
     faulthandler.dump_traceback_later(LIMITS.get(nodeid, FOREVER), exit=True, file=DEVNULL)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_fixture_setup(fixturedef):
+    """What a fixture runs that serves many tests is run for each of them, and not for the first alone."""
+    if "record" not in ORDER or fixturedef.scope == "function":
+        return (yield)
+    _now(_number(_name(fixturedef)))
+    try:
+        return (yield)
+    finally:
+        _now(_number(_running[-1]))
+
+
+def pytest_runtest_setup(item) -> None:
+    shared = [one[-1] for one in item._fixtureinfo.name2fixturedefs.values() if one[-1].scope != "function"]
+    _fixtures[item.nodeid] = [_number(_name(one)) for one in shared]
+
+
+def _name(fixturedef) -> str:
+    return f"{fixturedef.baseid} {fixturedef.argname}"
+
+
+def _number(name: str) -> int:
+    return _numbers.setdefault(name, len(_numbers) + 1)
 
 
 def pytest_runtest_logreport(report) -> None:
@@ -53,7 +81,7 @@ def pytest_runtest_logfinish(nodeid) -> None:
         "test": nodeid,
         "seconds": round(_seconds.get(nodeid, 0), 3),
         "failed": nodeid in _failed,
-        "number": _numbers.get(nodeid, 0),
+        "numbers": [_numbers.get(nodeid, 0), *_fixtures.get(nodeid, [])],
     }
     with ENDED.open("a") as file:
         file.write(json.dumps(line) + "\n")

@@ -80,7 +80,7 @@ def _record(suite: Suite, names: list[str], files: dict[str, bytes]) -> dict[str
         ran[test].add((numbers[place >> 16], place & 0xFFFF))
     found: dict[str, list[dict[str, object]]] = {name: [] for name in names}
     for one in ended.tests:
-        statements = sorted(ran[int(str(one["number"]))])
+        statements = sorted(set().union(*(ran[number] for number in one["numbers"])))  # type: ignore[attr-defined]
         found[str(one["test"]).split("::")[0]].append({**one, "statements": statements})
     print(f"  {ended.output.splitlines()[-1]}", flush=True)
     return found

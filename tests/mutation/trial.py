@@ -7,6 +7,7 @@ import os
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cache
+from pathlib import Path
 
 import suites
 from mutants import Mutant
@@ -47,13 +48,13 @@ class Trials:
             return known
         tests = self.tests(mutant)
         tried = set(known.tried) if known and not known.noticed else set()
-        new = [name for name in tests if digest(name) not in tried]
+        new = [name for name in tests if with_helpers(name) not in tried]
         if known and not known.noticed and not new:
             return known
         noticed, ran = self._try(mutant, new)
         if noticed:
             self._noticed_by[mutant.file, noticed] += 1
-        proof = [digest(noticed)] if noticed else sorted({*tried, *map(digest, ran)})
+        proof = [digest(noticed)] if noticed else sorted({*tried, *map(with_helpers, ran)})
         result = Result(self._key(mutant), noticed, proof)
         self._results[result.key] = result
         with FILE.open("a") as file:
@@ -140,7 +141,24 @@ def digest(test: str) -> str:
     """What tells a test from another, and from itself once its function has changed."""
     file, _, rest = test.partition("::")
     name = rest.split("[")[0].rpartition("::")[2]
-    return hashlib.sha256(f"{test}\0{_functions(file).get(name, '')}".encode()).hexdigest()[:8]
+    return _digest(test, _functions(file).get(name, ""))
+
+
+@cache
+def with_helpers(test: str) -> str:
+    """Likewise, and once what stands beside it has changed, such as a fixture."""
+    folder = (TREE / test.split("::")[0]).parent
+    helpers = sorted(path for path in folder.glob("*.py") if not path.name.startswith("test_"))
+    return _digest(digest(test), *(_read(path) for path in helpers))
+
+
+@cache
+def _read(path: Path) -> str:
+    return path.read_text()
+
+
+def _digest(*texts: str) -> str:
+    return hashlib.sha256("\0".join(texts).encode()).hexdigest()[:8]
 
 
 @cache
