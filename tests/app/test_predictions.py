@@ -152,6 +152,23 @@ def test_an_error_names_the_feature(client: FlaskClient, changed: dict[str, obje
     assert said in error["error"]
 
 
+@pytest.mark.parametrize(
+    ("changed", "field", "received", "expected"),
+    [
+        ({"measurements": [1, 2, 3, 4]}, "sepal_length", 5.1, None),
+        ({"petal_widht": [1] * 9}, "petal_widht", [1, 1, 1, 1, "..."],
+         "sepal_length, sepal_width, petal_length and petal_width"),
+        ({"petal_width": "x" * 99}, "petal_width", "x" * 80 + "...", "a number from 0 to 4 (cm)"),
+        ({"petal_width": [1, 2]}, "petal_width", [1, 2], "a number from 0 to 4 (cm)"),
+    ],
+)  # fmt: skip
+def test_an_error_shows_what_was_received_and_what_belongs_there(
+    client: FlaskClient, changed: dict[str, object], field: str, received: object, expected: str | None
+) -> None:
+    error = assert_error_shape(client.post("/models/iris/predict", json=IRIS | changed).data)
+    assert (error["field"], error["received"], error["expected"]) == (field, received, expected)
+
+
 def test_an_error_lists_every_missing_feature(client: FlaskClient) -> None:
     error = assert_error_shape(client.post("/models/iris/predict", json={"sepal_width": 3}).data)
     assert error["field"] == "sepal_length"
