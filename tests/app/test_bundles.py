@@ -97,7 +97,12 @@ def test_a_wrong_field_is_named_with_what_to_write(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("name: [", "is not YAML"), ("", "the file is None"), ("- 1", "the file is a list")],
+    [
+        ("name: [", "is not YAML"),
+        ("description: 2001-02-30", "is not YAML: day is out of range for month"),
+        ("", "the file is None"),
+        ("- 1", "the file is a list"),
+    ],
 )
 def test_a_manifest_that_is_no_mapping_is_refused(bundles: Bundles, text: str, said: str) -> None:
     (bundles.copy("iris") / "model.yaml").write_text(text)

@@ -15,7 +15,7 @@ from modelhost.models.model import close as close_of_the_app
 
 from modelhostctl.checks.access_log import logged
 from modelhostctl.checks.golden import close, examples_of
-from modelhostctl.checks.limits import GateLimits, HealthLimits, Seen, judge, percentile
+from modelhostctl.checks.limits import LEAST_FOR_LATENCY, GateLimits, HealthLimits, Seen, judge, percentile
 from modelhostctl.errors import GateError
 from modelhostctl.host.http_client import Response, request
 from modelhostctl.steps.gate import golden
@@ -210,10 +210,10 @@ LIMITS = HealthLimits(seconds=10, errors_percent=1, latency_ms=300)
 )
 def test_errors_and_latency_over_their_limits_are_seen(seen, gate):
     if gate is None:
-        judge(seen, LIMITS, least=10)
+        judge(seen, LIMITS, LEAST_FOR_LATENCY)
     else:
         with pytest.raises(GateError, match=gate):
-            judge(seen, LIMITS, least=10)
+            judge(seen, LIMITS, LEAST_FOR_LATENCY)
 
 
 def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answered():
