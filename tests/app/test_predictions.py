@@ -290,7 +290,7 @@ def test_nginx_may_keep_answers_of_pure_models_alone(bundles: Bundles) -> None:
 )
 def test_what_a_proxy_says_of_when_it_had_a_request_counts(client: FlaskClient, since: str, status: int) -> None:
     told = since % (time.time() - 10) if "%" in since else since
-    headers = {"X-Request-Start": told, "X-Request-Timeout-Ms": "5000"}
+    headers = ({"X-Request-Start": told} if told else {}) | {"X-Request-Timeout-Ms": "900"}
     answer = client.post("/", json={"index": 1}, headers=headers)
     assert answer.status_code == status
     if status == 504:
