@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 import os
+import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -92,11 +93,15 @@ class Trials:
             files = list(dict.fromkeys(name.split("::")[0] for name, _ in limits))
             ended = suites.run(suite, {"tests": limits}, sum(seconds for _, seconds in limits), "-x", *files)
             failed = ended.failed
-            if not failed or failed.startswith("("):
-                return failed
-            if self._passes_unchanged(suite, failed, mutant) and self._fails_again(suite, failed):
-                return failed
-            limits = [one for one in limits if one[0] != failed]
+            if not failed:
+                return ""
+            # What breaks before any test, such as an import, is proven by the first one.
+            test = limits[0][0] if failed.startswith("(") else failed
+            if self._passes_unchanged(suite, test, mutant) and self._fails_again(suite, test):
+                return test
+            if failed.startswith("("):
+                sys.exit(f"{suite.folder} cannot be run, with or without a change:\n{ended.output}")
+            limits = [one for one in limits if one[0] != test]
         return ""
 
     def _limits(self, suite: Suite, tests: list[str], mutant: Mutant) -> list[tuple[str, float]]:
