@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy plan rollback status history logs
-.PHONY: test test-app test-roles test-pack test-bench lint docs lock models chaos bench bench-deploy bench-pack
+.PHONY: test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -80,6 +80,9 @@ bench-pack: .cache/libraries ## train, pack, serve and ask models of every kind,
 
 chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
 	@$(BIN)/python tests/chaos $(ARGS)
+
+mutation: .venv .cache/libraries ## change the code at random, and count what no test notices (an hour; ARGS="40 --seed 7")
+	@nice -n 10 $(BIN)/python tests/mutation $(ARGS)
 
 bench-deploy: .venv ## time deployments, releases and rollbacks; the first against a plain shell script
 	@$(BIN)/python bench/deploy --tasks

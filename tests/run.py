@@ -89,8 +89,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
     "output": lambda: [["pytest", "--quiet", "tests/output"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
+    "mutation": lambda: [["pytest", "--quiet", "tests/mutation"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation"}
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,16 @@ import os
 from pathlib import Path
 
 MB = 1024 * 1024
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 CONNECTED = "03"  # SS_CONNECTED in /proc/net/unix
 
 
 def available_memory_mb() -> int:
     """Memory that a new process could have without swapping."""
-    for line in Path("/proc/meminfo").read_text().splitlines():
+    for line in (PROC / "meminfo").read_text().splitlines():
         if line.startswith("MemAvailable:"):
             return int(line.split()[1]) // 1024
-    raise OSError("/proc/meminfo has no MemAvailable")
+    raise OSError(f"{PROC}/meminfo has no MemAvailable")
 
 
 def free_disk_mb(*folders: Path) -> int:
@@ -32,13 +33,13 @@ def free_disk_mb(*folders: Path) -> int:
 def memory_group(pid: int) -> tuple[Path, bool]:
     """The cgroup that accounts a process's memory, and whether it is one of cgroup v2."""
     unified = ""
-    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
+    for line in (PROC / str(pid) / "cgroup").read_text().splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
-            return Path("/sys/fs/cgroup/memory" + path), False
+            return CGROUPS / "memory" / path.lstrip("/"), False
         if not controllers:
             unified = path
-    return Path("/sys/fs/cgroup" + unified), True
+    return CGROUPS / unified.lstrip("/"), True
 
 
 def used_memory_mb(pid: int) -> int:
@@ -57,7 +58,7 @@ def killed_for_memory(pid: int) -> int:
 
 def connections(name: str) -> int:
     """How many connections are open on the unix socket that its server calls `name`."""
-    lines = Path("/proc/net/unix").read_text().splitlines()
+    lines = (PROC / "net" / "unix").read_text().splitlines()
     return sum(line.endswith(f" {name}") and line.split()[5] == CONNECTED for line in lines)
 
 

@@ -6,10 +6,13 @@ beside the live one, and has not become live, is ended. Where nothing is left to
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..options import Option
 from ..store.release import Record
+from ..store.settings import Settings
+from ..view.state import State
 from . import canary, prune, retire, shadow, switch, watch
 from .plan import plan_left, policy_of
 from .sequence import holding_lock, run_all
@@ -20,6 +23,7 @@ OPTIONS = [Option("who", "who does it, for the history; empty: whoever types thi
 
 def run(step: Step) -> dict[str, Any]:
     """Do what is left to do; returns `lines`, what was done."""
+    step = _as_it_was_begun(step)
     policy = policy_of(step.settings)
     if step.check_mode:
         plan = plan_left(step.host, policy)
@@ -30,7 +34,17 @@ def run(step: Step) -> dict[str, Any]:
             return {"lines": plan.lines}
         for line in plan.lines:
             step.say(f"plan: {line}")
-        return _go(locked, plan.release) or {"changed": True, "lines": [f"release {plan.release} is live, and alone"]}
+        return _go(locked, plan.release) or {
+            "changed": True,
+            "lines": [f"release {plan.release} is live, and nothing is left to do"],
+        }
+
+
+def _as_it_was_begun(step: Step) -> Step:
+    """With the limits of the deployment that was killed; those of the last one that ended well are another's."""
+    live = State.read(step.host).live
+    found = Record.of(step.host.layout, live.release).deployed_with if live else None
+    return replace(step, settings=Settings.of(found)) if found else step
 
 
 def _go(step: Step, release: str) -> dict[str, Any] | None:

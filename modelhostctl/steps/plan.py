@@ -200,6 +200,8 @@ def plan_live(state: State, record: Record, policy: PlanPolicy) -> Plan:
         words.append("it has still to be watched")
     elif current(state.layout):
         words.append(f"the canary of release {current(state.layout)} has still to be ended")
+    elif state.layout.shadow.exists():
+        words.append("a shadow has still to be ended")
     elif state.idle and state.idle.up and not state.is_idle_kept(policy.keep_old_running):
         words.append(f"{state.idle_colour} has still to be retired")
     else:

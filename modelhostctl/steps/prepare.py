@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from ..options import Option
@@ -20,6 +21,8 @@ def run(step: Step) -> dict[str, Any]:
     release = Release.of(step.options["content"])
     layout, state = step.host.layout, State.read(step.host)
     record = Record.of(layout, release.id)
+    if not step.check_mode:
+        record.keep_settings(asdict(step.settings))
     if record.read() == release:
         return {}
     live = state.record(state.live)

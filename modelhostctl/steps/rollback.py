@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..options import Option
-from . import canary, gate, retire, start, switch, watch
+from . import canary, gate, retire, shadow, start, switch, watch
 from .plan import Plan, plan_rollback, policy_of
 from .sequence import holding_lock, run_all
 from .step import Step
@@ -52,7 +52,8 @@ def _go(step: Step, plan: Plan) -> dict[str, Any]:
         [
             (start, f"starting release {plan.release} in the idle colour", options),
             (gate, "waiting until it is ready, and asking its golden examples", options),
-            # One that a killed run has left.
+            # What a killed run has left.
+            (shadow, "ending a shadow, if there is one", options),
             (canary, "ending a canary, if there is one", options),
             (switch, "pointing nginx at it", options),
             (watch, "writing the history", options),

@@ -162,6 +162,16 @@ class Record:
         write_json(self.folder / "rejected.json", gate)
 
     @property
+    def deployed_with(self) -> dict[str, Any] | None:
+        """What the deployment that brought it wants of every step; None where that is not known."""
+        found: dict[str, Any] | None = read_json(self.folder / "settings.json")
+        return found
+
+    def keep_settings(self, settings: dict[str, Any]) -> None:
+        """Remember them, so that what was killed is finished as it was begun."""
+        write_json(self.folder / "settings.json", settings)
+
+    @property
     def shadow_summary(self) -> str:
         """How its answers differed from the live release's, in one line; empty where that was not compared."""
         return str((read_json(self.folder / "shadow.json") or {}).get("summary", ""))

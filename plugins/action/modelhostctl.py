@@ -47,8 +47,8 @@ class ActionModule(ActionBase):
     def _on_host(self, step: str, options: dict[str, Any]) -> dict[str, Any]:
         """Run the step by the installed tool if that is this project's, else by a copy for this once."""
         file, digest = build_tool()
-        check = f'[ "$(sha256sum {INSTALLED} 2>/dev/null | cut -c 1-64)" = {digest} ] || exit {DIFFERS}; exec'
-        ended = self._run_tool(f"{check} {INSTALLED}", step, options)
+        same = f'[ -x {INSTALLED} ] && [ "$(sha256sum {INSTALLED} | cut -c 1-64)" = {digest} ]'
+        ended = self._run_tool(f"{same} || exit {DIFFERS}; exec {INSTALLED}", step, options)
         if ended["rc"] == DIFFERS:
             folder = self._make_tmp_path()
             copy = self._transfer_file(str(file), self._connection._shell.join_path(folder, "modelhostctl"))

@@ -54,7 +54,9 @@ def _printed_by_debug(result: Result) -> list[str]:
         return []
     if "msg" in result:
         return lines(result["msg"])
-    values = {name: value for name, value in result.items() if name not in NO_VALUE and "ansible_" not in name}
+    values = {
+        name: value for name, value in result.items() if name not in NO_VALUE and not name.startswith("_ansible_")
+    }
     return lines(values) if values else []
 
 

@@ -13,7 +13,7 @@ DEBUG = {"debug", "ansible.builtin.debug", "ansible.legacy.debug"}
 
 def in_plain_words(name: str) -> str:
     """A task's name without its role and file: `role : file | Do something` is `Do something`."""
-    return re.sub(r"^(\S+ : )?(\w+ \| )?", "", name.strip())
+    return re.sub(r"^(\S+ : )?(\w+ \| )?", "", " ".join(name.split()))
 
 
 def place_of(task: Any) -> list[str]:

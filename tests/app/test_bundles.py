@@ -97,7 +97,12 @@ def test_a_wrong_field_is_named_with_what_to_write(
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("name: [", "is not YAML"), ("", "the file is None"), ("- 1", "the file is a list")],
+    [
+        ("name: [", "is not YAML"),
+        ("description: 2001-02-30", "is not YAML: day is out of range for month"),
+        ("", "the file is None"),
+        ("- 1", "the file is a list"),
+    ],
 )
 def test_a_manifest_that_is_no_mapping_is_refused(bundles: Bundles, text: str, said: str) -> None:
     (bundles.copy("iris") / "model.yaml").write_text(text)
@@ -118,6 +123,20 @@ def test_a_changed_file_is_refused_with_its_new_digest(bundles: Bundles) -> None
 def test_a_file_that_is_not_listed_is_refused(bundles: Bundles) -> None:
     (bundles.copy("iris") / "notes.txt").write_text("hello")
     assert "files does not list notes.txt" in refusal(bundles)
+
+
+def test_a_link_to_a_folder_that_is_not_listed_is_refused(bundles: Bundles, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (bundles.copy("iris") / "more").symlink_to(tmp_path / "elsewhere")
+    assert "files does not list more" in refusal(bundles)
+
+
+def test_a_manifest_runs_nothing(bundles: Bundles, tmp_path: Path) -> None:
+    bundle = bundles.copy("iris")
+    text = (bundle / "model.yaml").read_text()
+    (bundle / "model.yaml").write_text(f"description: !!python/object/apply:os.mkdir ['{tmp_path / 'ran'}']\n{text}")
+    assert "is not YAML" in refusal(bundles)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_a_link_out_of_the_bundle_is_refused_and_one_inside_is_not(bundles: Bundles) -> None:

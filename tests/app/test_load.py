@@ -13,7 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 from harness import RELEASE, Bundles, Server, assert_error_shape, eventually
+from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 Start = Callable[..., Server]
 
@@ -271,12 +274,109 @@ def test_metrics_count_every_request_of_every_worker(server: Server) -> None:
     assert f'release="{RELEASE}"' in info[0]
 
 
+def stages(answer: Any) -> dict[str, float]:
+    """Milliseconds of each part of an answer's time."""
+    told = dict(stage.split(";dur=") for stage in answer.headers["Server-Timing"].split(", "))
+    return {name: float(milliseconds) for name, milliseconds in told.items()}
+
+
 def test_answers_tell_where_their_time_went(server: Server) -> None:
     answer = server.request("POST", "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]")
-    stages = dict(stage.split(";dur=") for stage in answer.headers["Server-Timing"].split(", "))
-    assert list(stages) == ["parse", "wait", "predict", "encode"]
-    assert all(float(milliseconds) >= 0 for milliseconds in stages.values())
+    assert list(stages(answer)) == ["parse", "wait", "predict", "encode"]
+    assert stages(answer)["wait"] == 0
+    assert all(0 < stages(answer)[name] < 1000 for name in ("parse", "predict", "encode"))
     assert answer.headers["X-Model"] == "iris/1"
+
+
+def test_a_request_that_waited_says_so_and_one_that_computed_says_that(gate: Callable[..., Gate]) -> None:
+    slow = gate()
+    first = slow.ask_and_wait(1000)
+    second = slow.ask(1)
+    slow.wait_for_queue(1)
+    time.sleep(0.3)
+    slow.go()
+    computed, waited = stages(first.result(10)), stages(second.result(10))
+    assert computed["predict"] > 250 > computed["wait"]
+    assert waited["wait"] > 250 > waited["predict"] >= 5
+    seconds = {name: slow.metric(f"modelhost_{name}_seconds_sum") for name in ("request", "stage")}
+    assert seconds["stage"] == pytest.approx(seconds["request"], rel=0.05)
+
+
+def test_two_slow_models_compute_at_the_same_time(bundles: Bundles, tmp_path: Path, start_server: Start) -> None:
+    for name in ("left", "right"):
+        bundle = bundles.copy("colours", f"{name}/1")
+        said = {
+            "name": name,
+            "inputs": [{"name": "x", "datatype": "INT64", "shape": []}],
+            "outputs": [{"name": "y", "datatype": "INT64", "shape": []}],
+        }
+        bundles.edit(bundle, lambda manifest, said=said: manifest.update(said))
+        (tmp_path / name).mkdir()
+        bundles.write(bundle, "model.py", GATE.format(directory=str(tmp_path / name)))
+        bundles.write(bundle, "golden.json", json.dumps([{"inputs": {"x": 1}, "outputs": {"y": 1}}]))
+    server = start_server(
+        MODELHOST_MODELS_DIR=str(bundles.directory), MODELHOST_DEFAULT_MODEL="left",
+        MODELHOST_WORKERS="1", MODELHOST_THREADS="1",
+    )  # fmt: skip
+    server.wait_until_ready()
+    with ThreadPoolExecutor(2) as pool:
+        asked = [
+            pool.submit(server.request, "POST", f"/models/{name}/predict", '{"x": 1000}') for name in ("left", "right")
+        ]
+        try:
+            assert eventually(lambda: all(list((tmp_path / name).glob("call-*")) for name in ("left", "right")))
+        finally:
+            for name in ("left", "right"):
+                (tmp_path / name / "go").touch()
+        assert [one.result(10).status for one in asked] == [200, 200]
+
+
+PLUS = """
+class Model:
+    def predict(self, inputs):
+        return {{"y": inputs["x"] + {plus}}}
+"""
+
+
+def test_no_model_is_answered_with_anothers_cached_answer(bundles: Bundles, client_of_cache: FlaskClient) -> None:
+    for model, answer in (("one", 2), ("two", 3), ("one", 2), ("two", 3)):
+        told = client_of_cache.post(f"/models/{model}/predict", data='{"x": 1}')
+        assert told.json
+        assert told.json["prediction"] == {"y": answer}
+    assert told.headers["X-Cache"] == "HIT"
+    # The same model in another form, and the same form in another encoding, are answers of their own.
+    csv = client_of_cache.post("/models/two/invocations", data="x\n1\n", content_type="text/csv")
+    assert "X-Cache" not in csv.headers
+    packed = client_of_cache.post(
+        "/models/two/predict", data=json.dumps([{"x": 1}] * 500), headers={"Accept-Encoding": "gzip"}
+    )
+    assert "X-Cache" not in packed.headers
+    plain = client_of_cache.post("/models/two/predict", data=json.dumps([{"x": 1}] * 500))
+    assert "X-Cache" not in plain.headers
+
+
+def test_an_answer_that_is_larger_than_the_cache_is_not_kept(bundles: Bundles, client_of_cache: FlaskClient) -> None:
+    rows = json.dumps([{"x": 123456789}] * 6000)
+    for _ in range(2):
+        large = client_of_cache.post("/models/one/predict", data=rows)
+        assert large.status_code == 200
+        assert "X-Cache" not in large.headers
+
+
+@pytest.fixture
+def client_of_cache(bundles: Bundles) -> FlaskClient:
+    """A client of two pure models whose answers are kept; they take and give alike, and answer otherwise."""
+    for name, plus in (("one", 1), ("two", 2)):
+        bundle = bundles.copy("colours", f"{name}/1")
+        said = {
+            "name": name, "pure": True,
+            "inputs": [{"name": "x", "datatype": "INT64", "shape": []}],
+            "outputs": [{"name": "y", "datatype": "INT64", "shape": []}],
+        }  # fmt: skip
+        bundles.edit(bundle, lambda manifest, said=said: manifest.update(said))
+        bundles.write(bundle, "model.py", PLUS.format(plus=plus))
+        bundles.write(bundle, "golden.json", json.dumps([{"inputs": {"x": 1}, "outputs": {"y": 1 + plus}}]))
+    return create_app(Settings(models_dir=bundles.directory, default_model="one", cache_mb=0.05)).test_client()
 
 
 def test_pure_models_are_answered_from_the_cache_and_others_are_not(

@@ -186,10 +186,12 @@ def test_a_wrong_request_is_named(client: FlaskClient, changed: dict[str, Any], 
     ("data", "said"),
     [
         (b"\0" * 31, "must be 32, for 8 elements, not 31."),
+        (b"\0" * 33, "must be 32, for 8 elements, not 33."),
+        (b"\0" * 36, "must be 32, for 8 elements, not 36."),
         (np.array([1, 1, 1, np.nan, 1, 1, 1, 1], "<f4").tobytes(), "petal_width in row 0 must be a number from 0"),
         (np.array([1, 1, 1, 1, 1, 1, 1, np.inf], "<f4").tobytes(), "not inf."),
     ],
-    ids=["too short", "NaN", "infinite"],
+    ids=["too short", "too long", "an element too many", "NaN", "infinite"],
 )
 def test_wrong_binary_data_is_told(client: FlaskClient, data: bytes, said: str) -> None:
     answer = client.post(INFER, **binary_iris(data))

@@ -2,13 +2,17 @@
 
 import base64
 import hashlib
+import io
 import json
 import logging
+import time
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from harness import MODELS, RELEASE, Bundles, assert_error_shape
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import read_body
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 
@@ -148,6 +152,23 @@ def test_an_error_names_the_feature(client: FlaskClient, changed: dict[str, obje
     assert said in error["error"]
 
 
+@pytest.mark.parametrize(
+    ("changed", "field", "received", "expected"),
+    [
+        ({"measurements": [1, 2, 3, 4]}, "sepal_length", 5.1, None),
+        ({"petal_widht": [1] * 9}, "petal_widht", [1, 1, 1, 1, "..."],
+         "sepal_length, sepal_width, petal_length and petal_width"),
+        ({"petal_width": "x" * 99}, "petal_width", "x" * 80 + "...", "a number from 0 to 4 (cm)"),
+        ({"petal_width": [1, 2]}, "petal_width", [1, 2], "a number from 0 to 4 (cm)"),
+    ],
+)  # fmt: skip
+def test_an_error_shows_what_was_received_and_what_belongs_there(
+    client: FlaskClient, changed: dict[str, object], field: str, received: object, expected: str | None
+) -> None:
+    error = assert_error_shape(client.post("/models/iris/predict", json=IRIS | changed).data)
+    assert (error["field"], error["received"], error["expected"]) == (field, received, expected)
+
+
 def test_an_error_lists_every_missing_feature(client: FlaskClient) -> None:
     error = assert_error_shape(client.post("/models/iris/predict", json={"sepal_width": 3}).data)
     assert error["field"] == "sepal_length"
@@ -245,6 +266,30 @@ def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: Fl
     assert f"{limit} bytes" in assert_error_shape(answer.data)["error"]
 
 
+def test_no_url_takes_a_body_over_the_limit(app: Flask) -> None:
+    client, tried = app.test_client(), set()
+    for rule in app.url_map.iter_rules():
+        if "POST" in (rule.methods or ()):
+            url = rule.rule.replace("<name>", "colours").replace("<version>", "1")
+            answer = client.post(url, data=b"{" + b" " * int(0.1 * 1024 * 1024) + b"}")
+            tried.add((url, answer.status_code))
+    # What needs no body reads none; a model that does not stream says that before.
+    bodiless = {url for url, status in tried if status != 413}
+    assert bodiless == {
+        "/models/colours/stream", "/models/colours/versions/1/stream", "/v2/repository/models/colours/unload",
+    }  # fmt: skip
+    assert len(tried) > 10
+
+
+def test_of_a_body_no_more_is_read_than_the_limit_and_a_byte() -> None:
+    sent = io.BytesIO(b"x" * 1000)
+    with pytest.raises(ClientError) as refused:
+        read_body({"wsgi.input": sent}, 10)  # chunked: its length is not said
+    assert refused.value.status == 413
+    assert sent.tell() == 11
+    assert read_body({"wsgi.input": io.BytesIO(b"x" * 10)}, 10) == b"x" * 10
+
+
 def test_an_unknown_encoding_is_refused_in_words(client: FlaskClient) -> None:
     answer = client.post("/", data=b"\x0b\x02", headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
@@ -254,6 +299,55 @@ def test_an_unknown_encoding_is_refused_in_words(client: FlaskClient) -> None:
 def test_every_answer_carries_the_release(client: FlaskClient) -> None:
     for answer in (client.get("/"), client.get("/nope"), client.post("/"), client.put("/")):
         assert answer.headers["X-Release"] == RELEASE
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_every_answer_of_a_model_names_it_and_where_its_time_went(client: FlaskClient) -> None:
+    for url in ("/models/iris/predict", "/v2/models/iris/infer", "/v1/models/iris:predict", "/models/iris/invocations"):
+        wrong = client.post(url, data="{}")
+        assert (wrong.status_code, wrong.headers["X-Model"]) == (400, "iris/1")
+        assert "Server-Timing" not in wrong.headers
+        right = client.post(url, json=wrong.json["example"])
+        assert (right.status_code, right.headers["X-Model"]) == (200, "iris/1")
+        assert [one.split(";dur=")[0] for one in right.headers["Server-Timing"].split(", ")] == [
+            "parse", "wait", "predict", "encode",
+        ]  # fmt: skip
+        assert "X-Accel-Expires" not in right.headers
+        assert "Retry-After" not in right.headers
+
+
+def test_nginx_may_keep_answers_of_pure_models_alone(bundles: Bundles) -> None:
+    for name in ("iris", "colours"):
+        bundles.copy(name)
+    client = create_app(Settings(models_dir=bundles.directory, cache_seconds=60)).test_client()
+    assert client.post("/models/iris/predict", json=IRIS).headers["X-Accel-Expires"] == "60"
+    assert "X-Accel-Expires" not in client.post("/models/iris/predict", data="{}").headers
+    assert "X-Accel-Expires" not in client.post("/", json={"index": 1}).headers
+
+
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [("t=%f", 504), ("%f", 504), ("soon", 200), ("", 200), ("t=99999999999", 200)],
+)
+def test_what_a_proxy_says_of_when_it_had_a_request_counts(client: FlaskClient, since: str, status: int) -> None:
+    told = since % (time.time() - 10) if "%" in since else since
+    headers = ({"X-Request-Start": told} if told else {}) | {"X-Request-Timeout-Ms": "900"}
+    answer = client.post("/", json={"index": 1}, headers=headers)
+    assert answer.status_code == status
+    if status == 504:
+        assert "send fewer rows, or allow more time" in assert_error_shape(answer.data)["error"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "fine"), [("1000", True), ("0", False), ("-1", False), ("x", False), ("9" * 30, True)]
+)
+def test_a_client_says_how_long_it_waits_in_whole_milliseconds(client: FlaskClient, asked: str, fine: bool) -> None:
+    answer = client.post("/", json={"index": 1}, headers={"X-Request-Timeout-Ms": asked})
+    assert answer.status_code == (200 if fine else 400)
+    if not fine:
+        error = assert_error_shape(answer.data)
+        assert (error["field"], error["received"]) == ("X-Request-Timeout-Ms", asked)
+        assert error["expected"] == "a whole number of milliseconds from 1"
 
 
 def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(

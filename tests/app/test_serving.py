@@ -160,6 +160,39 @@ def test_a_server_with_a_worker_missing_is_alive_but_not_ready(start_server: Sta
     not_ready = server.request("GET", "/readyz")
     assert not_ready.status == 503
     assert json.loads(not_ready.body)["workers_ready"] == 1
+    not_ready = server.request("GET", "/v2/health/ready")
+    assert (not_ready.status, json.loads(not_ready.body)) == (503, {"ready": False})
+    assert server.request("GET", "/v2/health/live").status == 200
+
+
+def test_a_connection_is_kept_as_long_as_nginx_keeps_it(server: Server) -> None:
+    with contextlib.closing(server.connect()) as connection:
+        for _ in range(2):
+            connection.request("GET", "/healthz")
+            assert connection.getresponse().read()
+            held = connection.sock
+            time.sleep(3)  # longer than Gunicorn's own 2 s
+        connection.request("GET", "/healthz")
+        assert connection.getresponse().status == 200
+        assert connection.sock is held, "it was closed, and made anew"
+
+
+def test_nothing_reports_to_its_maker_and_a_call_has_one_thread(bundles: Bundles, start_server: Start) -> None:
+    bundle = bundles.copy("colours")
+    source = (
+        "import json, os\nimport numpy as np\n"
+        "class Model:\n"
+        "    def predict(self, inputs):\n"
+        "        return {'colour': np.array([json.dumps(dict(os.environ))] * len(inputs['index']), dtype=object)}\n"
+    )
+    bundles.write(bundle, "model.py", source)
+    bundles.edit(bundle, lambda manifest: manifest.update(varies=True))
+    server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory))
+    server.wait_until_ready()
+    told = json.loads(server.request("POST", "/", '{"index": 1}').body)["prediction"]["colour"]
+    seen = json.loads(told)
+    for name in ("ORT_DISABLE_TELEMETRY", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        assert seen[name] == "1"
 
 
 def test_sigterm_ends_the_server_cleanly_and_leaves_nothing(start_server: Start) -> None:

@@ -1,10 +1,12 @@
 """Workers and threads follow the machine, and the log says why."""
 
+import os
 from pathlib import Path
 
 import pytest
 import yaml
 from modelhost.bundle.lock_files import LOCKS
+from modelhost.server import sizing
 from modelhost.server.sizing import LIBRARIES_MB, decide, libraries_mb, usable_cores, usable_memory_mb
 from modelhost.settings import Settings
 
@@ -50,9 +52,51 @@ def test_each_library_is_counted_once_for_all_bundles(tmp_path: Path) -> None:
     assert {path.stem for path in LOCKS.glob("*.lock")} - {"server"} == set(LIBRARIES_MB)
 
 
+def limits(folder: Path, files: dict[str, str]) -> None:
+    """Write what the kernel says of a container's limits."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text + "\n")
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "150000 100000"}, 2),
+        ({"cpu.max": "400000 100000"}, 4),
+        ({"cpu.max": "10000 100000"}, 1),
+        ({"cpu.max": "max 100000"}, None),
+        ({"cpu/cpu.cfs_quota_us": "300000", "cpu/cpu.cfs_period_us": "100000"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, None),
+        ({}, None),
+    ],
+)
+def test_cores_are_those_of_the_machine_or_the_containers_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], cores: int | None
+) -> None:
+    monkeypatch.setattr(sizing, "CGROUPS", tmp_path)
+    limits(tmp_path, files)
+    machine = len(os.sched_getaffinity(0))
+    assert usable_cores() == min(machine, cores or machine)
+
+
+@pytest.mark.parametrize("name", ["memory.max", "memory/memory.limit_in_bytes"])
+def test_memory_is_that_of_the_machine_or_the_containers_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setattr(sizing, "CGROUPS", tmp_path)
+    machine = usable_memory_mb()
+    said = Path("/proc/meminfo").read_text().splitlines()[0]
+    assert machine == pytest.approx(int(said.split()[1]) / 1024, rel=0.01)
+    for text, expected in (("max", machine), (str(100 * 2**20), 100), (str(2**62), machine)):
+        limits(tmp_path, {name: text})
+        assert usable_memory_mb() == expected
+
+
 def test_replicas_share_the_cores() -> None:
-    assert usable_cores(2) == max(1, usable_cores() // 2)
-    assert usable_cores(1000) == 1
+    machine = len(os.sched_getaffinity(0))
+    for replicas in (1, 2, 1000):
+        assert usable_cores(replicas) == max(1, machine // replicas)
 
 
 def test_the_machine_is_read() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 from harness import Bundles, Server, assert_error_shape, eventually
+from modelhost.protocols.sse import encode_event
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 
@@ -98,8 +99,29 @@ def test_a_model_that_fails_on_the_way_ends_the_stream_with_an_error(
     *said, error = events(answer.data)
     assert [name for name, _ in said] == ["message"] * 4
     assert error[0] == "error"
-    assert_error_shape(json.dumps(error[1]).encode())
+    shown = assert_error_shape(json.dumps(error[1]).encode())
+    assert client.post("/models/colours/stream", json=shown["example"]).status_code == 200
     assert "IndexError" in caplog.text
+    assert "colours failed after 4 events" in caplog.text
+
+
+def test_a_stream_is_kept_by_nobody_and_bounded_as_any_body(bundles: Bundles) -> None:
+    streaming(bundles)
+    client = create_app(Settings(models_dir=bundles.directory, body_limit_mb=0.001)).test_client()
+    assert client.post("/models/colours/stream", json={"index": 1}).headers["Cache-Control"] == "no-store"
+    large = client.post("/models/colours/stream", data=b'{"index": 1}'.ljust(2000))
+    assert large.status_code == 413
+    shown = assert_error_shape(large.data)
+    assert client.post("/models/colours/stream", json=shown["example"]).status_code == 200
+    headers = {"X-Request-Timeout-Ms": "0"}
+    late = client.post("/models/colours/stream", json={"index": 1}, headers=headers)
+    assert (late.status_code, assert_error_shape(late.data)["field"]) == (400, "X-Request-Timeout-Ms")
+
+
+def test_an_event_is_its_name_and_one_line_of_data() -> None:
+    assert encode_event({"a": 1}) == b'data: {"a":1}\n\n'
+    assert encode_event({"a": 1}, "end") == b'event: end\ndata: {"a":1}\n\n'
+    assert encode_event(b"as it is", "error") == b"event: error\ndata: as it is\n\n"
 
 
 @pytest.mark.parametrize("wrong", ["raise OSError('secret')", "yield 1", "yield {'colour': ['red'] * 7}"])

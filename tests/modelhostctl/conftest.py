@@ -1,6 +1,8 @@
 """Real servers that answer by a function, at an address or on a unix socket."""
 
+import os
 import socketserver
+import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from release_host import Machine
 from rendering import load_plugins
 
 # Test modules import plugins by their full names.
@@ -63,3 +66,25 @@ def serve() -> Iterator[Callable[..., str]]:
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Path, Path]]:
+    """A machine's root folder, and one of programs. What the kernel says of memory is not for the tests to decide."""
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    for user in ("steps.gate", "view.replicas", "view.status"):
+        monkeypatch.setattr(f"modelhostctl.{user}.used_memory_mb", lambda _: 100)
+    monkeypatch.setattr("modelhostctl.steps.gate.killed_for_memory", lambda _: 0)
+    # A socket's path has to be short.
+    with tempfile.TemporaryDirectory(prefix="modelhost-") as folder:
+        yield Path(folder), tmp_path
+
+
+@pytest.fixture
+def machine(folders: tuple[Path, Path]) -> Iterator[Machine]:
+    """A machine on which blue is live, green was before, and both answer."""
+    machine = Machine(*folders)
+    machine.serve("green", machine.old.id)
+    machine.serve("blue", machine.new.id)
+    yield machine
+    machine.close()

@@ -1,6 +1,9 @@
 """What is asked of a release, against a real server on a real socket."""
 
 import json
+import re
+import socket
+import threading
 import time
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,7 +15,7 @@ from modelhost.models.model import close as close_of_the_app
 
 from modelhostctl.checks.access_log import logged
 from modelhostctl.checks.golden import close, examples_of
-from modelhostctl.checks.limits import GateLimits, HealthLimits, Seen, judge, percentile
+from modelhostctl.checks.limits import LEAST_FOR_LATENCY, GateLimits, HealthLimits, Seen, judge, percentile
 from modelhostctl.errors import GateError
 from modelhostctl.host.http_client import Response, request
 from modelhostctl.steps.gate import golden
@@ -79,6 +82,59 @@ def test_golden_examples_that_are_slow_more_than_once_refuse_a_release(tmp_path,
     assert len(asked) == 2
 
 
+@pytest.mark.parametrize("unix", [True, False])
+def test_a_server_that_does_not_answer_is_waited_for_only_so_long(tmp_path, unix):
+    with socket.socket(socket.AF_UNIX if unix else socket.AF_INET) as deaf:
+        deaf.bind(str(tmp_path / "deaf.sock") if unix else ("127.0.0.1", 0))
+        deaf.listen()
+        ends = threading.Timer(5, deaf.shutdown, [socket.SHUT_RDWR])  # a test that waits for ever says less
+        ends.start()
+        server = tmp_path / "deaf.sock" if unix else f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        answer = request(server, "/readyz", timeout=0.3)
+        ends.cancel()
+    assert answer.status == 0
+    assert b"timed out" in answer.body
+    assert 0.3 <= answer.seconds < 2
+
+
+def test_a_request_is_a_get_or_a_post_of_json_with_what_is_sent_beside(serve):
+    asked = []
+
+    def answer(path: str, body: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
+        asked.append((path, body, headers.get("Content-Type"), headers.get("Connection"), headers.get("X-A")))
+        return 200, "r", b"said"
+
+    url = serve(answer, headers=True)
+    found = request(url, "/a?b=c")
+    assert (found.status, found.release, found.body, found.model) == (200, "r", b"said", "iris/1")
+    request(url, "/", b"{}", sent={"X-A": "1"})
+    request(url, "/", b"a,b", sent={"Content-Type": "text/csv"})
+    assert asked == [
+        ("/a?b=c", b"", "application/json", "close", None), ("/", b"{}", "application/json", "close", "1"),
+        ("/", b"a,b", "text/csv", "close", None),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", [b"no HTTP at all\r\n\r\n", b""])
+def test_an_answer_that_is_none_is_status_0_with_the_reason(said):
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        server.listen()
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(1000)
+                connection.sendall(said)
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        found = request(f"http://127.0.0.1:{server.getsockname()[1]}", "/")
+        thread.join()
+    assert (found.status, found.release, found.model) == (0, "", "")
+    assert re.match(rb"(BadStatusLine|RemoteDisconnected): ", found.body)
+
+
 def test_a_server_that_is_not_there_is_status_0_with_the_reason(tmp_path):
     answer = request(tmp_path / "no.sock", "/readyz")
     assert answer.status == 0
@@ -139,6 +195,12 @@ LIMITS = HealthLimits(seconds=10, errors_percent=1, latency_ms=300)
         ([Seen(200, 0.01)] * 5 + [Seen(500, 0.01)], None),  # one alone may be chance
         ([Seen(200, 0.01)] * 98 + [Seen(500, 0.01)] * 2, "error rate"),
         ([Seen(200, 0.01)] * 98 + [Seen(0, 0.01)] * 2, "error rate"),
+        ([Seen(200, 0.01)] * 198 + [Seen(500, 0.01)] * 2, None),  # just 1 %
+        ([Seen(200, 0.01)] * 197 + [Seen(500, 0.01)] * 3, "error rate"),
+        ([Seen(499, 0.01)] * 100, None),
+        ([Seen(200, 0.3)] * 100, None),  # just the limit
+        ([Seen(200, 0.301)] * 9, None),
+        ([Seen(200, 0.301)] * 10, "latency"),
         ([Seen(404, 0.01)] * 100, None),
         ([Seen(200, 0.01)] * 96 + [Seen(200, 5.0)] * 4, None),
         ([Seen(200, 0.01)] * 90 + [Seen(200, 0.4)] * 10, "latency"),
@@ -148,10 +210,10 @@ LIMITS = HealthLimits(seconds=10, errors_percent=1, latency_ms=300)
 )
 def test_errors_and_latency_over_their_limits_are_seen(seen, gate):
     if gate is None:
-        judge(seen, LIMITS, least=10)
+        judge(seen, LIMITS, LEAST_FOR_LATENCY)
     else:
         with pytest.raises(GateError, match=gate):
-            judge(seen, LIMITS, least=10)
+            judge(seen, LIMITS, LEAST_FOR_LATENCY)
 
 
 def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answered():
@@ -182,3 +244,32 @@ def test_an_example_of_a_model_that_varies_asks_for_its_outputs_alone(tmp_path: 
     assert not varying.difference(other)
     assert varying.difference(Response(200, "r", b'{"prediction": {}}', 0.1))
     assert varying.difference(Response(500, "r", b"{}", 0.1))
+
+
+def test_what_is_over_a_limit_is_said_in_figures_with_the_variable_to_raise():
+    with pytest.raises(GateError) as failed:
+        judge([Seen(200, 0.01)] * 3 + [Seen(503, 0.01)] * 2, LIMITS, least=10)
+    assert (failed.value.expected, failed.value.got) == (
+        "at most 1 % of the requests to fail (release_watch_errors_percent)",
+        "2 of 5 were answered with 5xx or not at all",
+    )
+    with pytest.raises(GateError) as failed:
+        judge([Seen(200, 0.5)] * 20, LIMITS, least=10)
+    assert (failed.value.expected, failed.value.got, failed.value.hint) == (
+        "95 % of the requests answered within 300 ms (release_watch_latency_ms)", "500 ms over 20 requests",
+        "if the model is meant to be that slow, raise the variable",
+    )  # fmt: skip
+
+
+def test_a_request_of_our_own_waits_three_times_the_limit_but_never_less_than_2_s():
+    assert HealthLimits(1, 1, latency_ms=300).patience_seconds == 2.0
+    assert HealthLimits(1, 1, latency_ms=2000).patience_seconds == 6.0
+
+
+def test_an_answer_with_another_status_or_none_is_told_with_its_body(tmp_path: Path) -> None:
+    (example,) = iris(tmp_path)
+    assert example.name == "iris 2, example 0"
+    assert example.difference(Response(0, "", b"no route", 0.1)) == "status none: no route"
+    assert example.difference(Response(500, "", b" x" * 400, 0.1)) == "status 500: " + (" x" * 150).strip()
+    assert example.difference(Response(200, "", b"y" * 400, 0.1)) == "an answer without the outputs: " + "y" * 300
+    assert example.difference(Response(200, "", b"[1]", 0.1)) == "an answer without the outputs: [1]"

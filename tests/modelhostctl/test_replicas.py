@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import release_host
 from test_release import release
 
 from modelhostctl.checks.limits import GateLimits
@@ -37,6 +38,10 @@ from modelhostctl.view.status import lines_of, read_status
 TWO = release(settings={"workers": 2, "threads": 8, "replicas": 2})
 
 
+def inspected(name: str, release: str = TWO.id, status: str = "running") -> dict[str, Any]:
+    return release_host.inspected(name, release, status)
+
+
 class DockerCommand:
     """A command `docker` that tells of these containers, and writes down what it was told to do."""
 
@@ -54,21 +59,6 @@ class DockerCommand:
     def told(self) -> list[str]:
         """What it was told to do, without looking."""
         return [line for line in self.log.read_text().splitlines() if not line.startswith("inspect")]
-
-
-def inspected(name: str, release: str = TWO.id, status: str = "running") -> dict[str, Any]:
-    """What `docker inspect` says of a container, as far as it is read."""
-    return {
-        "Id": f"id-of-{name}",
-        "Name": f"/modelhost-{name}",
-        "RestartCount": 0,
-        "Config": {"Image": "modelhost-app:a", "Labels": {"modelhost.release": release}},
-        "HostConfig": {"Memory": 512 * 1024 * 1024},
-        "State": {
-            "Status": status, "Health": {"Status": "healthy"}, "Pid": os.getpid() if status == "running" else 0,
-            "ExitCode": 0, "OOMKilled": False, "StartedAt": "2025-01-31T12:00:00Z",
-        },
-    }  # fmt: skip
 
 
 @pytest.fixture
@@ -176,7 +166,9 @@ def golden(layout, monkeypatch) -> None:
     monkeypatch.setattr(
         "modelhostctl.store.release.Record.read", lambda _: Release.of({**vars(TWO), "bundles": [bundle]})
     )
+    # What the kernel says is of all that runs beside the tests.
     monkeypatch.setattr("modelhostctl.steps.gate.used_memory_mb", lambda _: 100)
+    monkeypatch.setattr("modelhostctl.steps.gate.killed_for_memory", lambda _: 0)
 
 
 @pytest.mark.usefixtures("golden")

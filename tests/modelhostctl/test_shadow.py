@@ -1,6 +1,8 @@
 """What is mirrored is answered by both colours, compared exactly, and told; and nobody waits for that."""
 
 import json
+import os
+import socket
 import threading
 import time
 
@@ -45,6 +47,12 @@ def body(told: object) -> bytes:
             [("y", 1.0, 3.0, 2.0)],
         ),
         ([1.0], [2.0], [("body", 1.0, 2.0, 1.0)]),
+        # Outputs that are called name and data.
+        ({"prediction": {"name": "a", "y": 1}}, {"prediction": {"name": "a", "y": 2}}, [("y", 1, 2, 1.0)]),
+        ({"prediction": {"data": 1, "name": 2}}, {"prediction": {"data": 3, "name": 2}}, [("data", 1, 3, 2.0)]),
+        ({"outputs": {"y": [1, 2]}}, {"outputs": {"y": [1, 3]}}, [("y", 2, 3, 1.0)]),
+        ({"outputs": [1]}, {"outputs": [2]}, [("outputs", 1, 2, 1.0)]),
+        ({"prediction": {"a": {"b": 1}}}, {"prediction": {"a": {"b": 2}}}, [("a.b", 1, 2, 1.0)]),
         ({"prediction": {"y": True}}, {"prediction": {"y": 1}}, [("y", True, 1, None)]),
     ],
 )
@@ -214,8 +222,120 @@ def test_a_mirror_answers_at_once_takes_what_decides_an_answer_and_leaves_nothin
     folder = tmp_path / "shadow"
     (folder / "left by a kill").mkdir(parents=True)
     with mirroring(folder, -1, taken.append):
-        sent = {"Content-Type": "text/csv", "X-Request-Timeout-Ms": "5", "Accept": "text/csv"}
+        deciding = {
+            "Content-Type": "text/csv", "Accept": "text/csv", "Content-Encoding": "gzip",
+            "Inference-Header-Content-Length": "7",
+        }  # fmt: skip
+        sent = deciding | {"X-Request-Timeout-Ms": "5", "X-Request-Id": "a"}
         assert request(folder / "server.sock", "/invocations?a=b", b"x" * 100_000, sent=sent).status == 204
+        assert request(folder / "server.sock", "/", b"{}", sent={PROBE: "1"}).status == 204
+        with socket.socket(socket.AF_UNIX) as gone:  # a client that leaves before it has sent all
+            gone.connect(str(folder / "server.sock"))
+            gone.sendall(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab")
+            gone.shutdown(socket.SHUT_WR)
+            assert b"204" in gone.recv(100)
+        assert folder.stat().st_mode & 0o777 == 0o750
         assert (folder / "server.sock").stat().st_mode & 0o777 == 0o660
-    assert taken == [Asked("/invocations?a=b", b"x" * 100_000, {"Content-Type": "text/csv", "Accept": "text/csv"})]
+    assert taken == [
+        Asked("/invocations?a=b", b"x" * 100_000, deciding, probe=False),
+        Asked("/", b"{}", {"Content-Type": "application/json"}, probe=True),
+    ]
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_mirror_is_of_the_group_that_may_connect(tmp_path):
+    if os.getuid():
+        pytest.skip("only root gives files away")
+    with mirroring(tmp_path / "shadow", 10002, lambda _: None):
+        for path in (tmp_path / "shadow", tmp_path / "shadow" / "server.sock"):
+            assert (path.stat().st_uid, path.stat().st_gid) == (0, 10002)
+
+
+def test_a_connection_is_kept_for_the_next_request(tmp_path):
+    taken = []
+    with mirroring(tmp_path / "shadow", -1, taken.append), socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "shadow" / "server.sock"))
+        for _ in range(2):
+            client.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}")
+            assert client.recv(1000).startswith(b"HTTP/1.1 204")
+    assert len(taken) == 2
+
+
+def test_the_colours_are_asked_first_in_turns(tmp_path, serve, monkeypatch):
+    monkeypatch.setattr(shadows, "WORKERS", 1)
+    asked = []
+    for name in ("live", "new"):
+        serve(lambda path, sent, name=name: (200, asked.append(name) or name, b"{}"), tmp_path / f"{name}.sock")
+    shadow = Shadow(Colours(tmp_path / "live.sock", tmp_path / "new.sock", {}), 5)
+    for _ in range(3):
+        shadow.take(Asked("/", b"{}", {}))
+    shadow.wait(5)
+    assert asked == ["live", "new", "new", "live", "live", "new"]
+    assert shadow.finish().left_out == 0
+
+
+def test_what_is_asked_leaves_room_for_what_comes(tmp_path, colours):
+    shadow = Shadow(colours, 5)
+    for _ in range(3):
+        shadow.take(Asked("/", b'{"n": 1}'.ljust(shadows.MOST_WAITING_BYTES * 2 // 3), {}))
+        shadow.wait(10)
+    report = shadow.finish()
+    assert (report.compared, report.left_out) == (3, 0)
+
+
+def test_a_release_that_fails_in_shadow_is_refused_long_before_the_end(tmp_path, colours, nginx, monkeypatch):
+    begun = time.monotonic()
+    _, refused, _ = run(tmp_path, colours, nginx, [-1] * 5, seconds=60)
+    assert refused.gate == "error rate"
+    assert time.monotonic() - begun < 30
+
+
+def test_a_few_slow_answers_are_judged_only_at_the_end(tmp_path, colours, nginx):
+    begun = time.monotonic()
+    _, refused, _ = run(tmp_path, colours, nginx, [-2] * 3, seconds=2)
+    assert refused.gate == "latency"
+    assert time.monotonic() - begun >= 2
+
+
+def test_a_shadow_says_how_it_goes(tmp_path, colours, nginx, monkeypatch):
+    monkeypatch.setattr(shadows, "SECONDS_BETWEEN_LINES", 1)
+    said: list[str] = []
+    compare(tmp_path / "shadow", -1, colours, nginx, EXAMPLE, HealthLimits(1, 1, 5000), said.append)
+    assert said == ["shadow: 0 requests compared, 0 s to go"]
+
+
+def test_the_report_is_short_however_much_differs():
+    report = Report()
+    for number in range(30):
+        live = Response(200, "r", body({"prediction": {f"o{number:02}": "a" * 200}}), 0.001 * number, "iris/1")
+        new = Response(200, "r", body({"prediction": {f"o{number:02}": number}}), 0.002 * number, "iris/1")
+        report.add("/p", live, new, {})
+    lines = report.lines()
+    assert len([line for line in lines if line.startswith("iris, o")]) == 20
+    assert len([line for line in lines if line.startswith("for example")]) == 3
+    assert lines[-1] == 'for example /p: o02 "' + "a" * 76 + "... -> 2"
+    assert "live: 50 % of the answers within 14.0 ms, 95 % within 27.0 ms" in lines
+    assert "new: 50 % of the answers within 28.0 ms, 95 % within 54.0 ms" in lines
+    report.left_out = 4
+    told = report.as_dict()
+    assert report.summary == "30 requests compared, 30 differ (100 %), 4 left out"
+    assert {name: told[name] for name in ("summary", "compared", "differ", "left_out", "statuses", "latency_ms")} == {
+        "summary": report.summary, "compared": 30, "differ": 30, "left_out": 4, "statuses": {},
+        "latency_ms": {"live": {"p50": 14.0, "p95": 27.0}, "new": {"p50": 28.0, "p95": 54.0}},
+    }  # fmt: skip
+    assert len(told["outputs"]) == 30
+    assert told["outputs"][0] == {"model": "iris", "output": "o00", "answers": 1, "differ": 1, "apart": None}
+    assert len(told["examples"]) == 3
+
+
+def test_outputs_that_differ_most_come_first_and_an_answer_of_no_model_is_called_by_its_path():
+    report = Report()
+    for live, new in (({"a": 1, "b": 1}, {"a": 1, "b": 2}), ({"a": 1, "b": 1}, {"a": 2, "b": 4})):
+        answers = [Response(200, "r", body({"prediction": one}), 0.001) for one in (live, new)]
+        report.add("/p", *answers, {})
+    assert report.lines()[1:3] == ["/p, b: 2 of 2 differ, by 3 at most", "/p, a: 1 of 2 differ, by 1 at most"]
+    assert report.as_dict()["statuses"] == {}
+    report.add("/p", answer(204), answer(204), {})
+    report.add("/p", answer(300), answer(300, y=2), {})
+    assert report.differ == 2
+    assert report.compared == 4

@@ -14,7 +14,7 @@ import yaml
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils import release_tool as tool
 
 import modelhostctl
-from modelhostctl.cli import FOR_PEOPLE, OF_A_DEPLOYMENT
+from modelhostctl.cli import FOR_PEOPLE, OF_A_DEPLOYMENT, main, parser
 from modelhostctl.errors import UsageError
 from modelhostctl.options import Option, read_options
 
@@ -92,6 +92,9 @@ def test_every_command_explains_itself_its_options_and_its_exit_codes(program, c
         assert option.name.replace("_", "-") in printed.stdout.replace("_", "-").lower()
         if option.default:
             assert f"(default: {option.default})" in " ".join(printed.stdout.split())
+        assert " ".join(option.help.split()) in " ".join(printed.stdout.split())
+    assert "print the result as JSON" in printed.stdout
+    assert "change nothing, and say what would change" in printed.stdout
     assert "3 another run holds the lock" in printed.stdout
     assert "with --json: one object on standard output" in printed.stdout
     assert "--json" in printed.stdout
@@ -138,6 +141,18 @@ def test_what_was_typed_wrong_is_said_and_ends_with_2(program, tmp_path, words, 
     assert ended.returncode == 2
     assert problem in ended.stdout + ended.stderr
     assert "Traceback" not in ended.stderr
+
+
+def test_the_machines_own_root_needs_roots_rights(capsys, tmp_path):
+    parser("history")  # imports what someone else may not be allowed to read
+    os.seteuid(os.geteuid() or 65534)  # root may do anything
+    try:
+        assert main(["history"]) == 2
+        assert "this needs root's rights; type: sudo modelhostctl" in capsys.readouterr().err
+        assert main(["history", "--root", str(tmp_path / "other")]) in {0, 1}
+    finally:
+        os.seteuid(os.getuid())
+    assert "root's rights" not in capsys.readouterr().err
 
 
 def test_a_command_that_does_not_exist_ends_with_2(program):

@@ -73,13 +73,13 @@ class OutputWriter:
     def _labelled(self, array: Array, labels: Array) -> Array:
         if array.dtype.kind not in "iu":
             raise self._refusal("labels", f"need integers, but the model returned {array.dtype}")
-        try:
-            # As unsigned, a negative integer is one too large, not one from the end.
-            named: Array = labels[array.view(f"u{array.itemsize}")]
-            return named
-        except IndexError:
+        # As unsigned, a negative integer is too large, not one from the end; numpy itself lets -1 of 64 bits pass.
+        outside = array.view(f"u{array.itemsize}") >= len(labels)
+        if outside.any():
             told = f"has {len(labels)} names, but the model returned the integer "
-            raise self._refusal("labels", told + str(max(array.max(), -array.min()))) from None
+            raise self._refusal("labels", f"{told}{array[outside][0]}")
+        named: Array = labels[array]
+        return named
 
     def _refusal(self, field: str, problem: str) -> ModelError:
         return ModelError(f"outputs[{self.name}].{field} {problem}")

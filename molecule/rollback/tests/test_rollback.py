@@ -75,7 +75,7 @@ def test_an_unknown_release_is_refused_with_those_that_there_are(release, said):
 def test_status_and_history_tell_of_it():
     status = play("playbooks/status.yml").stdout
     assert f"live: release {live()} on" in status
-    assert re.search(r"(\d+) of \1 workers ready", status), status
+    assert re.search(r"live: (\d+) of \1 workers ready", status), status
     assert "idle: release" in status
     assert "rolled back" in play("playbooks/history.yml").stdout
 

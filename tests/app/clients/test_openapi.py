@@ -63,6 +63,7 @@ def test_every_example_is_answered_with_the_example(client: FlaskClient) -> None
     paths = (client.get("/openapi.json").json or {})["paths"]
     posts = {path: operations["post"] for path, operations in paths.items() if "post" in operations}
     assert len(posts) == 2 + 4 * 4
+    compared = set()
     for path, operation in posts.items():
         content = operation["requestBody"]["content"]
         assert ("text/csv" in content) == path.endswith("/invocations")
@@ -75,6 +76,8 @@ def test_every_example_is_answered_with_the_example(client: FlaskClient) -> None
         shown = operation["responses"]["200"]["content"]["application/json"].get("example")
         if shown:
             assert answer.json["prediction"].keys() == shown["prediction"].keys()
+            compared.add(path)
+    assert len(compared) == 5, "each model's own URL, and /"
 
 
 def test_each_model_has_a_typed_schema(client: FlaskClient) -> None:

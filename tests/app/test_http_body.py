@@ -1,0 +1,136 @@
+"""Bytes of a request and of an answer, before any protocol has them."""
+
+import gzip
+import io
+import zlib
+from typing import Any
+
+import pytest
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import compress, is_text, json_answer, parse_json, read_body
+
+
+def refused(body: bytes) -> ClientError:
+    with pytest.raises(ClientError) as caught:
+        parse_json(body)
+    return caught.value
+
+
+def test_what_is_no_json_is_placed_and_shown() -> None:
+    error = refused(b'{"a":\n 1,}')
+    assert error.message.startswith("The body is not JSON (")
+    assert "at line 2 column 3): send JSON, as in `example`." in error.message
+    assert (error.received, error.expected, error.field) == ('{"a":\n 1,}', "JSON", None)
+    assert refused(b"x" * 100).received == "x" * 80
+    assert refused(b"\xff\xfe{}").received == "4 bytes"
+    assert refused(b"a\0b").received == "3 bytes"
+    assert refused(b"").message == "The body is empty: send JSON, as in `example`."
+    assert refused(b"").expected == "JSON"
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        (b"[NaN]", [None]), (b'{"a": NaN, "b": [1, NaN]}', {"a": None, "b": [1, None]}), (b"NaN", None),
+        (b'["NaN", NaN]', ["NaN", None]), (b'["a \\" NaN", NaN, "N"]', ['a " NaN', None, "N"]),
+    ],
+)  # fmt: skip
+def test_nan_is_null_but_not_within_a_text(body: bytes, value: Any) -> None:
+    assert parse_json(body) == value
+    assert parse_json(memoryview(body)) == value
+
+
+def test_other_words_that_json_has_not_are_refused() -> None:
+    for body in (b"[Infinity]", b"[NaNa]", b"[NaN, Infinity]", b"[Na]"):
+        refused(body)
+
+
+def test_a_body_is_text_by_how_it_begins() -> None:
+    assert is_text(b"")
+    assert is_text("ä".encode() * 100)
+    assert is_text(b"x" * 79 + "ä".encode()), "the last character is cut"
+    assert not is_text(b"\x89PNG")
+    assert not is_text(b"a\0")
+    assert is_text(b"a" * 80 + b"\xff\0")
+
+
+def environ(body: bytes, **more: str) -> dict[str, Any]:
+    return {"wsgi.input": io.BytesIO(body), **more}
+
+
+def status(**given: Any) -> int:
+    with pytest.raises(ClientError) as caught:
+        read_body(**given)
+    return caught.value.status
+
+
+def test_a_body_is_as_long_as_the_limit_and_no_longer() -> None:
+    assert read_body(environ(b"x" * 10, CONTENT_LENGTH="10"), 10) == b"x" * 10
+    for given in (environ(b"", CONTENT_LENGTH="11"), environ(b"x" * 11), environ(b"x" * 11, CONTENT_LENGTH="")):
+        assert status(environ=given, limit=10) == 413
+    with pytest.raises(ClientError) as caught:
+        read_body(environ(b"", CONTENT_LENGTH="11"), 10)
+    assert (caught.value.received, caught.value.expected, caught.value.field) == (11, "at most 10 bytes", None)
+    assert "MODELHOST_BODY_LIMIT_MB" in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("encoding", "pack"), [("gzip", gzip.compress), (" X-GZip ", gzip.compress), ("deflate", zlib.compress)]
+)
+def test_a_body_is_unpacked_up_to_the_limit(encoding: str, pack: Any) -> None:
+    assert read_body(environ(pack(b"x" * 1000), HTTP_CONTENT_ENCODING=encoding), 1000) == b"x" * 1000
+    assert status(environ=environ(pack(b"x" * 1001), HTTP_CONTENT_ENCODING=encoding), limit=1000) == 413
+    for broken in (pack(b"x")[:-1], pack(b"x") + b"y", b"", b"plain"):
+        with pytest.raises(ClientError) as caught:
+            read_body(environ(broken, HTTP_CONTENT_ENCODING=encoding), 1000)
+        name = encoding.strip().lower()
+        assert (caught.value.status, caught.value.field, caught.value.received) == (400, "Content-Encoding", name)
+        assert caught.value.expected == f"a body in {name}"
+
+
+def test_another_encoding_is_refused_by_its_name() -> None:
+    with pytest.raises(ClientError) as caught:
+        read_body(environ(b"", HTTP_CONTENT_ENCODING="br"), 10)
+    error = caught.value
+    assert (error.status, error.field, error.received) == (415, "Content-Encoding", "br")
+    assert error.expected == "identity, gzip or deflate"
+    assert read_body(environ(b"x", HTTP_CONTENT_ENCODING="identity"), 10) == b"x"
+
+
+class Cut(io.RawIOBase):
+    """What a server gives of a body that its client does not end."""
+
+    def read(self, size: int = -1) -> bytes:
+        raise ConnectionResetError
+
+
+def test_a_body_that_cannot_be_read_is_the_clients_error() -> None:
+    with pytest.raises(ClientError) as caught:
+        read_body({"wsgi.input": Cut()}, 10)
+    assert "cannot be read (ConnectionResetError)" in caught.value.message
+    assert (caught.value.status, caught.value.expected) == (400, "a complete body")
+
+
+@pytest.mark.parametrize(
+    ("accepted", "size", "encoding"),
+    [
+        ("gzip", 1024, "gzip"), ("gzip", 1023, "identity"), ("deflate", 1024, "deflate"), (None, 5000, "identity"),
+        ("br", 5000, "identity"), ("gzip;q=0", 5000, "identity"), ("identity, gzip;q=0.5", 5000, "identity"),
+        ("gzip;q=0.2, deflate", 5000, "deflate"), ("", 5000, "identity"),
+    ],
+)  # fmt: skip
+def test_an_answer_is_packed_as_its_client_likes_best_where_it_is_worth_it(
+    accepted: str | None, size: int, encoding: str
+) -> None:
+    given = {} if accepted is None else {"HTTP_ACCEPT_ENCODING": accepted}
+    body, found = compress(b"x" * size, given)
+    assert found == encoding
+    assert (body if found == "identity" else zlib.decompress(body, 47)) == b"x" * size
+    assert (len(body) < size / 2) is (found != "identity")
+    if found == "gzip":
+        assert body[:2] == b"\x1f\x8b"
+
+
+def test_an_answer_is_json_unless_it_says_otherwise() -> None:
+    answer = json_answer({"a": [1.5]})
+    assert answer == (b'{"a":[1.5]}', "application/json", (), 200)
