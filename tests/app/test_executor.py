@@ -147,7 +147,10 @@ def test_another_call_shares_with_none(bundles: Bundles) -> None:
     call = Job(soon(), call=lambda: 7)
     here._waiting.extend([job(1), call, job(1)])
     assert [len(here._take()) for _ in range(3)] == [1, 1, 1]
+    counted: list[Any] = []
+    here.on_call = lambda *call: counted.append(call)
     assert here.call(lambda: 7, soon()) == 7
+    assert counted == [], "it is no call of the model's with rows"
 
 
 def test_a_client_is_gone_once_its_connection_is_closed() -> None:

@@ -115,6 +115,15 @@ def test_a_request_is_a_get_or_a_post_of_json_with_what_is_sent_beside(serve):
     ]  # fmt: skip
 
 
+def test_a_server_on_a_socket_is_called_localhost(tmp_path, serve):
+    asked = []
+    serve(
+        lambda path, body, headers: (asked.append(headers["Host"]) or 200, "r", b""), tmp_path / "a.sock", headers=True
+    )
+    assert request(tmp_path / "a.sock", "/").status == 200
+    assert asked == ["localhost"]
+
+
 @pytest.mark.parametrize("said", [b"no HTTP at all\r\n\r\n", b""])
 def test_an_answer_that_is_none_is_status_0_with_the_reason(said):
     with socket.socket() as server:
