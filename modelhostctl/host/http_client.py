@@ -67,6 +67,8 @@ def request(
         connection.request("GET" if body is None else "POST", path, body, headers)
         answer = connection.getresponse()
         text = answer.read(MOST_BYTES + 1)
+        if answer.length and len(text) <= MOST_BYTES:  # asked for a number of bytes, it does not complain by itself
+            return Response(0, "", b"the answer was cut off", time.monotonic() - begun)
     except (OSError, http.client.HTTPException) as error:
         return Response(0, "", f"{type(error).__name__}: {error}".encode(), time.monotonic() - begun)
     finally:

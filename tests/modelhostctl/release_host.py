@@ -211,7 +211,8 @@ class Machine:
     def told(self) -> list[str]:
         """What the engine was told to do, without looking."""
         lines = self.file("log").read_text().splitlines()
-        return [line.strip() for line in lines if line.split()[0] not in {"inspect", "logs", "ps"} and "ls" not in line]
+        looks = ("inspect", "logs", "ps", "image ls")
+        return [line.strip() for line in lines if not line.startswith(looks)]
 
     def serve(self, colour: str, of: str, said: bytes = Server.said) -> Server:
         """Have a server answer in a colour."""

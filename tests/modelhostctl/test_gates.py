@@ -167,6 +167,22 @@ def test_a_link_in_place_of_a_socket_is_not_followed(tmp_path, serve):
     assert request(tmp_path / "other.sock", "/readyz").status == 200
 
 
+@pytest.mark.parametrize(("more", "status"), [(0, 200), (1, 0)])
+def test_an_answer_that_is_cut_off_is_none(more, status):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            connection, _ = server.accept()
+            connection.recv(65536)
+            connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {2 + more}\r\n\r\n{{}}".encode())
+            connection.close()
+
+        threading.Thread(target=answer).start()
+        found = request(f"http://127.0.0.1:{server.getsockname()[1]}", "/")
+    assert found.status == status
+    assert found.body == (b"the answer was cut off" if more else b"{}")
+
+
 def test_an_answer_without_an_end_is_not_read_to_it(serve, monkeypatch):
     monkeypatch.setattr("modelhostctl.host.http_client.MOST_BYTES", 100)
     assert request(serve(lambda path, body: (200, "r", b"x" * 100)), "/").status == 200
