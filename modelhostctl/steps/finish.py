@@ -14,7 +14,7 @@ from ..store.release import Record
 from ..store.settings import Settings
 from ..view.state import State
 from . import canary, prune, retire, shadow, switch, watch
-from .plan import plan_left, policy_of
+from .plan import Plan, plan_left, policy_of
 from .sequence import holding_lock, run_all
 from .step import Step
 
@@ -23,13 +23,12 @@ OPTIONS = [Option("who", "who does it, for the history; empty: whoever types thi
 
 def run(step: Step) -> dict[str, Any]:
     """Do what is left to do; returns `lines`, what was done."""
-    step = _as_it_was_begun(step)
-    policy = policy_of(step.settings)
     if step.check_mode:
-        plan = plan_left(step.host, policy)
+        plan = _left(_as_it_was_begun(step))
         return {"lines": plan.lines, "changed": plan.todo}
     with holding_lock(step, "finish") as locked:
-        plan = plan_left(locked.host, policy)
+        locked = _as_it_was_begun(locked)
+        plan = _left(locked)
         if not plan.todo:
             return {"lines": plan.lines}
         for line in plan.lines:
@@ -38,6 +37,10 @@ def run(step: Step) -> dict[str, Any]:
             "changed": True,
             "lines": [f"release {plan.release} is live, and nothing is left to do"],
         }
+
+
+def _left(step: Step) -> Plan:
+    return plan_left(step.host, policy_of(step.settings))
 
 
 def _as_it_was_begun(step: Step) -> Step:

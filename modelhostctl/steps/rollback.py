@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from ..errors import StepError
 from ..options import Option
 from . import canary, gate, retire, shadow, start, switch, watch
 from .plan import Plan, plan_rollback, policy_of
@@ -31,13 +32,22 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         plan = _choose(step)
         return {**plan.as_dict(), "changed": plan.todo}
+    live = _live(step)
     with holding_lock(step, "rollback") as locked:
+        if _live(step) != live:
+            # Two people may have typed it, and mean one step back.
+            raise StepError(f"{_live(step)} went live while this waited; see `modelhostctl status`, and type again")
         plan = _choose(locked)
         if not plan.todo:
             return plan.as_dict()
         for line in plan.lines:
             step.say(f"plan: {line}")
         return _go(locked, plan)
+
+
+def _live(step: Step) -> str:
+    active = step.host.layout.active
+    return active.readlink().name if active.is_symlink() else "nothing"
 
 
 def _choose(step: Step) -> Plan:
