@@ -50,7 +50,7 @@ INT8 = {"type": "integer", "minimum": -128, "maximum": 127}
     ],
 )  # fmt: skip
 def test_an_element_has_its_type_and_bounds(schema: Input, said: dict[str, Any]) -> None:
-    assert element(schema, schema) == said
+    assert element(InputReader(schema), schema) == said
 
 
 def test_a_feature_has_its_own_bounds_and_unit() -> None:
@@ -64,7 +64,7 @@ def test_a_feature_has_its_own_bounds_and_unit() -> None:
         {"type": ["boolean", "integer", "null"], "enum": [True, False, 0, 1, None]},
         number | {"maximum": 2, "description": "C (g)"},
     ]
-    assert [element(schema, feature) for feature in schema.features] == told
+    assert [element(InputReader(schema), feature) for feature in schema.features] == told
     assert whole(InputReader(schema)) == {"type": "array", "prefixItems": told, "minItems": 3, "maxItems": 3}
     assert tuple_of(told) == whole(InputReader(schema))
 
