@@ -8,7 +8,7 @@ DEMO ?= demo
 # Which deployment, a folder under inventory/; and the release to go back to, if not the one before.
 WHERE ?= production
 RELEASE ?=
-# A folder that is not there would be another deployment's advice: inventory/production has to be made first, by hand.
+# Ansible goes on without a folder that is not there, and what is said then is about inventory/production, which is made by hand.
 PLAYBOOK = $(if $(filter production $(notdir $(wildcard inventory/*)),$(WHERE)),,$(error there is no folder \
   inventory/$(WHERE); WHERE is one of: $(notdir $(wildcard inventory/*))))$(BIN)/ansible-playbook -i inventory/$(WHERE)
 # Prints what a play has to report, and nothing else.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(PROJECT / "testbed"))
-import vm  # noqa: E402 - the project's own module, beside this folder
+import vm  # noqa: E402 - the project's own module, in the folder named above
 
 FLOOR = PROJECT / "bench" / "deploy" / "floor.sh"
 COMPOSE_UP = PROJECT / "bench" / "deploy" / "compose_up.sh"
