@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Change the code at random, one small change at a time, and count how many changes no test notices.
 
     make mutation                        300 changes, about an hour on two cores
@@ -17,15 +16,12 @@ import time
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
-
-import recording  # noqa: E402 - of this folder
-import suites  # noqa: E402
-from equivalent import is_equivalent  # noqa: E402
-from mutants import Mutant, mutants_of  # noqa: E402
-from suites import PROJECT  # noqa: E402
-from trial import Result, Trials  # noqa: E402
+import recording
+import suites
+from equivalent import is_equivalent
+from mutants import Mutant, mutants_of
+from suites import PROJECT
+from trial import Result, Trials
 
 FOLDERS = [
     *(f"app/modelhost/{package}" for package in ("bundle", "payload", "protocols", "inference")),
