@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..host.host import Host
 from ..store import history
-from ..store.settings import Settings
 from ..view.drain import MOST_SECONDS_TO_FOLLOW, stop_drained, wait_until_drained
+from ..view.replicas import Replicas
 from ..view.state import State
 from .step import LOCK, Step
 
@@ -20,25 +19,21 @@ OPTIONS = [LOCK]
 def run(step: Step) -> dict[str, Any]:
     """Drain it and stop it, unless it is to run on; returns `seconds`, how long that took."""
     state = State.read(step.host)
-    if state.is_idle_kept(step.settings.keep_old_running):
-        return {"seconds": round(_follow(state, step.check_mode), 1)}
-    changed, took = retire(step.host, step.who, step.settings, step.check_mode)
-    return {"changed": changed, "seconds": round(took, 1)}
-
-
-def _follow(state: State, check_mode: bool) -> float:
-    return 0.0 if state.idle is None or check_mode else wait_until_drained(state.idle, MOST_SECONDS_TO_FOLLOW)
-
-
-def retire(host: Host, who: str, settings: Settings, check_mode: bool) -> tuple[bool, float]:
-    """Stop the idle colour. Returns whether it ran, and how long that took in seconds."""
-    idle = State.read(host).idle
+    idle = state.idle
     if idle is None or not idle.up:
-        return False, 0.0
-    if check_mode:
-        return True, 0.0
-    took = stop_drained(host.docker, idle, settings.drain_seconds, settings.stop_seconds)
+        return {"changed": False, "seconds": 0.0}
+    kept = state.is_idle_kept(step.settings.keep_old_running)
+    if step.check_mode:
+        return {"changed": not kept, "seconds": 0.0}
+    if kept:
+        return {"changed": False, "seconds": round(wait_until_drained(idle, MOST_SECONDS_TO_FOLLOW), 1)}
+    return {"changed": True, "seconds": round(_stop(step, idle), 1)}
+
+
+def _stop(step: Step, idle: Replicas) -> float:
+    """Stop the idle colour; returns how long that took, in seconds."""
+    took = stop_drained(step.host.docker, idle, step.settings.drain_seconds, step.settings.stop_seconds)
     history.write_line(
-        host.layout.history, release=idle.release, who=who, how="retired", change=f"{idle.colour} stopped"
+        step.host.layout.history, release=idle.release, who=step.who, how="retired", change=f"{idle.colour} stopped"
     )  # fmt: skip
-    return True, took
+    return took
