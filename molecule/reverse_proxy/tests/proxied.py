@@ -4,7 +4,6 @@ import http.client
 import json
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,10 +35,9 @@ def converge(**variables: object) -> subprocess.CompletedProcess[str]:
 
 
 def deploy(**variables: object) -> None:
-    """Run the role, and wait until nginx has begun to use what it wrote."""
+    """Run the role, which ends when nginx uses what it wrote."""
     run = converge(**variables)
     assert run.returncode == 0, run.stdout
-    time.sleep(0.5)
 
 
 @cache
