@@ -23,14 +23,14 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Fail with what to do, unless it logs in; change nothing."""
+        """Return C(key), the fingerprint of the key that let this machine in; otherwise fail with what to do."""
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
         user, keys = self._task.args["user"], self._task.args["keys"]
         host = Host.of(task_vars, self._templar)
         answer = log_in(host, user, keys)
         problem = problem_of(answer, host, user, keys, where_defined("deploy_user_authorized_keys", task_vars))
-        return result | ({"failed": True, "msg": f"{problem} {LEFT}"} if problem else {})
+        return result | ({"failed": True, "msg": f"{problem} {LEFT}"} if problem else {"key": accepted(answer)})
 
 
 def log_in(host: Host, user: str, keys: list[str]) -> Answer:

@@ -26,3 +26,10 @@ EXAMPLES = """
     user: deploy
     keys: "{{ deploy_user_authorized_keys }}"
 """
+
+RETURN = """
+key:
+  description: The fingerprint of the key that let this machine in.
+  returned: success
+  type: str
+"""
