@@ -87,7 +87,11 @@ systemctl reload ssh
 def as_before_the_first_run() -> None:
     """Take the account away and open root's login again."""
     on_host(BEFORE_THE_FIRST_RUN)
-    assert log_in("root").stdout == "root\n", "root's login is not open again"
+    # A reload only begins when its command ends.
+    deadline = time.monotonic() + 10
+    while (attempt := log_in("root")).stdout != "root\n":
+        assert time.monotonic() < deadline, f"root's login is not open again: {attempt.stderr}"
+        time.sleep(0.5)
 
 
 def log_in(user: str, *options: str) -> subprocess.CompletedProcess[str]:
