@@ -11,7 +11,7 @@ from ansible.utils.vars import load_extra_vars
 
 
 def where_defined(name: str, variables: dict[str, Any] | None) -> str:
-    """Return "file:line" or "file", relative to the working directory where possible; of `-e`, that it is from there."""
+    """Return "file:line" or "file", relative to the working directory where possible; or that `-e` has set it."""
     # These win over every file.
     if name in load_extra_vars(DataLoader()):
         return "what -e gives on the command line"
