@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -52,7 +53,11 @@ def test_an_undefined_variable_fails_and_is_named():
         render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_server_names="{{ no_such_variable }}")
 
 
+CLIENTS = (PROJECT / "roles" / "reverse_proxy" / "files" / "clients.js").read_text()
 NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
+NGINX = f"printf %s {shlex.quote(CLIENTS)} > /etc/nginx/clients.js && {NGINX}"
+ALICE = {"name": "alice", "sha256": ["0" * 64], "requests_per_second": 20, "models": ["iris"]}
+BOB = {"name": "bob", "sha256": ["1" * 64, "2" * 64], "requests_per_second": 20, "burst": 5, "connections": 4}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +74,17 @@ NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
         {"release_canary_percent": "99", "release_canary_key_header": "X-User-Id"},  # as -e gives it
         {"release_canary_percent": 10, "reverse_proxy_cache_mb": 8, "release_shadow": True},
         {"release_shadow": "true"},
+        {"reverse_proxy_clients": [{"name": "carol"}]},
+        {"reverse_proxy_clients": [ALICE, BOB], "release_default_model": "iris"},
+        {
+            "reverse_proxy_clients": [BOB],
+            "release_canary_percent": 10,
+            "reverse_proxy_cache_mb": 8,
+            "release_shadow": True,
+        },
+        {"reverse_proxy_cors_origins": ["https://app.example.org", "*"], "reverse_proxy_clients": [ALICE]},
+        {"reverse_proxy_trusted_proxies": ["10.0.0.2", "fd00:1::/64"]},
+        {"reverse_proxy_address_requests_per_second": 0, "reverse_proxy_address_connections": "0"},
     ],
 )
 def test_nginx_accepts_its_configuration(overrides, read):
@@ -77,10 +93,16 @@ def test_nginx_accepts_its_configuration(overrides, read):
 
 
 def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
-    everything = {"release_canary_percent": 10, "reverse_proxy_cache_mb": 8, "release_shadow": True}
+    everything = {
+        "release_canary_percent": 10,
+        "reverse_proxy_cache_mb": 8,
+        "release_shadow": True,
+        "reverse_proxy_clients": [ALICE],
+        "reverse_proxy_cors_origins": ["*"],
+    }
     in_http = evaluate("reverse_proxy", "{{ __reverse_proxy_parts | join(' ') }}", **everything).split()
     in_server = evaluate("reverse_proxy", "{{ __reverse_proxy_server_parts | join(' ') }}", **everything).split()
-    named = [f"conf.d/{part}" for part in in_http] + [f"server.d/{part}" for part in in_server]
+    named = [f"conf.d/{part}" for part in [*in_http, "address_limits"]] + [f"server.d/{part}" for part in in_server]
     assert sorted(f"etc/nginx/{part}.conf.j2" for part in named) == PARTS
 
 
