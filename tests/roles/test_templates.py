@@ -10,6 +10,7 @@ import yaml
 from ansible.errors import AnsibleError
 from rendering import PROJECT, ROLES, Read, evaluate, load, render
 
+from modelhostctl.host.mirror import PREDICTION
 from modelhostctl.store.settings import Settings
 
 TEMPLATES = [
@@ -149,6 +150,60 @@ def test_nginx_shares_out_and_mirrors_only_where_that_is_wanted():
         "release_shadow": "no",
     }
     assert render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8, **off) == text
+
+
+def test_nginx_takes_the_same_for_a_prediction_as_the_tool_on_the_host():
+    text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_shadow=True)
+    assert f'"~^{PREDICTION.pattern}$" 1;' in text
+
+
+# Both the app and whoever is mirrored to, in one, which logs what it is asked.
+BEHIND = """
+mkdir -p /run/modelhost/active /run/modelhost/shadow
+cat > /tmp/nginx.conf
+cat > /tmp/behind.conf <<'END'
+pid /tmp/behind.pid;
+error_log /tmp/behind.log;
+events {}
+http {
+    log_format asked '$server_name $request';
+    access_log /tmp/asked asked;
+    server { server_name live; listen unix:/run/modelhost/active/server.sock; return 200; }
+    server { server_name shadow; listen unix:/run/modelhost/shadow/server.sock; return 204; }
+}
+END
+nginx -c /tmp/behind.conf
+chmod 777 /run/modelhost/*/server.sock
+nginx -c /tmp/nginx.conf
+ask() {
+    exec 3<>/dev/tcp/127.0.0.1/80
+    printf '%s HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Length: 2\\r\\n\\r\\n{}' "$1" >&3
+    cat <&3 >/dev/null
+}
+"""
+MIRRORED = ["POST /", "POST /models/iris/versions/2/predict?a=b", "POST /v2/models/a-b_1/infer", "POST /invocations"]
+NOT_MIRRORED = [
+    "GET /models/iris/predict",
+    "PUT /",
+    "POST /v1.43/containers/create?name=pwn",
+    "POST /v2/repository/models/iris/unload",
+    "POST /models/iris/predict/../../../containers/create",
+    "POST /models/../containers/create?/predict",
+    "POST /containers/create?/models/iris/predict",
+    "POST /models/iris%2f/predict",
+]
+
+
+def test_nginx_mirrors_predictions_and_nothing_else_that_a_client_sends(read):
+    text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_shadow=True)
+    asked = "\n".join(f"ask '{line}'" for line in [*MIRRORED, *NOT_MIRRORED])
+    script = f"{BEHIND}{asked}\nsleep 0.5; cat /tmp/asked"
+    found = read(text, f"bash -ec {shlex.quote(script)}")
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    asked_of = {name: [line for line in lines if line.startswith(f"{name} ")] for name in ("live", "shadow")}
+    assert len(asked_of["live"]) == len(MIRRORED) + len(NOT_MIRRORED)
+    assert asked_of["shadow"] == [f"shadow {line} HTTP/1.1" for line in MIRRORED]
 
 
 def test_a_canarys_answers_are_cached_under_the_canarys_way():
