@@ -18,7 +18,7 @@ from ..host.host import Host
 from ..host.resources import MB, free_disk_mb
 from ..options import Option
 from ..store.canary_link import current
-from ..store.release import Record, Release, difference
+from ..store.release import Record, Release, difference, is_there
 from ..store.settings import Settings
 from ..view.state import State
 from .step import Step
@@ -95,7 +95,7 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
     state = State.read(host)
     record = Record.of(host.layout, release.id)
     image_present = release.image in host.docker.images(release.image)
-    missing = [b["folder"] for b in release.bundles if not Path(b["folder"], "model.yaml").is_file()]
+    missing = [b["folder"] for b in release.bundles if not is_there(b)]
     # Bundles arrive packed and are unpacked beside the archive.
     copied = sum(2 * bundle["bytes"] for bundle in release.bundles if bundle["folder"] in missing) // MB
     disk_needed = MARGIN_MB + copied + (0 if image_present else IMAGE_MB)
@@ -176,7 +176,7 @@ def _whole(host: Host, record: Record) -> bool:
     release = record.read()
     if release is None or release.image not in host.docker.images(release.image):
         return False
-    return all(Path(bundle["folder"], "model.yaml").is_file() for bundle in release.bundles)
+    return all(is_there(bundle) for bundle in release.bundles)
 
 
 def plan_left(host: Host, policy: PlanPolicy) -> Plan:

@@ -1,12 +1,14 @@
-"""Put a release on the host: write the folder that says what it is."""
+"""Put a release on the host: give its bundles their names, and write the folder that says what it is."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
+from ..host.trees import remove_tree
 from ..options import Option
-from ..store.release import Record, Release
+from ..store.release import Record, Release, is_there
 from ..view.state import State
 from .step import LOCK, Step
 
@@ -22,6 +24,7 @@ def run(step: Step) -> dict[str, Any]:
     layout, state = step.host.layout, State.read(step.host)
     record = Record.of(layout, release.id)
     if not step.check_mode:
+        take_in(release)
         record.keep_settings(asdict(step.settings))
     if record.read() == release:
         return {}
@@ -32,6 +35,16 @@ def run(step: Step) -> dict[str, Any]:
         record.write(release)
     headers = {"before_header": "the live release", "after_header": "the new release"}
     return {"changed": True, "diff": {"before": before, "after": after, **headers}}
+
+
+def take_in(release: Release) -> None:
+    """Give the bundles that were copied their own names. Whoever calls this has seen that the copy went well."""
+    for bundle in release.bundles:
+        folder = Path(bundle["folder"])
+        unfinished = folder.with_name(f"{folder.name}.unfinished")
+        if unfinished.is_dir() and not is_there(bundle):
+            remove_tree(folder)
+            unfinished.rename(folder)
 
 
 def describe(release: Release) -> str:

@@ -185,6 +185,12 @@ class Record:
         (self.folder / "rejected.json").unlink(missing_ok=True)
 
 
+def is_there(bundle: dict[str, Any]) -> bool:
+    """Whether all of a bundle is on the host, which is when it gets its name. An empty one was left by a full disk."""
+    manifest = Path(bundle["folder"], "model.yaml")
+    return manifest.is_file() and manifest.stat().st_size > 0
+
+
 def difference(old: Release | None, new: Release) -> str:
     """What changed, in words: "models: churn 3 -> 4; image unchanged; settings unchanged"."""
     if old is None:

@@ -21,15 +21,12 @@ options:
   _terms:
     description: Mappings with C(folder) or C(file), what to pack, and C(as), its path in the archive.
     required: true
-  last:
-    description: A file that goes after all others of its folder, so that its presence tells that they were unpacked.
-    type: str
 """
 
 EXAMPLES = """
 - name: Copy a bundle
   ansible.builtin.unarchive:
-    src: "{{ lookup('modelhost.modelhost.packed', {'folder': 'models/iris/1', 'as': 'iris/1'}, last='model.yaml') }}"
+    src: "{{ lookup('modelhost.modelhost.packed', {'folder': 'models/iris/1', 'as': 'iris/1'}) }}"
     dest: /srv/modelhost/bundles
 """
 
@@ -44,7 +41,6 @@ _raw:
 class LookupModule(LookupBase):
     def run(self, terms: list[dict[str, str]], variables: dict[str, Any] | None = None, **options: Any) -> list[str]:
         """Return the archive's path."""
-        last = options.get("last")
         folders = {term["as"]: Path(term["folder"]).resolve() for term in terms if "folder" in term}
         files = {term["as"]: Path(term["file"]).resolve() for term in terms if "file" in term}
         parts = [f"{name} {hash_of(folder, [])}" for name, folder in folders.items()]
@@ -53,7 +49,7 @@ class LookupModule(LookupBase):
         def write(archive: BinaryIO) -> None:
             with tarfile.open(fileobj=archive, mode="w", format=tarfile.GNU_FORMAT) as tar:
                 for name, folder in folders.items():
-                    for path in sorted(files_in(folder), key=lambda path: (path.name == last, path)):
+                    for path in files_in(folder):
                         tar.add(path, f"{name}/{path.relative_to(folder)}", filter=without_owner)
                 for name, path in files.items():
                     tar.add(path, name, filter=without_owner)

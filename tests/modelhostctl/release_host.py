@@ -166,7 +166,7 @@ class Machine:
     def __init__(self, root: Path, bin_folder: Path) -> None:
         self.layout, self.bin = Layout(root), bin_folder
         (bin_folder / "golden.json").write_text('[{"inputs": {"a": 1}, "outputs": {"p": 1}}]')
-        (bin_folder / "model.yaml").touch()
+        (bin_folder / "model.yaml").write_text("name: iris")
         bundle = {"folder": str(bin_folder), "golden": "golden.json", "tolerance": 0, "version": 1, "name": "iris"}
         self.bundles = [bundle | {"digest": "d", "bytes": 1}]
         self.old = release(bundles=self.bundles)

@@ -456,6 +456,25 @@ def test_where_the_disk_is_needed_all_but_what_runs_goes_and_too_little_is_an_er
     assert "1000000000 MB are needed" in refused["msg"]
 
 
+def test_a_bundle_that_a_full_disk_cut_off_is_copied_again(machine, run, token, third, tmp_path):
+    """tar goes on with the next file where one does not fit, so what it leaves looks whole."""
+    folder = tmp_path / "iris" / "1-abc"
+    content = machine.content(third) | {"bundles": [machine.bundles[0] | {"folder": str(folder)}]}
+    cut_off = folder.with_name("1-abc.unfinished")
+    cut_off.mkdir(parents=True)
+    (cut_off / "model.yaml").write_text("name: iris")
+    assert run("plan", content=content)["missing"] == [str(folder)]
+    folder.mkdir()
+    (folder / "model.yaml").touch()
+    assert run("plan", content=content)["missing"] == [str(folder)], "as the code before has left it"
+    run("prepare", "--check", content=content, lock=token)
+    assert cut_off.is_dir()
+    run("prepare", content=content, lock=token)
+    assert (folder / "model.yaml").read_text() == "name: iris"
+    assert not cut_off.exists()
+    assert run("plan", content=content)["missing"] == []
+
+
 def test_prepare_says_how_the_release_differs_and_writes_it_once(machine, run, token, third):
     diff = run("prepare", content=machine.content(third), lock=token)["diff"]
     assert diff["before"].splitlines() == [f"image: {third.image}", "model: iris 1 (d)", "threads: 1", "workers: 1"]
