@@ -5,11 +5,14 @@
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
 echo "distribution=${ID:-unknown}"
 echo "version=${VERSION_ID:-}"
+echo "codename=${VERSION_CODENAME:-}"
 echo "name=${PRETTY_NAME:-an unknown system}"
 echo "architecture=$(uname -m)"
 echo "python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)"
 echo "memory_mb=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)"
 echo "cores=$(nproc)"
+# Of any interface but the loopback.
+if awk '$6 != "lo" {found = 1} END {exit !found}' /proc/net/if_inet6 2>/dev/null; then echo "ipv6=yes"; else echo "ipv6=no"; fi
 # The tighter of the two file systems that a deployment fills; one that is not there yet is its parent's.
 free_mb() { df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}'; }
 for place in /var/lib/docker /var/lib /srv; do

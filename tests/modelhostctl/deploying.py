@@ -32,7 +32,7 @@ def play(
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"NO_COLOR": "1"} | dict(environment or {}),
+        env=os.environ | {"NO_COLOR": "1", "ANSIBLE_FORCE_COLOR": "0"} | dict(environment or {}),
     )
 
 
