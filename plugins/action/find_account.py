@@ -33,7 +33,7 @@ class ActionModule(ActionBase):
         without_root: dict[str, Any] = {}
         for user in users:
             answer = subprocess.run(
-                [*ssh, "-l", user, address, "sh", "-s", str(self._task.args.get("port", 0))],
+                [*ssh, "-l", user, address, "sh", "-s", *map(str, self._task.args.get("ports", []))],
                 input=PROBE.read_text(), capture_output=True, text=True, timeout=4 * SECONDS_TO_ANSWER, check=False,
             )  # fmt: skip
             if answer.returncode == 0:

@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Run on the host by find_account, over SSH, before Python is known to be there. $1: the port nginx will take.
+# Run on the host by find_account, over SSH, before Python is known to be there. $@: the ports nginx will take.
 # Prints name=value lines and changes nothing.
 # shellcheck source=/dev/null
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
@@ -21,10 +21,13 @@ if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo -n"; fi
 if $as_root true 2>/dev/null; then echo "root=yes"; else echo "root=no"; fi
 # A listener in the host's own mount namespace is not our proxy, which lives in a container.
 if command -v ss >/dev/null; then
-  $as_root ss -Hltnp "sport = :$1" | sed -n 's/.*"\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | sort -u |
-    while read -r name pid; do
-      if [ "$($as_root readlink "/proc/$pid/ns/mnt")" = "$($as_root readlink /proc/1/ns/mnt)" ]; then
-        echo "port_holder=$name (process $pid)"
-      fi
-    done
+  for port in "$@"; do
+    $as_root ss -Hltnp "sport = :$port" | sed -n 's/.*"\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | sort -u |
+      while read -r name pid; do
+        if [ "$($as_root readlink "/proc/$pid/ns/mnt")" = "$($as_root readlink /proc/1/ns/mnt)" ]; then
+          echo "port_held=$port"
+          echo "port_holder=$name (process $pid)"
+        fi
+      done
+  done
 fi
