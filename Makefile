@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy plan rollback status history logs
-.PHONY: test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
+.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -46,6 +46,12 @@ history: .venv ## what became of each release
 
 logs: .venv ## the last lines of each container
 	@$(REPORT) playbooks/logs.yml
+
+key: .venv ## make a key for a client: NAME=alice (shown once; its hash goes into the deployment's variables)
+	@$(REPORT) playbooks/key.yml -e client=$(NAME)
+
+key-revoke: .venv ## take a client's oldest key away: NAME=alice
+	@$(REPORT) playbooks/key.yml -e client=$(NAME) -e revoke=true
 
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py

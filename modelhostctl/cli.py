@@ -18,6 +18,7 @@ from .errors import UsageError
 from .host.host import Host
 from .host.layout import Layout
 from .options import Option, read_options
+from .printable import printable
 from .steps.step import Step, execute, quiet
 from .store.settings import Settings
 
@@ -137,7 +138,9 @@ def run(parsed: dict[str, Any]) -> dict[str, Any]:
         confirm=_confirm,
     )
     _check_rights(parsed["root"])
-    return execute(module.run, step, _is_locked(module, options))
+    # What a model or its log says may be in any of it.
+    found: dict[str, Any] = printable(execute(module.run, step, _is_locked(module, options)))
+    return found
 
 
 def _is_locked(module: Any, options: dict[str, Any]) -> bool:
@@ -163,13 +166,13 @@ def _read(name: str) -> dict[str, Any]:
 
 def _say(line: str) -> None:
     with contextlib.suppress(OSError):  # the connection is gone; the work is not
-        print(line, file=sys.stderr, flush=True)
+        print(printable(line), file=sys.stderr, flush=True)
 
 
 def _confirm(question: str) -> bool:
     if not sys.stdin.isatty():
         return False
-    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    return input(f"{printable(question)} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 def report(result: dict[str, Any], as_json: bool) -> None:

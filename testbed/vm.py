@@ -30,6 +30,7 @@ modelhost:
       ansible_user: root
       ansible_ssh_private_key_file: {folder}/.ssh/id_ed25519
       ansible_ssh_common_args: -o UserKnownHostsFile={folder}/.ssh/known_hosts
+      deploy_user_authorized_keys: ["{{{{ lookup('file', '{folder}/.ssh/id_ed25519.pub') }}}}"]
 """
 
 VARIABLES = """\

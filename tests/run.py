@@ -79,6 +79,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "preflight": scenario("preflight"),
     "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),
+    "keys": scenario("keys"),
     "base_image": scenario("base_image"),
     "docker": scenario("docker"),
     "lint": lint,

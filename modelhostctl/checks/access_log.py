@@ -23,7 +23,7 @@ def logged(lines: list[str], release: str, canary: bool = False) -> list[Seen]:
             # Without the app's time, and not an error: nginx has answered by itself.
             if entry["release"] in {release, "", "-"} and (seconds is not None or int(entry["status"]) >= 500):
                 found.append(Seen(int(entry["status"]), seconds or 0.0))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
     return found
 

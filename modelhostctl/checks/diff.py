@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +15,9 @@ NAMES = {"model", "model_name", "version", "model_version", "id"}
 # What the protocols put around a model's outputs.
 AROUND = {"prediction", "predictions", "outputs"}
 ABSENT = "(none)"
+# Of both together. Read as JSON, larger ones would hold up the clients whose requests are mirrored meanwhile.
+MOST_BYTES = 4 * 1024 * 1024
+MOST_NAME = 200
 
 
 @dataclass(frozen=True)
@@ -29,21 +33,25 @@ class Leaf:
     def apart(self) -> float | None:
         """How far apart two numbers are; None where they are not numbers."""
         if {type(self.live), type(self.new)} <= {int, float}:
-            return abs(float(self.live) - float(self.new))
+            with contextlib.suppress(OverflowError):
+                return abs(float(self.live) - float(self.new))
         return None
 
 
 def leaves(live: bytes, new: bytes, tolerance: float) -> list[Leaf]:
-    """Compare two bodies: numbers within a tolerance, all else exactly; what is not JSON by its bytes."""
+    """Compare two bodies: numbers within a tolerance, all else exactly; what is not JSON, or too much, by its bytes."""
     try:
-        answers = json.loads(live), json.loads(new)
-    except ValueError:
+        if len(live) + len(new) > MOST_BYTES:
+            raise ValueError("too much")
+        one, other = map(_answered, (live, new))
+        return list(_walk(one, other, tolerance, ()))
+    except (ValueError, OverflowError, RecursionError):
         return [Leaf("body", f"{len(live)} bytes", f"{len(new)} bytes", live == new)]
-    one, other = (
-        {key: value for key, value in answer.items() if key not in NAMES} if isinstance(answer, dict) else answer
-        for answer in answers
-    )
-    return list(_walk(one, other, tolerance, ()))
+
+
+def _answered(body: bytes) -> Any:
+    answer = json.loads(body)
+    return {key: value for key, value in answer.items() if key not in NAMES} if isinstance(answer, dict) else answer
 
 
 def _walk(live: Any, new: Any, tolerance: float, path: tuple[str, ...]) -> Iterator[Leaf]:
@@ -58,4 +66,4 @@ def _walk(live: Any, new: Any, tolerance: float, path: tuple[str, ...]) -> Itera
             yield from _walk(one, other, tolerance, path)
     else:
         output = ".".join(path[1:] if len(path) > 1 and path[0] in AROUND else path) or "body"
-        yield Leaf(output, live, new, close(new, live, tolerance))
+        yield Leaf(output[:MOST_NAME], live, new, close(new, live, tolerance))

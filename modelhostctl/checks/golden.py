@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..host.http_client import Response
+from ..host.http_client import MOST_BYTES, Response, request
 
 
 @dataclass(frozen=True)
@@ -23,17 +23,23 @@ class Example:
     tolerance: float
     varies: bool = False  # whether the model may answer otherwise each time
 
+    def ask(self, server: Path | str, timeout: float, sent: Mapping[str, str] | None = None) -> Response:
+        """Post it to a socket or a URL; the answer may be longer than what is recorded, within bounds."""
+        most_bytes = MOST_BYTES + 4 * len(json.dumps(self.outputs))
+        return request(server, self.path, self.body, timeout, sent, most_bytes)
+
     def difference(self, answer: Response) -> str:
         """What is wrong with an answer, in words; empty where it is right."""
         if answer.status != 200:
-            return f"status {answer.status or 'none'}: {answer.body[:300].decode(errors='replace').strip()}"
+            return f"status {answer.status or 'none'}: {answer.excerpt(300)}"
         try:
             prediction = json.loads(answer.body)["prediction"]
             given = {name: prediction[name] for name in self.outputs}
             wrong = [name for name, value in self.outputs.items() if not close(given[name], value, self.tolerance)]
-        except (ValueError, KeyError, TypeError):
-            return f"an answer without the outputs: {answer.body[:300].decode(errors='replace').strip()}"
-        return "" if self.varies else ", ".join(f"{name} {json.dumps(given[name])}" for name in wrong)
+            words = [f"{name} {short(given[name], 300)}" for name in wrong]
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+            return f"an answer without the outputs: {answer.excerpt(300)}"
+        return "" if self.varies else ", ".join(words)
 
 
 def examples_of(bundles: Iterator[dict[str, Any]] | tuple[dict[str, Any], ...]) -> list[Example]:
@@ -47,6 +53,12 @@ def examples_of(bundles: Iterator[dict[str, Any]] | tuple[dict[str, Any], ...]) 
             varies = bundle.get("varies", False)  # an older version did not write it
             found.append(Example(name, path, body, example["outputs"], bundle["tolerance"], varies))
     return found
+
+
+def short(value: Any, most: int) -> str:
+    """A value for people, cut where it is long."""
+    text = json.dumps(value)
+    return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
 def close(answer: Any, wanted: Any, tolerance: float) -> bool:

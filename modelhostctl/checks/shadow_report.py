@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from typing import Any
 
 from ..checks.diff import Leaf, leaves
+from ..checks.golden import short
 from ..host.http_client import Response
 from .limits import Seen, percentile
 
 TOLERANCE = 1e-6
 MOST_EXAMPLES = 3
 MOST_OUTPUTS = 20
+# An answer may call its outputs anything, and each time otherwise.
+MOST_COUNTED = 500
+MOST_SHOWN = 80
 # Of the latest requests; more would take long to sort, while others wait.
 MOST_REMEMBERED = 20_000
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One output in two answers."""
+
+    output: str
+    first: Leaf | None  # of the values that differ
+    apart: float | None  # the largest difference of two numbers
 
 
 @dataclass
@@ -26,13 +38,12 @@ class Output:
     differ: int = 0
     apart: float | None = None  # the largest difference of two numbers
 
-    def add(self, found: list[Leaf]) -> None:
-        """Count one answer's leaves."""
+    def add(self, found: Compared) -> None:
+        """Count one answer's."""
         self.answers += 1
-        self.differ += not all(leaf.same for leaf in found)
-        apart = [leaf.apart for leaf in found if leaf.apart is not None]
-        if apart:
-            self.apart = max([*apart, self.apart or 0.0])
+        self.differ += found.first is not None
+        if found.apart is not None:
+            self.apart = max(found.apart, self.apart or 0.0)
 
 
 @dataclass
@@ -48,8 +59,8 @@ class Report:
     live_seconds: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
     seen: deque[Seen] = field(default_factory=lambda: deque(maxlen=MOST_REMEMBERED))
 
-    def add(self, path: str, live: Response, new: Response, tolerances: dict[str, float]) -> None:
-        """Compare one request's two answers."""
+    def add(self, path: str, live: Response, new: Response, found: list[Compared]) -> None:
+        """Count one request's two answers, and what `compare` has found."""
         self.compared += 1
         self.live_seconds.append(live.seconds)
         fails = _well(live) and (new.status >= 500 or new.status == 0)
@@ -59,18 +70,14 @@ class Report:
             self.statuses[statuses] += 1
             self._differs(f"{path}: {statuses}")
         elif _well(live):
-            self._compare(path, live, new, tolerances)
+            self._count(path, model_of(path, live), found)
 
-    def _compare(self, path: str, live: Response, new: Response, tolerances: dict[str, float]) -> None:
-        model = live.model.partition("/")[0] or path
-        by_output: dict[str, list[Leaf]] = {}
-        for leaf in leaves(live.body, new.body, tolerances.get(model, TOLERANCE)):
-            by_output.setdefault(leaf.output, []).append(leaf)
-        for output, found in by_output.items():
-            self.outputs.setdefault((model, output), Output()).add(found)
-        first = [leaf for found in by_output.values() for leaf in found if not leaf.same][:1]
-        for leaf in first:
-            self._differs(f"{path}: {leaf.output} {_short(leaf.live)} -> {_short(leaf.new)}")
+    def _count(self, path: str, model: str, found: list[Compared]) -> None:
+        for one in found:
+            if (model, one.output) in self.outputs or len(self.outputs) < MOST_COUNTED:
+                self.outputs.setdefault((model, one.output), Output()).add(one)
+        for leaf in [one.first for one in found if one.first][:1]:
+            self._differs(f"{path}: {leaf.output} {short(leaf.live, MOST_SHOWN)} -> {short(leaf.new, MOST_SHOWN)}")
 
     def _differs(self, example: str) -> None:
         self.differ += 1
@@ -119,13 +126,28 @@ class Report:
         return [("live", list(self.live_seconds)), ("new", [one.seconds for one in self.seen])]
 
 
+def compare(path: str, live: Response, new: Response, tolerances: dict[str, float]) -> list[Compared]:
+    """Compare two answers output by output, which takes long for large ones; nothing where either is no good one."""
+    if live.status != new.status or not _well(live):
+        return []
+    by_output: dict[str, list[Leaf]] = {}
+    for leaf in leaves(live.body, new.body, tolerances.get(model_of(path, live), TOLERANCE)):
+        by_output.setdefault(leaf.output, []).append(leaf)
+    return [_compared(output, found) for output, found in by_output.items()]
+
+
+def _compared(output: str, found: list[Leaf]) -> Compared:
+    apart = [leaf.apart for leaf in found if leaf.apart is not None]
+    return Compared(output, next((leaf for leaf in found if not leaf.same), None), max(apart, default=None))
+
+
+def model_of(path: str, answer: Response) -> str:
+    """The model that has answered; of an answer that does not say so its path."""
+    return answer.model.partition("/")[0] or path
+
+
 def _well(answer: Response) -> bool:
     return 200 <= answer.status < 300
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def _ms(took: list[float], share: float) -> float:

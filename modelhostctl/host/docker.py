@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import subprocess
+import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +13,12 @@ from typing import Any
 
 from ..errors import StepError
 from ..host.layout import COLOURS, REPLICAS, suffix
+
+# A container may log without end, and without a line break. The proxy's log is what nginx has written, and is rotated.
+MOST_LOG_BYTES = 16 * 1024 * 1024
+MOST_PROXY_LOG_BYTES = 64 * 1024 * 1024
+MOST_LINE = 2000
+MOST_SAID = 4000
 
 LABEL = "modelhost.release"
 PROXY = "modelhost-proxy"
@@ -79,11 +87,13 @@ class Docker:
 
     def logs(self, name: str, lines: int) -> list[str]:
         """The last lines that a container wrote."""
-        return self._run(["docker", "logs", "--tail", str(lines), name], check=False, errors=True).splitlines()
+        text = self._read(["docker", "logs", "--tail", str(lines), name], MOST_LOG_BYTES, subprocess.STDOUT)
+        return [f"{line[:MOST_LINE]} ..." if len(line) > MOST_LINE else line for line in text.splitlines()]
 
     def proxy_log(self, since: float) -> list[str]:
         """What nginx has logged since then (seconds since 1970); empty where there is no proxy."""
-        return self._run(["docker", "logs", "--since", f"{since:.3f}", PROXY], check=False).splitlines()
+        command = ["docker", "logs", "--since", f"{since:.3f}", PROXY]
+        return self._read(command, MOST_PROXY_LOG_BYTES, subprocess.DEVNULL).splitlines()
 
     def images(self, name: str) -> list[str]:
         """The images of a name, as name:tag."""
@@ -103,12 +113,31 @@ class Docker:
         freed = self._run(["docker", "builder", "prune", "--force", *how], check=False).split()
         return bool(freed) and freed[-1] != "0B"
 
-    def _run(self, command: list[str], check: bool = True, errors: bool = False, timeout: float = 300) -> str:
+    def _read(self, command: list[str], most_bytes: int, errors: int, timeout: float = 60) -> str:
+        """What a command prints, with its errors or without; of too much the beginning."""
+        begun = time.monotonic()
+        try:
+            with subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, pass_fds=self.inherit
+            ) as process:
+                ends = threading.Timer(timeout, process.kill)
+                ends.start()
+                try:
+                    found = process.stdout.read(most_bytes) if process.stdout else b""
+                finally:
+                    ends.cancel()
+                    process.kill()
+        except OSError as error:
+            raise StepError(f"`{' '.join(command)}` did not end well: {error}") from None
+        if time.monotonic() - begun > timeout:
+            raise StepError(f"`{' '.join(command)}` did not end within {timeout:g} s")
+        return found.decode(errors="replace")
+
+    def _run(self, command: list[str], check: bool = True, timeout: float = 300) -> str:
         try:
             done = subprocess.run(
                 command,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT if errors else subprocess.PIPE,
+                capture_output=True,
                 stdin=subprocess.DEVNULL,
                 text=True,
                 errors="replace",
@@ -119,7 +148,7 @@ class Docker:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise StepError(f"`{' '.join(command)}` did not end well: {error}") from None
         if check and done.returncode:
-            said = (done.stderr or done.stdout).strip()
+            said = (done.stderr or done.stdout).strip()[:MOST_SAID]
             raise StepError(f"`{' '.join(command)}` failed: {said}")
         return done.stdout
 

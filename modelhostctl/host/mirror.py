@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socketserver
 import threading
@@ -15,6 +16,12 @@ from pathlib import Path
 
 # Headers that decide an answer. Deadlines and ids are the client's own, and its request is over.
 DECIDING = ("Content-Type", "Accept", "Content-Encoding", "Inference-Header-Content-Length")
+# What is asked once more: predictions, by any protocol, and nothing else that clients send. nginx's conf.d/shadow has
+# the same.
+MODEL = "models/[a-z][a-z0-9_-]*(/versions/[0-9]+)?"
+PREDICTION = re.compile(
+    f"/(invocations|{MODEL}/(predict|invocations|stream)|v1/{MODEL}:predict|v2/{MODEL}/infer)?/?([?][!-~]*)?"
+)
 # A request of our own, sent to see whether nginx mirrors.
 PROBE = "X-Shadow-Probe"
 
@@ -55,6 +62,9 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     block_on_close = False
     request_queue_size = 1024
     take: Callable[[Asked], None]
+
+    def handle_error(self, *_: object) -> None:
+        """Write nothing: nginx gives up a mirror that takes long, which is no one's fault."""
 
 
 @contextmanager

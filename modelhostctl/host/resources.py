@@ -7,7 +7,7 @@ from pathlib import Path
 
 MB = 1024 * 1024
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
-CONNECTED = "03"  # SS_CONNECTED in /proc/net/unix
+CONNECTED = b"03"  # SS_CONNECTED in /proc/net/unix
 
 
 def available_memory_mb() -> int:
@@ -57,9 +57,12 @@ def killed_for_memory(pid: int) -> int:
 
 
 def connections(name: str) -> int:
-    """How many connections are open on the unix socket that its server calls `name`."""
-    lines = (PROC / "net" / "unix").read_text().splitlines()
-    return sum(line.endswith(f" {name}") and line.split()[5] == CONNECTED for line in lines)
+    """How many connections are open on the unix socket that its server calls `name`.
+
+    Any server may have called its own by bytes that are no text, or by a line break.
+    """
+    lines = map(bytes.split, (PROC / "net" / "unix").read_bytes().split(b"\n"))
+    return sum(fields[5:6] == [CONNECTED] and fields[7:] == [name.encode()] for fields in lines)
 
 
 def _numbers(file: Path) -> dict[str, int]:

@@ -140,7 +140,7 @@ def _waits(layout: Layout, container: Container, expected: str) -> str:
     answer = request(layout.socket(container.colour, container.release, container.number), "/readyz")
     if answer.status == 200 and answer.release == container.release and container.health == "healthy":
         return ""
-    said = f"status {answer.status}: {answer.body[:200].decode(errors='replace').strip()}" if answer.status else ""
+    said = f"status {answer.status}: {answer.excerpt(200)}" if answer.status else ""
     return f"{container.name} {container.health}, {said or 'no answer yet'}"
 
 
@@ -151,9 +151,9 @@ def golden(server: Path | str, examples: list[Example], limits: GateLimits) -> N
     """
     took = []
     for example in examples:
-        answer = request(server, example.path, example.body, timeout=limits.answer_seconds)
+        answer = example.ask(server, limits.answer_seconds)
         if answer.seconds * 1000 > limits.latency_ms:  # once may be chance
-            answer = request(server, example.path, example.body, timeout=limits.answer_seconds)
+            answer = example.ask(server, limits.answer_seconds)
         wrong = example.difference(answer)
         if wrong:
             wanted = ", ".join(f"{name} {value!r}" for name, value in example.outputs.items())

@@ -15,6 +15,7 @@ from ..host.docker import PROXY
 from ..host.host import Host
 from ..host.layout import socket_dir
 from ..host.resources import free_disk_mb
+from ..host.trees import remove_tree
 from ..options import Option
 from ..store.release import Record
 from ..view.state import State
@@ -89,8 +90,10 @@ def execute(host: Host, removals: Removals) -> None:
         _remove(record.folder)
     for image in removals.images:
         host.docker.remove_image(image)
-    for folder in [*removals.bundles, *removals.sockets]:
+    for folder in removals.bundles:
         _remove(folder)
+    for folder in removals.sockets:
+        remove_tree(folder)
 
 
 def check_disk(host: Host, needed_mb: int) -> None:

@@ -17,9 +17,10 @@ from typing import Any
 from ..checks.golden import examples_of
 from ..checks.limits import LEAST_FOR_LATENCY, HealthLimits, judge
 from ..checks.shadow_report import Report
+from ..checks.shadow_report import compare as compare_answers
 from ..errors import GateError, StepError
 from ..host.http_client import Response, request
-from ..host.mirror import PROBE, Asked, clear, mirroring
+from ..host.mirror import PREDICTION, PROBE, Asked, clear, mirroring
 from ..store.release import Record
 from ..view.state import State
 from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
@@ -31,8 +32,7 @@ WORKERS = 2
 MOST_WAITING = 256
 MOST_WAITING_BYTES = 64 * 1024 * 1024
 MIRRORED_WITHIN_SECONDS = 5
-# Loading and unloading models has effects.
-EFFECTS = "/v2/repository/"
+MOST_ANSWER_BYTES = 64 * 1024 * 1024
 
 OPTIONS = [RELEASE, ROLLBACK, LOCK]
 
@@ -83,7 +83,7 @@ class Shadow:
         """Keep a request until there is time for it, or count it as left out."""
         if asked.probe:
             self.probed.set()
-        elif not asked.path.startswith(EFFECTS):
+        elif PREDICTION.fullmatch(asked.path):
             with self._lock:
                 if self._waiting.full() or self._bytes + len(asked.body) > MOST_WAITING_BYTES:
                     self.report.left_out += 1
@@ -121,12 +121,13 @@ class Shadow:
                 new, live = self._ask(self._colours.new, asked), self._ask(self._colours.live, asked)
             else:
                 live, new = self._ask(self._colours.live, asked), self._ask(self._colours.new, asked)
+            found = compare_answers(asked.path, live, new, self._colours.tolerances)
             with self._lock:
-                self.report.add(asked.path, live, new, self._colours.tolerances)
+                self.report.add(asked.path, live, new, found)
             self._waiting.task_done()
 
     def _ask(self, colour: Path, asked: Asked) -> Response:
-        return request(colour, asked.path, asked.body, self._timeout, asked.sent)
+        return request(colour, asked.path, asked.body, self._timeout, asked.sent, MOST_ANSWER_BYTES)
 
 
 def compare(

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import StepError
 from ..host.host import Host
 from ..host.layout import SECOND_TRY, socket_dir, socket_name
+from ..host.trees import remove_all_but_sockets
 from ..options import Option
 from ..store import canary_link
 from ..store.atomic_files import point
@@ -46,16 +47,19 @@ def start(host: Host, release: str, stop_first: bool, settings: Settings) -> boo
     if state.idle and state.idle.up:
         stop_drained(host.docker, state.idle, settings.drain_seconds, settings.stop_seconds)
     record.forget_rejection()
-    make_folder(layout.run, 0, settings.proxy_gid)
+    make_folder(layout.run, settings.proxy_gid, 0o750)
     sockets = layout.run / socket_dir(state.idle_colour, release)
-    make_folder(sockets, settings.app_uid, settings.proxy_gid)
+    # The app makes its sockets in it, and can make links too: app_socket.py. What root has put there it cannot replace,
+    # and who else may enter is decided by the folder above.
+    make_folder(sockets, settings.app_uid, 0o1771)
+    remove_all_but_sockets(sockets)
     point(sockets / SECOND_TRY, socket_name(record.replicas))
     host.docker.start(record.compose_file, release, state.idle_colour)
     return True
 
 
-def make_folder(folder: Path, uid: int, gid: int) -> None:
-    """Make a folder that only its owner may write to and only its group may enter besides."""
-    folder.mkdir(mode=0o750, parents=True, exist_ok=True)
-    os.chown(folder, uid, gid)
-    folder.chmod(0o750)
+def make_folder(folder: Path, gid: int, mode: int) -> None:
+    """Make a folder of whoever runs this, root on a machine, and of a group."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chown(folder, os.geteuid(), gid)
+    folder.chmod(mode)

@@ -15,7 +15,6 @@ from ..checks.access_log import logged
 from ..checks.golden import Example, examples_of
 from ..checks.limits import LEAST_FOR_LATENCY, HealthLimits, Seen, judge, percentile
 from ..host.host import Host
-from ..host.http_client import request
 from ..store.release import Record
 from ..view.state import State
 from .outcome import accept
@@ -79,5 +78,5 @@ def watch(
 
 
 def _probe(url: str, example: Example, limits: HealthLimits, sent: Mapping[str, str]) -> Seen:
-    answer = request(url, example.path, example.body, timeout=limits.patience_seconds, sent=sent)
+    answer = example.ask(url, limits.patience_seconds, sent)
     return Seen(answer.status, answer.seconds)

@@ -90,7 +90,7 @@ def _workers(body: bytes) -> dict[str, int] | None:
     try:
         ready = json.loads(body)
         return {"ready": int(ready["workers_ready"]), "all": int(ready["workers"])}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return None
 
 

@@ -22,6 +22,6 @@ class ActionModule(ActionBase):
 
     def _correction(self, rule: dict[str, Any], task_vars: dict[str, Any]) -> str:
         name = rule["variable"]
-        received = json.dumps(self._templar.template(task_vars[name]), default=str)
+        received = rule.get("received") or json.dumps(self._templar.template(task_vars[name]), default=str)
         example = f"{name}: {json.dumps(rule['example'])}"
         return correction(name, received, f"it must be {rule['must']}", example, task_vars)

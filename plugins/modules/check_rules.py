@@ -22,6 +22,9 @@ options:
         description: Whether the rule holds.
         required: true
         type: bool
+      received:
+        description: What of the value to show, in words; without it all of it.
+        type: str
       must:
         description: What the variable must be, in words.
         required: true

@@ -148,6 +148,18 @@ def test_answers_calls_hits_and_waiting_are_counted(told: Any) -> None:
     assert read("modelhost_model_info", release=str(metrics_release(read))) == 1
 
 
+def test_a_client_that_calls_itself_anything_does_not_fill_the_memory(told: Any) -> None:
+    metrics, read = told
+    for number in range(300):
+        metrics.answered_to(f"client-{number}", 200)
+        metrics.rows_to(f"client-{number}", 2)
+    metrics.write()
+    assert read("modelhost_client_requests_total", client="client-255", status="200") == 1
+    assert read("modelhost_client_requests_total", client="others", status="200") == 44
+    assert read("modelhost_client_rows_total", client="others") == 88
+    assert 'client="client-256"' not in scrape().decode()
+
+
 def metrics_release(read: Any) -> str:
     """The release that was told last."""
     lines = [line for line in scrape().decode().splitlines() if line.startswith("modelhost_model_info{")]

@@ -269,6 +269,14 @@ def test_metrics_count_every_request_of_every_worker(server: Server) -> None:
     assert more('modelhost_rows_total{model="iris",version="1"}') == 120
     assert more('modelhost_request_seconds_count{model="iris",version="1"}') == 80
     assert more('modelhost_stage_seconds_count{model="iris",stage="predict",version="1"}') == 80
+    # Of the clients that nginx names, each for itself; these here have no name.
+    assert not [name for name in counted() if "client" in name and name not in before]
+    for path, body in bodies:
+        server.request("POST", path, body, headers={"X-Modelhost-Client": "alice"})
+    labels = '{{client="{}",model="iris",{}version="1"}}'
+    assert eventually(lambda: more("modelhost_client_requests_total" + labels.format("alice", 'status="200",')) == 2)
+    assert eventually(lambda: more("modelhost_client_requests_total" + labels.format("alice", 'status="400",')) == 1)
+    assert eventually(lambda: more("modelhost_client_rows_total" + labels.format("alice", "")) == 3)
     info = [name for name in counted() if name.startswith("modelhost_model_info") and "iris" in name]
     assert len(info) == 1
     assert f'release="{RELEASE}"' in info[0]

@@ -38,13 +38,28 @@ class Handler(BaseHTTPRequestHandler):
         """Be silent."""
 
 
-class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
+class Threads(socketserver.ThreadingMixIn):
     daemon_threads = True
+
+    def handle_error(self, *_: Any) -> None:
+        """Be silent: a client may have given up waiting."""
+
+
+class Server(Threads, socketserver.TCPServer):
     allow_reuse_address = True
 
 
-class UnixServer(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    daemon_threads = True
+class UnixServer(Threads, socketserver.UnixStreamServer):
+    request_queue_size = 100
+
+
+@pytest.fixture(autouse=True)
+def _open_to_nobody(tmp_path: Path) -> Iterator[None]:
+    """What a test's servers make may be connected to by anyone, since root's own requests are sent as nobody."""
+    tmp_path.chmod(0o711)
+    before = os.umask(0)
+    yield
+    os.umask(before)
 
 
 @pytest.fixture

@@ -116,6 +116,15 @@ class Handler(BaseHTTPRequestHandler):
         return ""
 
 
+def mirrored(folder: Path, path: str, sent: bytes, headers: dict[str, str]) -> int:
+    """What nginx does of a client's request; returns the status."""
+    connection = http.client.HTTPConnection("shadow")
+    with socket.socket(socket.AF_UNIX) as connection.sock:
+        connection.sock.connect(str(folder / "server.sock"))
+        connection.request("POST", path, sent, headers)
+        return connection.getresponse().status
+
+
 class Proxy(socketserver.ThreadingMixIn, socketserver.TCPServer):
     """Follows the link `active`, or `canary` for who asks for it, and logs what was asked, as nginx does."""
 

@@ -17,7 +17,7 @@ from modelhostctl.checks.access_log import logged
 from modelhostctl.checks.golden import close, examples_of
 from modelhostctl.checks.limits import LEAST_FOR_LATENCY, GateLimits, HealthLimits, Seen, judge, percentile
 from modelhostctl.errors import GateError
-from modelhostctl.host.http_client import Response, request
+from modelhostctl.host.http_client import MOST_BYTES, Response, request
 from modelhostctl.steps.gate import golden
 from modelhostctl.steps.switch import confirm
 
@@ -183,12 +183,12 @@ def test_an_answer_that_is_cut_off_is_none(more, status):
     assert found.body == (b"the answer was cut off" if more else b"{}")
 
 
-def test_an_answer_without_an_end_is_not_read_to_it(serve, monkeypatch):
-    monkeypatch.setattr("modelhostctl.host.http_client.MOST_BYTES", 100)
-    assert request(serve(lambda path, body: (200, "r", b"x" * 100)), "/").status == 200
-    endless = request(serve(lambda path, body: (200, "r", b"x" * 101)), "/")
-    assert endless.status == 0
-    assert b"an answer of more than 100 bytes" in endless.body
+def test_an_answer_may_have_as_many_bytes_as_are_allowed_and_no_more(serve):
+    assert request(serve(lambda path, body: (200, "r", b"x" * 100)), "/", most_bytes=100).status == 200
+    longer = request(serve(lambda path, body: (200, "r", b"x" * 101)), "/", most_bytes=100)
+    assert (longer.status, longer.body) == (0, b"an answer of more than 100 bytes")
+    assert request(serve(lambda path, body: (200, "r", b"x" * MOST_BYTES)), "/").status == 200
+    assert request(serve(lambda path, body: (200, "r", b"x" * (MOST_BYTES + 1))), "/").status == 0
 
 
 def test_the_switch_is_confirmed_by_answers_in_a_row(serve):

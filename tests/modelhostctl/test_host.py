@@ -179,6 +179,7 @@ def test_memory_that_the_kernel_does_not_tell_is_an_error(tmp_path, monkeypatch)
 
 
 def test_files_that_are_replaced_have_their_mode_and_folders(tmp_path):
+    os.umask(0o022)
     file = tmp_path / "a" / "b" / "file"
     assert write(file, "x", 0o640) is True
     assert file.stat().st_mode & 0o777 == 0o640

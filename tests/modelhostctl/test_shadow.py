@@ -7,14 +7,17 @@ import threading
 import time
 
 import pytest
+from modelhost.protocols import PREDICTORS
+from release_host import mirrored
 
 from modelhostctl.checks.diff import leaves
 from modelhostctl.checks.limits import HealthLimits
 from modelhostctl.checks.shadow_report import Report
+from modelhostctl.checks.shadow_report import compare as compare_answers
 from modelhostctl.errors import StepError
 from modelhostctl.host.http_client import Response, request
 from modelhostctl.host.layout import Layout
-from modelhostctl.host.mirror import PROBE, Asked, mirroring
+from modelhostctl.host.mirror import PREDICTION, PROBE, Asked, mirroring
 from modelhostctl.steps import shadow as shadows
 from modelhostctl.steps.shadow import Colours, Shadow, compare
 from modelhostctl.store.release import Record
@@ -63,6 +66,10 @@ def test_answers_are_compared_leaf_by_leaf(live, new, differing):
     assert [one[3] for one in told] == [pytest.approx(one[3]) for one in differing]
 
 
+def add(report: Report, path: str, live: Response, new: Response, tolerances: dict[str, float]) -> None:
+    report.add(path, live, new, compare_answers(path, live, new, tolerances))
+
+
 @pytest.mark.parametrize(("new", "same"), [(b"\x00\x01", True), (b"\x00\x02", False), (b"{}", False)])
 def test_what_is_not_json_is_compared_by_its_bytes(new, same):
     assert [leaf.same for leaf in leaves(b"\x00\x01", new, 1e-6)] == [same]
@@ -75,8 +82,8 @@ def answer(status: int = 200, y: float = 1.0, seconds: float = 0.001) -> Respons
 def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
     report = Report()
     for new in (answer(), answer(y=1.5), answer(y=3.0), answer(y=1.5), answer(404), answer(500), answer(0)):
-        report.add("/models/iris/predict", answer(), new, {})
-    report.add("/models/iris/predict", answer(400), answer(400, y=9.0), {})
+        add(report, "/models/iris/predict", answer(), new, {})
+    add(report, "/models/iris/predict", answer(400), answer(400, y=9.0), {})
     assert report.summary == "8 requests compared, 6 differ (75 %)"
     assert [one.status for one in report.seen] == [200, 200, 200, 200, 200, 500, 0, 200]
     assert report.lines() == [
@@ -97,15 +104,15 @@ def test_the_report_counts_says_how_far_apart_and_gives_different_examples():
 
 def test_a_bundles_own_tolerance_holds():
     report = Report()
-    report.add("/", answer(), answer(y=1.05), {"iris": 0.1})
+    add(report, "/", answer(), answer(y=1.05), {"iris": 0.1})
     assert report.summary == "1 requests compared, none differ"
     assert "iris, y: none of 1 differ, by 0.05 at most" in report.lines()
 
 
 def test_an_error_that_the_live_release_makes_as_well_is_not_the_new_ones():
     report = Report()
-    report.add("/", answer(500), answer(500), {})
-    report.add("/", answer(0), answer(504), {})
+    add(report, "/", answer(500), answer(500), {})
+    add(report, "/", answer(0), answer(504), {})
     assert [one.status for one in report.seen] == [200, 200]
 
 
@@ -136,8 +143,7 @@ def nginx(tmp_path, serve, colours):
     def proxied(path: str, sent: bytes, headers: dict[str, str]) -> tuple[int, str, bytes]:
         if (tmp_path / "shadow").is_dir():
             probe = {PROBE: headers[PROBE]} if PROBE in headers else {}
-            mirrored = request(tmp_path / "shadow" / "server.sock", path, sent, sent=probe)
-            assert mirrored.status == 204
+            assert mirrored(tmp_path / "shadow", path, sent, probe) == 204
         answered = request(colours.live, path, sent)
         return answered.status, answered.release, answered.body
 
@@ -217,6 +223,37 @@ def test_what_does_not_fit_is_left_out_and_counted_and_what_has_effects_is_not_a
     assert large.report.left_out == 1
 
 
+def address(url: str) -> str:
+    return url.replace("<name>", "a-model_2").replace("<version>", "10")
+
+
+PREDICTING = [url for protocol in PREDICTORS for url in protocol.urls]
+
+
+@pytest.mark.parametrize("url", [*PREDICTING, "/models/<name>/stream", "/models/<name>/versions/<version>/stream"])
+@pytest.mark.parametrize("more", ["", "?a=b&c=%2F"])
+def test_a_prediction_by_any_protocol_is_asked_once_more(url, more):
+    assert PREDICTION.fullmatch(address(url) + more)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v2/repository/index", "/v2/repository/models/iris/load", "/v2/repository/models/iris/unload",
+        "/v1.43/containers/create?name=pwn", "/containers/create?/models/iris/predict", "/models/iris/predict/../..",
+        "/models/../containers/predict", "/models/a%2f/predict", "/models/iris/predict?a b", "/models/iris/predict\n",
+        "/models/iris/predict#a", "/models/iris/predict\x7f", "/models/iris/predict?\xe9", "/healthz", "/metrics", "",
+        "*", "http://a/models/iris/predict", "models/iris/predict", "/models/iris", "/models/iris/example",
+    ],
+)  # fmt: skip
+def test_nothing_else_is_asked_once_more(path, colours, monkeypatch):
+    monkeypatch.setattr(shadows, "WORKERS", 0)
+    assert not PREDICTION.fullmatch(path)
+    shadow = Shadow(colours, 1)
+    shadow.take(Asked(path, b"", {}))
+    assert shadow._waiting.empty()
+
+
 def test_a_mirror_answers_at_once_takes_what_decides_an_answer_and_leaves_nothing(tmp_path):
     taken = []
     folder = tmp_path / "shadow"
@@ -227,8 +264,8 @@ def test_a_mirror_answers_at_once_takes_what_decides_an_answer_and_leaves_nothin
             "Inference-Header-Content-Length": "7",
         }  # fmt: skip
         sent = deciding | {"X-Request-Timeout-Ms": "5", "X-Request-Id": "a"}
-        assert request(folder / "server.sock", "/invocations?a=b", b"x" * 100_000, sent=sent).status == 204
-        assert request(folder / "server.sock", "/", b"{}", sent={PROBE: "1"}).status == 204
+        assert mirrored(folder, "/invocations?a=b", b"x" * 100_000, sent) == 204
+        assert mirrored(folder, "/", b"{}", {PROBE: "1", "Content-Type": "application/json"}) == 204
         with socket.socket(socket.AF_UNIX) as gone:  # a client that leaves before it has sent all
             gone.connect(str(folder / "server.sock"))
             gone.sendall(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab")
@@ -309,7 +346,7 @@ def test_the_report_is_short_however_much_differs():
     for number in range(30):
         live = Response(200, "r", body({"prediction": {f"o{number:02}": "a" * 200}}), 0.001 * number, "iris/1")
         new = Response(200, "r", body({"prediction": {f"o{number:02}": number}}), 0.002 * number, "iris/1")
-        report.add("/p", live, new, {})
+        add(report, "/p", live, new, {})
     lines = report.lines()
     assert len([line for line in lines if line.startswith("iris, o")]) == 20
     assert len([line for line in lines if line.startswith("for example")]) == 3
@@ -332,10 +369,10 @@ def test_outputs_that_differ_most_come_first_and_an_answer_of_no_model_is_called
     report = Report()
     for live, new in (({"a": 1, "b": 1}, {"a": 1, "b": 2}), ({"a": 1, "b": 1}, {"a": 2, "b": 4})):
         answers = [Response(200, "r", body({"prediction": one}), 0.001) for one in (live, new)]
-        report.add("/p", *answers, {})
+        add(report, "/p", *answers, {})
     assert report.lines()[1:3] == ["/p, b: 2 of 2 differ, by 3 at most", "/p, a: 1 of 2 differ, by 1 at most"]
     assert report.as_dict()["statuses"] == {}
-    report.add("/p", answer(204), answer(204), {})
-    report.add("/p", answer(300), answer(300, y=2), {})
+    add(report, "/p", answer(204), answer(204), {})
+    add(report, "/p", answer(300), answer(300, y=2), {})
     assert report.differ == 2
     assert report.compared == 4

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from release_host import Machine
+from release_host import Machine, mirrored
 from test_release import release
 
 from modelhostctl.cli import main
@@ -165,8 +165,8 @@ def test_a_release_whose_folder_is_not_whole_is_not_started(machine, run, token,
 
 def test_start_makes_folders_that_only_the_proxy_may_enter(machine, run, token, started):
     sockets = machine.layout.run / f"green-{started}"
-    for folder in (machine.layout.run, sockets):
-        assert folder.stat().st_mode & 0o777 == 0o750
+    assert machine.layout.run.stat().st_mode & 0o7777 == 0o750
+    assert sockets.stat().st_mode & 0o7777 == 0o1771
     assert os.readlink(sockets / "second.sock") == "server.sock"
     compose = (
         f"compose --project-name modelhost-green --file {machine.layout.releases / started}/compose.yml up --detach"
@@ -174,15 +174,15 @@ def test_start_makes_folders_that_only_the_proxy_may_enter(machine, run, token, 
     assert machine.told() == [f"{compose} --no-build --pull never --remove-orphans (locked)"]
 
 
-def test_start_gives_the_sockets_to_the_app_and_its_group(machine, run, token, prepared):
+def test_the_sockets_folder_is_roots_and_the_app_may_add_to_it(machine, run, token, prepared):
     if os.getuid():
         pytest.skip("only root gives files away")
     machine.layout.run.chmod(0o755)
     assert run("start", release=prepared, lock=token, settings={"app_uid": 10001, "proxy_gid": 10002})["changed"]
     sockets = machine.layout.run / f"green-{prepared}"
-    for folder, owner in ((machine.layout.run, 0), (sockets, 10001)):
+    for folder, group, mode in ((machine.layout.run, 10002, 0o750), (sockets, 10001, 0o1771)):
         found = folder.stat()
-        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (owner, 10002, 0o750)
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (0, group, mode)
 
 
 def test_two_replicas_have_a_second_try_at_the_second(machine, run, token):
@@ -577,12 +577,11 @@ def test_both_colours_are_looked_at_and_one_that_does_not_pass_is_named(machine,
 
 def test_a_shadow_reports_how_answers_differ_and_keeps_the_report(machine, run, token, started):
     machine.serve("green", started, b'{"prediction": {"p": 1.5}}')
-    socket_path = machine.layout.shadow / "server.sock"
     answers = []
 
     def mirror(path: str, body: bytes, headers: dict[str, str]) -> None:
-        if socket_path.exists():
-            answers.append(request(socket_path, path, body, sent=headers).status)
+        if machine.layout.shadow.exists():
+            answers.append(mirrored(machine.layout.shadow, path, body, headers))
 
     url = machine.proxy(mirror)
     client = threading.Thread(target=lambda: ask_while(machine, url))

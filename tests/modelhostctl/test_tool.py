@@ -67,7 +67,7 @@ def test_it_needs_nothing_but_the_standard_library():
 
 
 # Each imports from those before it, and never from those after.
-PACKAGES = ["errors", "options", "host", "store", "view", "checks", "steps", "cli"]
+PACKAGES = ["errors", "options", "printable", "host", "store", "view", "checks", "steps", "cli"]
 
 
 def test_no_package_imports_from_one_above_it():
@@ -98,6 +98,20 @@ def test_every_command_explains_itself_its_options_and_its_exit_codes(program, c
     assert "3 another run holds the lock" in printed.stdout
     assert "with --json: one object on standard output" in printed.stdout
     assert "--json" in printed.stdout
+
+
+def test_what_connects_for_root_comes_out_of_the_one_file(program, tmp_path, serve):
+    (tmp_path / "blue").mkdir()
+    serve(lambda path, body: (200, "r", b"{}"), tmp_path / "blue" / "server.sock")
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from modelhostctl.host.http_client import request; print(request(Path(sys.argv[2]), '/'))"
+    )
+    socket = tmp_path / "blue" / "server.sock"
+    asked = subprocess.run(
+        [sys.executable, "-I", "-c", code, program, socket], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert (asked.stderr, asked.stdout[:20]) == ("", "Response(status=200,")
 
 
 def test_with_json_a_refusal_is_one_object_with_the_exit_code_that_the_help_names(program, tmp_path):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import shlex
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import yaml
 from ansible.errors import AnsibleError
 from rendering import PROJECT, ROLES, Read, evaluate, load, render
 
+from modelhostctl.host.mirror import PREDICTION
 from modelhostctl.store.settings import Settings
 
 TEMPLATES = [
@@ -52,7 +54,11 @@ def test_an_undefined_variable_fails_and_is_named():
         render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_server_names="{{ no_such_variable }}")
 
 
+CLIENTS = (PROJECT / "roles" / "reverse_proxy" / "files" / "clients.js").read_text()
 NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
+NGINX = f"printf %s {shlex.quote(CLIENTS)} > /etc/nginx/clients.js && {NGINX}"
+ALICE = {"name": "alice", "sha256": ["0" * 64], "requests_per_second": 20, "models": ["iris"]}
+BOB = {"name": "bob", "sha256": ["1" * 64, "2" * 64], "requests_per_second": 20, "burst": 5, "connections": 4}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +75,17 @@ NGINX = "cat > /tmp/nginx.conf && nginx -t -q -c /tmp/nginx.conf"
         {"release_canary_percent": "99", "release_canary_key_header": "X-User-Id"},  # as -e gives it
         {"release_canary_percent": 10, "reverse_proxy_cache_mb": 8, "release_shadow": True},
         {"release_shadow": "true"},
+        {"reverse_proxy_clients": [{"name": "carol"}]},
+        {"reverse_proxy_clients": [ALICE, BOB], "release_default_model": "iris"},
+        {
+            "reverse_proxy_clients": [BOB],
+            "release_canary_percent": 10,
+            "reverse_proxy_cache_mb": 8,
+            "release_shadow": True,
+        },
+        {"reverse_proxy_cors_origins": ["https://app.example.org", "*"], "reverse_proxy_clients": [ALICE]},
+        {"reverse_proxy_trusted_proxies": ["10.0.0.2", "fd00:1::/64"]},
+        {"reverse_proxy_address_requests_per_second": 0, "reverse_proxy_address_connections": "0"},
     ],
 )
 def test_nginx_accepts_its_configuration(overrides, read):
@@ -77,10 +94,16 @@ def test_nginx_accepts_its_configuration(overrides, read):
 
 
 def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
-    everything = {"release_canary_percent": 10, "reverse_proxy_cache_mb": 8, "release_shadow": True}
+    everything = {
+        "release_canary_percent": 10,
+        "reverse_proxy_cache_mb": 8,
+        "release_shadow": True,
+        "reverse_proxy_clients": [ALICE],
+        "reverse_proxy_cors_origins": ["*"],
+    }
     in_http = evaluate("reverse_proxy", "{{ __reverse_proxy_parts | join(' ') }}", **everything).split()
     in_server = evaluate("reverse_proxy", "{{ __reverse_proxy_server_parts | join(' ') }}", **everything).split()
-    named = [f"conf.d/{part}" for part in in_http] + [f"server.d/{part}" for part in in_server]
+    named = [f"conf.d/{part}" for part in [*in_http, "address_limits"]] + [f"server.d/{part}" for part in in_server]
     assert sorted(f"etc/nginx/{part}.conf.j2" for part in named) == PARTS
 
 
@@ -127,6 +150,60 @@ def test_nginx_shares_out_and_mirrors_only_where_that_is_wanted():
         "release_shadow": "no",
     }
     assert render("reverse_proxy", "etc/nginx/nginx.conf.j2", reverse_proxy_cache_mb=8, **off) == text
+
+
+def test_nginx_takes_the_same_for_a_prediction_as_the_tool_on_the_host():
+    text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_shadow=True)
+    assert f'"~^{PREDICTION.pattern}$" 1;' in text
+
+
+# Both the app and whoever is mirrored to, in one, which logs what it is asked.
+BEHIND = """
+mkdir -p /run/modelhost/active /run/modelhost/shadow
+cat > /tmp/nginx.conf
+cat > /tmp/behind.conf <<'END'
+pid /tmp/behind.pid;
+error_log /tmp/behind.log;
+events {}
+http {
+    log_format asked '$server_name $request';
+    access_log /tmp/asked asked;
+    server { server_name live; listen unix:/run/modelhost/active/server.sock; return 200; }
+    server { server_name shadow; listen unix:/run/modelhost/shadow/server.sock; return 204; }
+}
+END
+nginx -c /tmp/behind.conf
+chmod 777 /run/modelhost/*/server.sock
+nginx -c /tmp/nginx.conf
+ask() {
+    exec 3<>/dev/tcp/127.0.0.1/80
+    printf '%s HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Length: 2\\r\\n\\r\\n{}' "$1" >&3
+    cat <&3 >/dev/null
+}
+"""
+MIRRORED = ["POST /", "POST /models/iris/versions/2/predict?a=b", "POST /v2/models/a-b_1/infer", "POST /invocations"]
+NOT_MIRRORED = [
+    "GET /models/iris/predict",
+    "PUT /",
+    "POST /v1.43/containers/create?name=pwn",
+    "POST /v2/repository/models/iris/unload",
+    "POST /models/iris/predict/../../../containers/create",
+    "POST /models/../containers/create?/predict",
+    "POST /containers/create?/models/iris/predict",
+    "POST /models/iris%2f/predict",
+]
+
+
+def test_nginx_mirrors_predictions_and_nothing_else_that_a_client_sends(read):
+    text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_shadow=True)
+    asked = "\n".join(f"ask '{line}'" for line in [*MIRRORED, *NOT_MIRRORED])
+    script = f"{BEHIND}{asked}\nsleep 0.5; cat /tmp/asked"
+    found = read(text, f"bash -ec {shlex.quote(script)}")
+    assert found.returncode == 0, found.stderr
+    lines = found.stdout.splitlines()
+    asked_of = {name: [line for line in lines if line.startswith(f"{name} ")] for name in ("live", "shadow")}
+    assert len(asked_of["live"]) == len(MIRRORED) + len(NOT_MIRRORED)
+    assert asked_of["shadow"] == [f"shadow {line} HTTP/1.1" for line in MIRRORED]
 
 
 def test_a_canarys_answers_are_cached_under_the_canarys_way():

@@ -25,6 +25,8 @@ STAGES = ("parse", "wait", "predict", "encode")
 SECONDS = (20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25, 0.5, 1, 2.5, 10, 30)
 ROWS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 MODEL = ("model", "version")
+# Clients that are counted apart. nginx names them by their keys; without it a client could call itself anything.
+MOST_CLIENTS = 256
 
 
 class Histogram(prometheus_client.Histogram):
@@ -39,6 +41,12 @@ class Histogram(prometheus_client.Histogram):
 
 
 REQUESTS = Counter("modelhost_requests", "Predictions asked for, by HTTP status.", (*MODEL, "protocol", "status"))
+CLIENT_REQUESTS = Counter(
+    "modelhost_client_requests",
+    "Predictions that a client with a key asked for, by status.",
+    ("client", *MODEL, "status"),
+)
+CLIENT_ROWS = Counter("modelhost_client_rows", "Rows of predictions that such a client got.", ("client", *MODEL))
 SENT_ROWS = Counter("modelhost_rows", "Rows of predictions answered with 200.", MODEL)
 REQUEST_SECONDS = Histogram("modelhost_request_seconds", "From a request's body to its answer.", MODEL, buckets=SECONDS)
 STAGE_SECONDS = Histogram(
@@ -79,11 +87,30 @@ class ModelMetrics:
         self._waiting = WAITING.labels(*self._labels)
         self._answers: collections.Counter[tuple[str, int]] = collections.Counter()
         self._predicted: list[tuple[float, ...]] = []
+        self._client_answers: collections.Counter[tuple[str, int]] = collections.Counter()
+        self._client_rows: collections.Counter[str] = collections.Counter()
+        self._clients: set[str] = set()
         INFO.labels(*self._labels, model.manifest.format, model.digest[:12], release).set(1)
 
     def answered(self, protocol: str, status: int) -> None:
         """A request got this status."""
         self._answers[protocol, status] += 1
+
+    def answered_to(self, client: str, status: int) -> None:
+        """A request of this client got this status."""
+        self._client_answers[self._label_of(client), status] += 1
+
+    def rows_to(self, client: str, rows: int) -> None:
+        """This client got so many rows."""
+        self._client_rows[self._label_of(client)] += rows
+
+    def _label_of(self, client: str) -> str:
+        """The client's name; `others` from where more of them would fill the memory of whoever watches."""
+        if client not in self._clients:
+            if len(self._clients) >= MOST_CLIENTS:
+                return "others"
+            self._clients.add(client)
+        return client
 
     def predicted(self, rows: int, seconds: float, parse: float, wait: float, predict: float, encode: float) -> None:
         """A request of `rows` was answered in so many seconds, the last four of them parts of it."""
@@ -105,10 +132,16 @@ class ModelMetrics:
         for (protocol, status), number in self._answers.items():
             REQUESTS.labels(*self._labels, protocol, str(status)).inc(number)
         self._answers.clear()
+        for (client, status), number in self._client_answers.items():
+            CLIENT_REQUESTS.labels(client, *self._labels, str(status)).inc(number)
+        self._client_answers.clear()
+        for client, rows in self._client_rows.items():
+            CLIENT_ROWS.labels(client, *self._labels).inc(rows)
+        self._client_rows.clear()
         if self._predicted:
-            rows, *seconds = zip(*self._predicted, strict=True)
+            sent, *seconds = zip(*self._predicted, strict=True)
             self._predicted.clear()
-            self._rows.inc(sum(rows))
+            self._rows.inc(sum(sent))
             for histogram, values in zip(self._histograms, seconds, strict=True):
                 histogram.observe_all(values)
         if waiting is not None:

@@ -24,6 +24,7 @@ from modelhost.settings import Settings
 
 TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
 ENVIRON_TIMEOUT = "HTTP_X_REQUEST_TIMEOUT_MS"
+ENVIRON_CLIENT = "HTTP_X_MODELHOST_CLIENT"  # whose key nginx has seen; absent where it asks for none
 # What else of a request decides its answer.
 DECIDING = ("CONTENT_TYPE", "HTTP_INFERENCE_HEADER_CONTENT_LENGTH", "HTTP_ACCEPT_ENCODING")
 
@@ -103,6 +104,8 @@ class Pipeline:
             protocol.add_example(failed, served.model)
             answer = error_answer(failed, served)
         served.metrics.answered(protocol.name, answer.status)
+        if client := environ.get(ENVIRON_CLIENT):
+            served.metrics.answered_to(client, answer.status)
         return answer
 
     def deadline(self, environ: Environ) -> Deadline:
@@ -135,6 +138,8 @@ class Pipeline:
         parse, encode = parsed - start, end - computed
         waited, predicted = outcome.waited, computed - parsed - outcome.waited
         served.metrics.predicted(len(next(iter(inputs.values()))), end - start, parse, waited, predicted, encode)
+        if client := environ.get(ENVIRON_CLIENT):
+            served.metrics.rows_to(client, len(next(iter(inputs.values()))))
         if key is not None and self._cache is not None and _size(answer) <= self._cache.maxsize:
             self._cache[key] = answer
         timing = (

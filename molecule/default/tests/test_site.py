@@ -131,9 +131,9 @@ def test_the_app_has_no_network(host):
 
 def test_nobody_but_nginx_may_open_the_apps_socket(host):
     live = host.file("/srv/modelhost/run/active").linked_to
-    for path, owner in (("/srv/modelhost/run", 0), (live, 10001)):
+    for path, group, mode in (("/srv/modelhost/run", 10002, "0o750"), (live, 10001, "0o1771")):
         folder = host.file(path)
-        assert (folder.uid, folder.gid, oct(folder.mode)) == (owner, 10002, "0o750")
+        assert (folder.uid, folder.gid, oct(folder.mode)) == (0, group, mode)
     ask = "import socket; socket.socket(socket.AF_UNIX).connect('/srv/modelhost/run/active/server.sock')"
     attempts = {
         user: host.run(f'setpriv --reuid {user} --regid {user} --clear-groups python3 -c "{ask}"')

@@ -5,39 +5,24 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from deploying import TESTBED, as_before_the_first_run, changes, log_in, on_host, play
 
 NAME = os.environ["MOLECULE_SCENARIO_NAME"]
-TESTBED = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "testbed"
+CONVERGE = "molecule/deploy_user/converge.yml"
 
 
-def ssh(user: str, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [
-        "ssh",
-        "-F",
-        str(TESTBED / ".ssh" / "config"),
-        "-o",
-        "BatchMode=yes",
-        *options,
-        "-l",
-        user,
-        NAME,
-        "id -un",
-    ]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
-
-
-def test_the_account_logs_in_with_the_key_that_root_had():
-    assert ssh("deploy").stdout == "deploy\n"
+def test_the_account_logs_in_with_the_key_that_the_inventory_names():
+    assert log_in("deploy").stdout == "deploy\n"
 
 
 def test_root_is_refused_with_the_same_key():
-    attempt = ssh("root")
+    attempt = log_in("root")
     assert attempt.returncode == 255
     assert "Permission denied (publickey)" in attempt.stderr
 
 
 def test_a_password_is_not_even_asked_for():
-    attempt = ssh("deploy", "-o", "PubkeyAuthentication=no")
+    attempt = log_in("deploy", "-o", "PubkeyAuthentication=no")
     assert "Permission denied (publickey)" in attempt.stderr
 
 
@@ -94,3 +79,198 @@ def test_an_unknown_host_is_let_in_as_the_settings_of_ansible_say(host, tmp_path
     assert "-o StrictHostKeyChecking=accept-new" in refused.stdout
     unchecked = find_account(tmp_path / "known_hosts", ANSIBLE_SSH_ARGS="", ANSIBLE_HOST_KEY_CHECKING="False")
     assert unchecked.returncode == 0, unchecked.stdout
+
+
+# sshd as a run has left it that was killed before the reload, whatever the clock said when that run wrote the file.
+NOT_RELOADED = """
+set -e
+file=/etc/ssh/sshd_config.d/00-modelhost.conf
+cp --preserve $file /root/wanted
+printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' > $file
+systemctl reload ssh && sleep 1
+cp --preserve /root/wanted $file
+touch --date %s $file
+"""
+
+
+@pytest.mark.parametrize("written", ["now", "2001-01-01", "2037-01-01"])
+def test_an_sshd_that_runs_with_other_settings_is_reloaded(written):
+    on_host(NOT_RELOADED % written)
+    assert log_in("root").stdout == "root\n"
+    run = play(CONVERGE)
+    assert changes(run.stdout) == 1, run.stdout
+    assert "Permission denied (publickey)" in log_in("root").stderr
+    assert "Permission denied (publickey)" in log_in("deploy", "-o", "PubkeyAuthentication=no").stderr
+    assert changes(play(CONVERGE).stdout) == 0
+
+
+def test_a_check_tells_of_the_reload_and_does_not_do_it():
+    on_host(NOT_RELOADED % "now")
+    run = play(CONVERGE, "--check", "--diff")
+    assert run.returncode == 0, run.stdout
+    assert log_in("root").stdout == "root\n"
+    assert changes(play(CONVERGE).stdout) == 1
+
+
+def test_an_sshd_that_somebody_else_has_reloaded_is_left_alone():
+    on_host(NOT_RELOADED % "now")
+    on_host("systemctl reload ssh && sleep 1")
+    assert changes(play(CONVERGE).stdout) == 0
+
+
+def test_an_sshd_that_does_not_read_the_file_is_refused_with_the_line_to_write():
+    on_host("cp /etc/ssh/sshd_config /root/ && sed -i '/^Include/d' /etc/ssh/sshd_config")
+    try:
+        on_host("systemctl reload ssh")
+        said = " ".join(play(CONVERGE).stdout.split())
+    finally:
+        on_host("cp /root/sshd_config /etc/ssh/ && systemctl reload ssh")
+    assert "does not read /etc/ssh/sshd_config.d/00-modelhost.conf" in said
+    assert "Include /etc/ssh/sshd_config.d/*.conf" in said
+    assert changes(play(CONVERGE).stdout) == 0
+
+
+def test_where_systemd_holds_sshds_socket_settings_are_read_as_well():
+    try:
+        on_host("systemctl stop ssh; systemctl start ssh.socket")
+        assert changes(play(CONVERGE).stdout) == 0
+        on_host("rm /etc/ssh/sshd_config.d/00-modelhost.conf")
+        ended = play(CONVERGE)
+        assert ended.returncode == 0, ended.stdout
+        assert "Permission denied (publickey)" in log_in("root").stderr
+    finally:
+        on_host("systemctl stop ssh.socket ssh; systemctl start ssh")
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A second key pair of this machine's."""
+    make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "new", "-f", tmp_path / "new"]
+    subprocess.run(make, check=True)
+    return tmp_path / "new"
+
+
+def public(key: Path) -> str:
+    return key.with_suffix(".pub").read_text()
+
+
+def accepted() -> set[str]:
+    """Not by a login: the keys that are looked at decide over that."""
+    return {line.split()[1] for line in on_host("cat /home/deploy/.ssh/authorized_keys").splitlines()}
+
+
+FIRST = TESTBED / ".ssh" / "id_ed25519"
+
+
+def test_a_key_that_does_not_let_this_machine_in_replaces_none_and_what_to_do_is_told(key):
+    """As with a typing error, the example of a document, or a colleague's key."""
+    run = play(CONVERGE, deploy_user_authorized_keys=[public(key)])
+    said = " ".join(run.stdout.split())
+    assert run.returncode != 0
+    assert log_in("deploy").stdout == "deploy\n"
+    assert public(FIRST).split()[1] in accepted()
+    assert "Add that key to deploy_user_authorized_keys" in said
+    assert "ansible_ssh_private_key_file: ~/.ssh/id_ed25519" in said
+    assert "Nothing was taken away" in said
+    # The inventory is put right, and the other key goes.
+    assert changes(play(CONVERGE).stdout) == 1
+    assert accepted() == {public(FIRST).split()[1]}
+
+
+def test_keys_change_one_after_the_other(key):
+    """Named beside the first one, then used, then alone."""
+    both = [public(FIRST), public(key)]
+    assert play(CONVERGE, deploy_user_authorized_keys=both).returncode == 0
+    new = {"deploy_user_authorized_keys": [public(key)], "ansible_ssh_private_key_file": str(key)}
+    assert play(CONVERGE, **new).returncode == 0
+    assert accepted() == {public(key).split()[1]}
+    assert changes(play(CONVERGE, **new).stdout) == 0
+    assert "Permission denied" in log_in("deploy").stderr
+    back = play(CONVERGE, **new | {"deploy_user_authorized_keys": [public(FIRST)]})
+    assert back.returncode != 0
+    assert play(CONVERGE).returncode == 0
+    assert accepted() == {public(FIRST).split()[1]}
+
+
+def test_of_several_keys_that_ssh_may_choose_from_one_that_stays_is_the_proof(key):
+    """An agent offers the old one first."""
+    agent = subprocess.check_output(["ssh-agent", "-s"], text=True)
+    variables = dict(line.split(";")[0].split("=") for line in agent.splitlines() if "=" in line)
+    free = {"ansible_ssh_private_key_file": "", "deploy_user_authorized_keys": [public(key)]}
+    try:
+        subprocess.run(["ssh-add", "-q", FIRST, key], check=True, env=os.environ | variables)
+        run = play(CONVERGE, environment=variables, **free)
+        assert run.returncode == 0, run.stdout
+        assert accepted() == {public(key).split()[1]}
+        back = play(CONVERGE, environment=variables, **free | {"deploy_user_authorized_keys": [public(FIRST)]})
+        assert back.returncode == 0, back.stdout
+    finally:
+        subprocess.run(["kill", variables["SSH_AGENT_PID"]], check=True)
+    assert accepted() == {public(FIRST).split()[1]}
+
+
+@pytest.fixture
+def before_the_first_run():
+    """A machine that has no account yet, and one that has it again afterwards."""
+    as_before_the_first_run()
+    keys = on_host("cat /root/.ssh/authorized_keys")
+    yield
+    on_host(f"echo '{keys.strip()}' > /root/.ssh/authorized_keys")
+    as_before_the_first_run()
+    assert play(CONVERGE).returncode == 0
+
+
+def has_account() -> bool:
+    return "deploy" in on_host("cut -d: -f1 /etc/passwd").split()
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+def test_a_check_before_the_first_run_ends_well_and_changes_nothing():
+    run = play(CONVERGE, "--check", "--diff")
+    assert run.returncode == 0, run.stdout
+    assert changes(run.stdout) > 0
+    assert not has_account()
+    assert log_in("root").stdout == "root\n"
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+def test_without_a_key_no_account_is_made_and_how_to_name_one_is_told():
+    run = play(CONVERGE, deploy_user_authorized_keys=[])
+    said = " ".join(run.stdout.split()).replace("\\", "")
+    assert run.returncode != 0
+    assert changes(run.stdout) == 0
+    assert "deploy_user_authorized_keys: got [], but it must be the public keys that may log in as deploy" in said
+    assert "[\"{{ lookup('file', '~/.ssh/id_ed25519.pub') }}\"]" in said
+    assert "deploy_user_copy_first_keys: true" in said
+    assert not has_account()
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+def test_a_providers_keys_are_copied_where_that_is_asked_for(key):
+    on_host(f"echo '{public(key).strip()}' >> /root/.ssh/authorized_keys")
+    assert play(CONVERGE).returncode == 0
+    assert accepted() == {public(FIRST).split()[1]}
+    as_before_the_first_run()
+    copy = {"deploy_user_authorized_keys": [], "deploy_user_copy_first_keys": True}
+    run = play(CONVERGE, **copy)
+    assert run.returncode == 0, run.stdout
+    assert accepted() == {public(FIRST).split()[1], public(key).split()[1]}
+    assert changes(play(CONVERGE, **copy).stdout) == 0
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+def test_a_key_with_options_is_not_copied():
+    on_host("""sed -i '1{p;s|^|command="/bin/false" |}' /root/.ssh/authorized_keys""")
+    run = play(CONVERGE, deploy_user_authorized_keys=[], deploy_user_copy_first_keys=True)
+    said = " ".join(run.stdout.split()).replace("\\", "")
+    assert run.returncode != 0
+    assert 'root accepts as key 2 the options command="/bin/false" before a key' in said
+    assert not has_account()
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+def test_roots_login_stays_open_where_the_named_key_does_not_let_this_machine_in(key):
+    run = play(CONVERGE, deploy_user_authorized_keys=[public(key)])
+    assert run.returncode != 0
+    assert "Nothing was taken away" in " ".join(run.stdout.split())
+    assert log_in("root").stdout == "root\n"

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from deploying import changes, play
 
 IMAGE = "modelhost-tiny"
 # A root file system of two programs and the libraries that they need (ldd names both), taken from the machine itself.
@@ -89,3 +90,62 @@ def test_a_container_goes_on_while_the_engine_is_restarted(host, sleeper):
     assert host.check_output("systemctl show --property MainPID docker") != engine
     assert before.endswith("true")
     assert started(host, sleeper) == before
+
+
+OTHERS = """
+set -e
+cp --preserve {file} /root/wanted
+printf '%b' '{content}' > {file}
+systemctl restart {daemon}
+# systemd starts the engine three times a minute, and no more.
+systemctl reset-failed docker containerd
+cp --preserve /root/wanted {file}
+touch --date '{written}' {file}
+"""
+
+
+LOGGING = (
+    "docker",
+    "/etc/docker/daemon.json",
+    '{"live-restore": true, "log-driver": "json-file"}',
+    "docker info | grep Logging",
+)
+PLUGIN = ("containerd", "/etc/containerd/config.toml", "version = 2", "ctr plugins ls | grep grpc.v1.*cri")
+
+
+@pytest.mark.parametrize(
+    ("daemon", "file", "content", "asked", "written"),
+    [(*LOGGING, "2001-01-01"), (*LOGGING, "2037-01-01"), (*PLUGIN, "2001-01-01")],
+)
+def test_a_daemon_that_runs_with_other_settings_is_restarted_and_no_container_ends(
+    host, sleeper, daemon, file, content, asked, written
+):
+    """Whatever a clock said when the file was written: a run that was killed has left it so."""
+    host.check_output("systemctl reset-failed docker containerd")
+    wanted, before = host.run(asked).stdout, started(host, sleeper)
+    host.check_output("sh -c %s", OTHERS.format(file=file, content=content, daemon=daemon, written=written))
+    assert host.run(asked).stdout != wanted
+    run = play("molecule/docker/converge.yml")
+    assert changes(run.stdout) == 1, run.stdout
+    assert host.run(asked).stdout == wanted
+    assert started(host, sleeper) == before
+
+
+def test_a_run_with_nothing_to_change_restarts_nothing(host):
+    asked = "systemctl show --property MainPID,ActiveEnterTimestampMonotonic docker containerd"
+    before = host.check_output(asked)
+    assert changes(play("molecule/docker/converge.yml").stdout) == 0
+    assert host.check_output(asked) == before
+
+
+def test_the_engine_starts_with_a_machine_that_has_no_room_for_the_copy(host):
+    """The copy is for comparing; without it the daemons start all the same."""
+    host.check_output("systemctl reset-failed docker containerd")
+    host.check_output("sh -c 'rm -rf /run/modelhost && touch /run/modelhost && systemctl restart containerd docker'")
+    host.check_output("systemctl reset-failed docker containerd")
+    try:
+        assert host.service("docker").is_running
+    finally:
+        host.check_output("rm /run/modelhost")
+    assert play("molecule/docker/converge.yml").returncode == 0
+    assert changes(play("molecule/docker/converge.yml").stdout) == 0

@@ -122,6 +122,12 @@ def test_a_key_that_nobody_accepts_is_explained(inventory, tmp_path):
     assert "lets none of these accounts in with your key: deploy, root" in output
 
 
+def test_a_new_host_without_a_key_for_its_account_is_refused(inventory):
+    output = site(inventory, "-e", '{"deploy_user_authorized_keys": []}')
+    assert "deploy_user_authorized_keys: got [], but it must be the public keys that may log in as deploy" in output
+    assert "lookup('file', '~/.ssh/id_ed25519.pub')" in output
+
+
 @contextmanager
 def instead(host, path: str, content: str) -> Iterator[None]:
     """Lay a file over another one of the machine for a while."""

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+STAND_IN = Path(__file__).parents[1] / "files" / "stand_in.py"
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
 TESTBED = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "testbed"
 NAME = "modelhost-" + os.environ["MOLECULE_SCENARIO_NAME"]
@@ -28,9 +29,10 @@ class Answer:
         return json.loads(self.body)
 
 
-def converge(**variables: object) -> subprocess.CompletedProcess[str]:
+def converge(*options: str, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run the role again with other values."""
-    command = ["ansible-playbook", "-i", str(TESTBED), "-e", json.dumps(variables), str(SCENARIO / "converge.yml")]
+    given = ["-e", json.dumps(variables), *options]
+    command = ["ansible-playbook", "-i", str(TESTBED), *given, str(SCENARIO / "converge.yml")]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
