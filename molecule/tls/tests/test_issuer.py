@@ -59,6 +59,9 @@ def test_the_timer_goes_on_trying_and_has_it_once_the_issuer_is_there(machine: M
     assert facts(machine)["kind"] == "acme"
     status, headers, _ = client.ask(trusted=issuer.root(), name=NAME)
     assert (status, headers["strict-transport-security"]) == (200, "max-age=63072000")
+    assert client.ask("/nginx-healthz", trusted=issuer.root(), name=NAME)[1]["strict-transport-security"]
+    assert "strict-transport-security" not in machine("curl -si http://127.0.0.1/").lower()
+    assert "strict-transport-security" not in proxied.ask().headers
     assert "modelhost_certificate_failed 0" in machine("curl -s http://127.0.0.1/metrics/certificate")
 
 
