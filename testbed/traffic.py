@@ -8,6 +8,7 @@ Each thread sends by the clock, not after the answer before: a server that stall
 import argparse
 import http.client
 import json
+import ssl
 import sys
 import threading
 import time
@@ -33,6 +34,7 @@ class Load:
     rate: float = 50.0  # requests a second of each thread
     timeout: float = 60.0
     headers: dict[str, str] = field(default_factory=dict)  # besides the content's type
+    trusted: ssl.SSLContext | None = None  # for https: whom to trust; otherwise those that this machine does
     sent: int = 0
     failures: list[str] = field(default_factory=list)
     releases: Counter[str] = field(default_factory=Counter)
@@ -73,7 +75,7 @@ class Load:
         due = time.monotonic()
         while not self._stopping.is_set():
             if connection is None or not pooled:
-                connection = http.client.HTTPConnection(address.netloc, timeout=self.timeout)
+                connection = self._connection(address.scheme, address.netloc)
             problem, release = self._ask(connection, address.path or "/", pooled)
             with self._lock:
                 self.sent += 1
@@ -90,6 +92,11 @@ class Load:
             time.sleep(max(0.0, due - time.monotonic()))
         if connection is not None:
             connection.close()
+
+    def _connection(self, scheme: str, netloc: str) -> http.client.HTTPConnection:
+        if scheme == "https":
+            return http.client.HTTPSConnection(netloc, timeout=self.timeout, context=self.trusted)
+        return http.client.HTTPConnection(netloc, timeout=self.timeout)
 
     def _ask(self, connection: http.client.HTTPConnection, path: str, pooled: bool) -> tuple[str, str]:
         headers = {"Content-Type": "application/json"} | self.headers | ({} if pooled else {"Connection": "close"})

@@ -41,7 +41,7 @@ release_models:
   - models/digits/1
   - models/churn/1
 release_memory_limit_mb: 512
-{build}"""
+{build}{tls}"""
 
 SSH_CONFIG = """\
 Host {name}
@@ -64,23 +64,26 @@ def main() -> int:
     up.add_argument("name", help="its name, for example demo")
     up.add_argument("--inventory", type=Path, required=True, metavar="DIR", help="folder for hosts.yml, key and so on")
     up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="Debian release (default trixie)")
+    up.add_argument("--plain-http", action="store_true", help="write an inventory that wants no TLS")
     up.add_argument("--memory", metavar="SIZE", help="limit its memory, for example 1g")
     down = commands.add_parser("down", help="remove a machine with its network and disk")
     down.add_argument("name")
     down.add_argument("--inventory", type=Path, metavar="DIR", help="remove this folder too")
-    url = commands.add_parser("url", help="print the address at which its port 80 answers, and nothing else")
+    url = commands.add_parser("url", help="print the address at which it answers, and nothing else")
     url.add_argument("name")
+    url.add_argument("--plain-http", action="store_true", help="of its port 80, not of 443")
     clean = commands.add_parser("clean", help="remove the images and caches that machines need, if there is no machine")
     clean.add_argument("--keep-images", action="store_true", help="remove the caches only")
     arguments = parser.parse_args()
     try:
         match arguments.command:
             case "up":
-                start(arguments.name, arguments.inventory.resolve(), arguments.suite, arguments.memory)
+                folder = arguments.inventory.resolve()
+                start(arguments.name, folder, arguments.suite, arguments.memory, arguments.plain_http)
             case "down":
                 remove(arguments.name, arguments.inventory)
             case "url":
-                print(address(arguments.name))
+                print(address(arguments.name) if arguments.plain_http else https_address(arguments.name))
             case "clean":
                 remove_leftovers(arguments.keep_images)
     except subprocess.CalledProcessError as error:
@@ -97,7 +100,7 @@ class VMError(Exception):
     """What stands in the way, as a sentence."""
 
 
-def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = None) -> None:
+def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = None, plain_http: bool = False) -> None:
     """Start a machine and write its inventory into a folder; one that runs already is left as it is."""
     run(HERE / "engine.sh", show=True)
     image = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
@@ -108,28 +111,30 @@ def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = N
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"modelhost-{name}", "-f", key)
     container = f"modelhost-{name}"
     if state(container) is None:
-        ssh_port, web_port = free_port(), free_port()
+        ports = {port: free_port() for port in (22, 80, 443)}
         (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)
-        create(name, container, image, ssh_port, web_port, memory)
+        create(name, container, image, ports, memory)
         copy_packages(container, PACKAGES, "/var/cache/apt/archives")
         public_key = key.with_suffix(".pub").read_text()
         run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
     elif state(container) != "running":
         run("docker", "start", container)
-    write_inventory(name, folder, published_port(container, 22))
+    write_inventory(name, folder, published_port(container, 22), plain_http)
     wait_for_ssh(name, folder)
-    say(f"{name} is up: ssh on 127.0.0.1:{published_port(container, 22)}, its port 80 on {address(name)}")
+    published = ", ".join(f"its port {port} on 127.0.0.1:{published_port(container, port)}" for port in (22, 80, 443))
+    say(f"{name} is up: {published}")
 
 
-def create(name: str, container: str, image: str, ssh_port: int, web_port: int, memory: str | None) -> None:
+def create(name: str, container: str, image: str, ports: dict[int, int], memory: str | None) -> None:
     """Create and start the container, on a network of its own with IPv4 and IPv6."""
     number = zlib.crc32(name.encode()) % 250
-    say(f"starting {name}: ports {ssh_port} (SSH) and {web_port} (HTTP) of this machine are free and will be used")
+    published = [option for port, free in ports.items() for option in ("--publish", f"127.0.0.1:{free}:{port}")]
+    say(f"starting {name}: ports {', '.join(map(str, ports.values()))} of this machine are free and will be used")
     run("docker", "network", "create", "--label", f"{LABEL}={name}", "--ipv6",
         # Away from 172.16.0.0/12, which the engine inside takes for itself.
         "--subnet", f"10.213.{number}.0/24", "--subnet", f"fd6d:6f64:{number:x}::/64", container)  # fmt: skip
     run("docker", "run", "--detach", "--name", container, "--hostname", name, "--label", f"{LABEL}={name}",
-        "--network", container, "--publish", f"127.0.0.1:{ssh_port}:22", "--publish", f"127.0.0.1:{web_port}:80",
+        "--network", container, *published,
         # All that systemd and an engine inside need; --privileged asks for more than some machines can give.
         "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
         "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
@@ -146,7 +151,7 @@ def copy_packages(container: str, source: str, target: str) -> None:
     run("docker", "exec", container, "sh", "-c", f"cp -n {source}/*.deb {target}/ 2>/dev/null || true", check=False)
 
 
-def write_inventory(name: str, folder: Path, ssh_port: int) -> None:
+def write_inventory(name: str, folder: Path, ssh_port: int, plain_http: bool) -> None:
     """Write hosts.yml and .ssh/config, and group_vars/modelhost.yml unless somebody has changed it already."""
     values = {"name": name, "ssh_port": ssh_port, "folder": folder}
     (folder / "hosts.yml").write_text(HOSTS.format(**values))
@@ -158,8 +163,9 @@ def write_inventory(name: str, folder: Path, ssh_port: int) -> None:
             (os.environ[name] for name in ("PIP_CERT", "REQUESTS_CA_BUNDLE") if os.environ.get(name)), ""
         )
         build = f"app_image_build_ca_file: {certificates}\n" if certificates else ""
+        tls = 'reverse_proxy_tls: "off"\n' if plain_http else ""
         variables.parent.mkdir(exist_ok=True)
-        variables.write_text(VARIABLES.format(build=build))
+        variables.write_text(VARIABLES.format(build=build, tls=tls))
 
 
 def wait_for_ssh(name: str, folder: Path) -> None:
@@ -207,6 +213,21 @@ def remove_leftovers(keep_images: bool) -> None:
 def address(name: str) -> str:
     """Return the URL at which a machine's port 80 answers on this machine."""
     return f"http://127.0.0.1:{published_port(f'modelhost-{name}', 80)}"
+
+
+def https_address(name: str) -> str:
+    """Return the URL at which its port 443 does."""
+    return f"https://127.0.0.1:{published_port(f'modelhost-{name}', 443)}"
+
+
+def fetch_certificate(name: str, folder: Path) -> Path:
+    """Copy a deployed machine's certificate over SSH, whose key is trusted; return the file's path."""
+    served = "/srv/modelhost/proxy/tls/current/certificate.pem"
+    text = run("ssh", "-F", folder / ".ssh" / "config", "-l", "deploy", name, "cat", served)
+    # A hidden file, because Ansible would read another one as inventory.
+    file = folder / ".certificate.pem"
+    file.write_text(text)
+    return file
 
 
 def published_port(container: str, port: int) -> int:

@@ -71,6 +71,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "refused": scenario("refused"),
     "chaos": chaos,
     "release": scenario("release"),
+    "tls": scenario("tls"),
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),

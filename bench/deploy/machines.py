@@ -19,7 +19,7 @@ def start(inventories: dict[str, Path]) -> None:
     """Make both machines anew."""
     for name in (OURS, PLAIN):
         vm.remove(name, inventories[name])
-        vm.start(name, inventories[name])
+        vm.start(name, inventories[name], plain_http=True)
 
 
 def remove() -> None:

@@ -19,6 +19,16 @@ class Layout:
     root: Path = Path("/srv/modelhost")
 
     @property
+    def certificate(self) -> Path:
+        """What the role reverse_proxy notes of the certificate that nginx serves; not there where it serves none."""
+        return self.root / "proxy" / "tls" / "current" / "facts.json"
+
+    @property
+    def certificate_problem(self) -> Path:
+        """Why there is no new one, while that is so."""
+        return self.root / "proxy" / "certificate-problem.json"
+
+    @property
     def releases(self) -> Path:
         """A folder for each release, named by its id."""
         return self.root / "releases"

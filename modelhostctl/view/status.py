@@ -14,6 +14,7 @@ from ..store.atomic_files import read_json
 from ..store.canary_link import current
 from ..store.history import in_words, read_lines
 from ..store.release import Record
+from .certificate import certificate_lines, read_certificate
 from .replicas import Replicas
 from .state import State
 
@@ -28,6 +29,7 @@ def read_status(host: Host, history_lines: int) -> dict[str, Any]:
         "idle": _colour(layout, state.idle),
         "canary": current(layout),
         "models": release.versions() if release else {},
+        "certificate": read_certificate(layout),
         "memory_free_mb": available_memory_mb(),
         "disk_free_mb": free_disk_mb(layout.root),
         "lock": read_json(layout.lock),
@@ -44,6 +46,7 @@ def lines_of(status: dict[str, Any]) -> list[str]:
         lines.append(f"canary: release {status['canary']} has a share of the requests")
     if status["models"]:
         lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in status["models"].items()))
+    lines += certificate_lines(status["certificate"])
     lines.append(f"host: {status['memory_free_mb']} MB of memory and {status['disk_free_mb']} MB of disk free")
     if holder := status["lock"]:
         lines.append(f"lock: {holder['who']} is deploying ({holder['what']}, process {holder['pid']})")

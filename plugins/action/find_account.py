@@ -21,7 +21,7 @@ class ActionModule(ActionBase):
         result = super().run(tmp, task_vars) | {"changed": False}
         users = list(dict.fromkeys(self._task.args["users"]))
         target = Host.of(task_vars, self._templar)
-        probe = ("sh", "-s", str(self._task.args.get("port", 0)))
+        probe = ("sh", "-s", *map(str, self._task.args.get("ports", [])))
 
         without_root: dict[str, Any] = {}
         for user in users:

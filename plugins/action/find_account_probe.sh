@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Run on the host by find_account, over SSH, before Python is known to be there. $1: the port nginx will take.
+# Run on the host by find_account, over SSH, before Python is known to be there. $@: the ports nginx will take.
 # Prints name=value lines and changes nothing.
 # shellcheck source=/dev/null
 if [ -r /etc/os-release ]; then . /etc/os-release; fi
@@ -13,6 +13,10 @@ echo "memory_mb=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)"
 echo "cores=$(nproc)"
 # Of any interface but the loopback.
 if awk '$6 != "lo" {found = 1} END {exit !found}' /proc/net/if_inet6 2>/dev/null; then echo "ipv6=yes"; else echo "ipv6=no"; fi
+# Its own addresses, as those see it to which it would go by the default route. Nothing is sent.
+source_of() { ip -o route get "$1" 2>/dev/null | sed -n 's/.* src \([^ ]*\).*/\1/p'; }
+echo "address_v4=$(source_of 192.0.2.1)"
+echo "address_v6=$(source_of 2001:db8::1)"
 # The tighter of the two file systems that a deployment fills; one that is not there yet is its parent's.
 free_mb() { df -Pk "$1" | awk 'NR == 2 {print int($4 / 1024)}'; }
 for place in /var/lib/docker /var/lib /srv; do
@@ -24,10 +28,13 @@ if [ "$(id -u)" = 0 ]; then as_root=""; else as_root="sudo -n"; fi
 if $as_root true 2>/dev/null; then echo "root=yes"; else echo "root=no"; fi
 # A listener in the host's own mount namespace is not our proxy, which lives in a container.
 if command -v ss >/dev/null; then
-  $as_root ss -Hltnp "sport = :$1" | sed -n 's/.*"\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | sort -u |
-    while read -r name pid; do
-      if [ "$($as_root readlink "/proc/$pid/ns/mnt")" = "$($as_root readlink /proc/1/ns/mnt)" ]; then
-        echo "port_holder=$name (process $pid)"
-      fi
-    done
+  for port in "$@"; do
+    $as_root ss -Hltnp "sport = :$port" | sed -n 's/.*"\([^"]*\)",pid=\([0-9]*\).*/\1 \2/p' | sort -u |
+      while read -r name pid; do
+        if [ "$($as_root readlink "/proc/$pid/ns/mnt")" = "$($as_root readlink /proc/1/ns/mnt)" ]; then
+          echo "port_held=$port"
+          echo "port_holder=$name (process $pid)"
+        fi
+      done
+  done
 fi

@@ -13,9 +13,10 @@ options:
     required: true
     type: list
     elements: str
-  port:
-    description: A TCP port to look at; what holds it is reported unless that is a container.
-    type: int
+  ports:
+    description: TCP ports to look at; what holds one is reported unless that is a container.
+    type: list
+    elements: int
 """
 
 EXAMPLES = """

@@ -102,7 +102,7 @@ class Machine:
             self.remove()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
-        vm.start(self.name, self.folder)
+        vm.start(self.name, self.folder, plain_http=True)
         if self.small_disk_gb and not self.run("ls -d /disk || true"):
             self._limit_disk()
         first = self.play("site.yml")

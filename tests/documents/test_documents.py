@@ -78,7 +78,7 @@ def test_every_command_of_the_documents_prints_what_they_say(clone):
         for command, expected in commands(document):
             address = address or subprocess.run(
                 ["make", "--silent", "demo-url"], cwd=clone, env=environment(clone), capture_output=True, text=True
-            ).stdout.strip().removeprefix("http://")
+            ).stdout.strip().removeprefix("https://")
             typed = command.replace("inventory/demo", f"inventory/{NAME}").replace("203.0.113.10", address)
             typed = typed.replace("WHERE=demo", f"WHERE={NAME}")
             # Every command gets a shell of its own, and an activated environment has to last.
@@ -86,7 +86,13 @@ def test_every_command_of_the_documents_prints_what_they_say(clone):
             if "activate" in command:
                 activated = ". .venv/bin/activate && "
             run = subprocess.run(
-                ["bash", "-c", script], cwd=clone, env=environment(clone), capture_output=True, text=True, check=False
+                ["bash", "-c", script],
+                cwd=clone,
+                # As a public issuer's certificate would be.
+                env=environment(clone) | {"CURL_CA_BUNDLE": str(clone / "inventory" / NAME / ".certificate.pem")},
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert run.returncode == 0, f"$ {typed}\n{run.stdout}{run.stderr}"
             expect(run.stdout, expected)

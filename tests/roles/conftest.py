@@ -5,7 +5,10 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
-from rendering import PROJECT, Read
+from rendering import PROJECT, Read, load_plugins
+
+# Test modules import plugins by their full names.
+load_plugins()
 
 
 @pytest.fixture(scope="session")

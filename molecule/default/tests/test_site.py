@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
 import urllib.error
 import urllib.request
@@ -12,7 +13,7 @@ import pytest
 
 NAME = "modelhost-" + os.environ["MOLECULE_SCENARIO_NAME"]
 BUNDLES = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"]) / "models"
-OPEN_PORTS = {22, 80}
+OPEN_PORTS = {22, 80, 443}
 
 
 def addresses() -> list[str]:
@@ -21,12 +22,20 @@ def addresses() -> list[str]:
     return subprocess.check_output(["docker", "inspect", "--format", form, NAME], text=True).split()
 
 
+def trusted() -> ssl.SSLContext:
+    """The machine has signed its certificate itself, for the addresses that it is asked at."""
+    served = "/srv/modelhost/proxy/tls/current/certificate.pem"
+    return ssl.create_default_context(
+        cadata=subprocess.check_output(["docker", "exec", NAME, "cat", served], text=True)
+    )
+
+
 def post(path: str, body: bytes, address: str | None = None) -> tuple[int, dict]:
     host = address or addresses()[0]
-    url = f"http://{f'[{host}]' if ':' in host else host}{path}"
+    url = f"https://{f'[{host}]' if ':' in host else host}{path}"
     request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10, context=trusted()) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         return error.code, json.load(error)
@@ -110,7 +119,7 @@ def test_nothing_else_listens_inside(host):
     listeners = [line.split() for line in host.check_output("ss -Hltun").splitlines()]
     # 127.0.0.11 is the resolver that the machine's own container gets; a real machine has none.
     ports = {(line[0], int(line[4].rsplit(":", 1)[1])) for line in listeners if not line[4].startswith("127.0.0.11:")}
-    assert ports == {("tcp", 22), ("tcp", 80)}
+    assert ports == {("tcp", 22), ("tcp", 80), ("tcp", 443)}
 
 
 def test_the_app_has_no_network(host):
