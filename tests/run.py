@@ -76,6 +76,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "replicas": scenario("replicas"),
     "collection": scenario("collection"),
     "preflight": scenario("preflight"),
+    "hardening": scenario("hardening"),
     "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),
     "base_image": scenario("base_image"),

@@ -66,11 +66,12 @@ def ssh_command(address: str, port: str, variables: dict[str, Any]) -> list[str]
         )
         return str(value or "")
 
-    command = ["ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={SECONDS_TO_ANSWER}", "-p", port]
+    # The probe decides which account is used, so it must not ride on a connection opened for another one. ssh takes the
+    # first value of an option, so these stand before all that may name them too.
+    command = ["ssh", "-o", "ControlMaster=no", "-o", "ControlPath=none", "-o", "BatchMode=yes"]
+    command += ["-o", f"ConnectTimeout={SECONDS_TO_ANSWER}", "-p", port]
     for name in ("ssh_args", "ssh_common_args", "ssh_extra_args"):
         command += shlex.split(option(name))
-    # The probe decides which account is used, so it must not ride on a connection opened for another one.
-    command += ["-o", "ControlMaster=no", "-o", "ControlPath=none"]
     if not option("host_key_checking"):
         command += ["-o", "StrictHostKeyChecking=no"]
     if key := option("private_key_file"):
