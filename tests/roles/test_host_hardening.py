@@ -69,9 +69,9 @@ def test_the_proxys_account_is_the_one_that_its_role_gives_it():
 
 
 def test_in_a_container_only_its_own_network_is_set():
-    look = {"stdout_lines": ["container=yes"]}
+    host = {"container": "yes"}
     lines = render(
-        "host_hardening", "etc/sysctl.d/90-modelhost-hardening.conf.j2", host_hardening_look=look
+        "host_hardening", "etc/sysctl.d/90-modelhost-hardening.conf.j2", host_hardening_host=host
     ).splitlines()
     names = [line.split(" =")[0] for line in lines if "=" in line]
     assert names
@@ -79,9 +79,9 @@ def test_in_a_container_only_its_own_network_is_set():
 
 
 def test_a_part_that_was_switched_off_is_taken_away():
-    look = {"stdout_lines": ["there=ssh sysctl prune", "other_firewall="]}
+    host = {"there": "ssh sysctl prune", "other_firewall": ""}
     unwanted = evaluate(
-        "host_hardening", "{{ __host_hardening_unwanted }}", host_hardening_look=look, host_hardening_prune="false"
+        "host_hardening", "{{ __host_hardening_unwanted }}", host_hardening_host=host, host_hardening_prune="false"
     )
     assert unwanted == "['prune']"
 
@@ -97,5 +97,4 @@ def test_a_part_that_was_switched_off_is_taken_away():
     ],
 )
 def test_swap_is_for_small_machines_that_have_none_and_have_room(told, needs):
-    look = {"stdout_lines": [f"{name}={value}" for name, value in told.items()]}
-    assert evaluate("host_hardening", "{{ __host_hardening_needs_swap }}", host_hardening_look=look) == str(needs)
+    assert evaluate("host_hardening", "{{ __host_hardening_needs_swap }}", host_hardening_host=told) == str(needs)

@@ -15,7 +15,10 @@ BOOTSTRAP = "molecule/hardening/converge.yml"
 TABLE = "nft --stateless --terse list table inet modelhost"
 # The machine's own programs on an empty root file system: an image that needs no registry.
 DECOY_IMAGE = "tar --create --directory / bin lib lib64 | docker import - decoy"
-DECOY = "docker run --detach --restart unless-stopped --name decoy --volume /usr:/usr:ro --publish 8080:80 decoy"
+RUN = "docker run --detach --restart unless-stopped --volume /usr:/usr:ro"
+DECOY = f"{RUN} --name decoy --publish 8080:80 decoy"
+# As nginx is started: on the machine's own network.
+PROXY = f"{RUN} --name proxy --network host --user 10002:10002 decoy"
 
 
 def harden(*options: str, **variables: object) -> subprocess.CompletedProcess[str]:
@@ -82,10 +85,10 @@ def decoy() -> Iterator[str]:
     """A container whose port somebody has published, and something that answers on the proxy's port."""
     on_host(DECOY_IMAGE)
     on_host(f"{DECOY} /usr/bin/python3 -m http.server 80")
-    on_host("systemd-run --quiet --unit proxy python3 -m http.server --bind :: 80")
+    on_host(f"{PROXY} /usr/bin/python3 -m http.server --bind :: 80")
     wait_until(lambda: asks("127.0.0.1", 8080) and asks("127.0.0.1", 80))
     yield "decoy"
-    on_host("docker rm --force decoy; docker image rm decoy; systemctl stop proxy")
+    on_host("docker rm --force decoy proxy; docker image rm decoy")
 
 
 def asks(address: str, port: int, by: str = "") -> bool:
@@ -147,7 +150,8 @@ def test_ssh_passes_the_policy_for_debian_13():
 def test_a_client_of_the_past_is_not_spoken_to():
     assert lets_in()
     assert not lets_in("-o", "KexAlgorithms=curve25519-sha256")
-    assert not lets_in("-o", "Ciphers=chacha20-poly1305@openssh.com")
+    assert lets_in("-o", "Ciphers=aes128-gcm@openssh.com")
+    assert not lets_in("-o", "Ciphers=aes128-cbc")
 
 
 def test_a_file_of_the_cloud_cannot_open_it_again(host):
@@ -361,3 +365,13 @@ def test_the_firewall_holds_from_a_boot_on(decoy):
     )
     firewall, network = (int(number) for number in loaded.split())
     assert firewall <= network
+
+
+def test_destroy_takes_all_of_it_away():
+    gone = play("playbooks/destroy.yml", confirm="destroy")
+    assert gone.returncode == 0, gone.stdout
+    assert rules() == ""
+    left = on_host("find /etc /usr/local -name '*modelhost*'").split()
+    # The account stays, with its own settings of sshd and sudo.
+    assert left == ["/etc/ssh/sshd_config.d/00-modelhost.conf", "/etc/sudoers.d/modelhost"]
+    assert lets_in("-o", "KexAlgorithms=curve25519-sha256")

@@ -44,7 +44,7 @@ echo "time=$time"
 
 # A service whose settings are newer than itself, because a run was cut off between the two.
 stale() {
-  begun=$(systemctl show --value --property ActiveEnterTimestamp --timestamp=unix "$1" 2>/dev/null | tr -d '@')
+  begun=$(date --date "$(TZ=UTC systemctl show --value --property ActiveEnterTimestamp "$1")" +%s 2>/dev/null)
   active "$1" && [ "$(stat -c %Y "$2" 2>/dev/null || echo 0)" -le "${begun:-0}" ] || echo "$1"
 }
 echo "stale=$({ stale fail2ban /etc/fail2ban/jail.d/modelhost.local; stale systemd-journald /etc/systemd/journald.conf.d/modelhost.conf; } | list)"
