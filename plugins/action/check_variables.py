@@ -39,6 +39,9 @@ class ActionModule(ActionBase):
                 example = example_of(meant, known[meant]) if meant else None
                 findings.append(correction(name, repr(task_vars[name]), problem, example, task_vars))
 
+        tags = [*task_vars.get("ansible_run_tags", []), *task_vars.get("ansible_skip_tags", [])]
+        findings += misspelt_tags(tags, {role.name for role in roles})
+
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result | result_of(findings)
 
@@ -102,3 +105,11 @@ def unknown_name(name: str, known: set[str], prefixes: tuple[str, ...]) -> tuple
     if name.startswith(prefixes) and not name.startswith("docker_"):
         return "no role reads that name; the roles' READMEs list those that exist", None
     return None, None
+
+
+def misspelt_tags(tags: list[str], known: set[str]) -> list[str]:
+    """A line for each tag that is nearly one of ours: Ansible runs nothing for it, and calls that a success."""
+    meant = {tag: difflib.get_close_matches(tag, known, n=1, cutoff=0.75) for tag in tags if tag not in known}
+    return [
+        f"- --tags: got {tag}, but no role has that tag; did you mean {near[0]}?" for tag, near in meant.items() if near
+    ]

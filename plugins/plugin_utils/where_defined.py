@@ -1,4 +1,4 @@
-"""Where in an inventory a variable is set: what an error tells people to edit."""
+"""Where a variable is set, in an inventory or on the command line: what an error tells people to edit."""
 
 from __future__ import annotations
 
@@ -6,9 +6,15 @@ import re
 from pathlib import Path
 from typing import Any
 
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+
 
 def where_defined(name: str, variables: dict[str, Any] | None) -> str:
-    """Return "file:line" or "file", relative to the working directory where possible."""
+    """Return "file:line" or "file", relative to the working directory where possible; or that `-e` has set it."""
+    # These win over every file.
+    if name in load_extra_vars(DataLoader()):
+        return "what -e gives on the command line"
     folder = Path((variables or {}).get("inventory_dir") or "inventory/production")
     setting = re.compile(rf"^\s*(?:- )?[\"']?{re.escape(name)}[\"']?\s*:")
     for file in _variable_files(folder):

@@ -127,7 +127,8 @@ def _lines(found: dict[str, Any]) -> str:
         f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
         f"  {describe(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
-        f"Next: modelhost serve {found['bundle']}",
+        f"Next: modelhost serve {found['bundle']} (here), "
+        "or name it in release_models and run: ansible-playbook site.yml",
     ]
     return "\n".join(lines)
 

@@ -287,7 +287,8 @@ def test_what_someone_has_changed_by_hand_is_set_right_and_a_check_says_so_befor
 
 
 def test_a_firewall_of_the_owner_is_left_to_decide():
-    on_host("DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends ufw >/dev/null")
+    install = "apt-get -qq install -o DPkg::Lock::Timeout=60 --no-install-recommends ufw"
+    on_host(f"DEBIAN_FRONTEND=noninteractive {install} >/dev/null")
     on_host("ufw allow 22/tcp && ufw allow 5432/tcp && ufw --force enable")
     try:
         run = harden()

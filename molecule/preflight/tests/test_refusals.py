@@ -70,6 +70,16 @@ def test_a_wrong_variable_is_refused_with_the_file_to_edit_and_an_example(invent
     assert "for example: " in output
 
 
+def test_a_wrong_variable_of_the_command_line_is_said_to_be_from_there(inventory):
+    output = site(inventory, "-e", "release_workers=-1")
+    assert "release_workers: got" in output
+    assert "Edit what -e gives on the command line, for example: release_workers: " in output
+
+
+def test_a_misspelt_tag_is_refused(inventory):
+    assert "--tags: got relase, but no role has that tag; did you mean release?" in site(inventory, "--tags", "relase")
+
+
 def test_a_missing_required_variable_is_refused(inventory):
     (inventory / "group_vars" / "modelhost.yml").write_text("{}")
     output = site(inventory)
