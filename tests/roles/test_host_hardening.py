@@ -98,3 +98,16 @@ def test_a_part_that_was_switched_off_is_taken_away():
 )
 def test_swap_is_for_small_machines_that_have_none_and_have_room(told, needs):
     assert evaluate("host_hardening", "{{ __host_hardening_needs_swap }}", host_hardening_host=told) == str(needs)
+
+
+def test_a_network_is_one_that_nftables_reads_as_well():
+    sources = [
+        "203.0.113.7",
+        "203.0.113.0/24",
+        "2001:db8::/32",
+        "203.0.113.0/255.255.255.0",
+        "everyone",
+        "203.0.113.0/33",
+    ]
+    known = evaluate("host_hardening", "{{ __host_hardening_networks }}", host_hardening_firewall_ssh_sources=sources)
+    assert known == str(sources[:3])

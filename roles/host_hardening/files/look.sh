@@ -55,17 +55,15 @@ echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/systemd/
   [ -d "$folder" ] || echo "$folder"
 done | list)"
 
-# Kernel settings that are otherwise than our file has them. A kernel may lack one.
-differs=""
-if [ -r /etc/sysctl.d/90-modelhost-hardening.conf ]; then
-  while IFS=' =' read -r name wanted; do
-    case $name in '' | '#'*) continue ;; esac
-    for file in /proc/sys/$(echo "$name" | tr . /); do
-      if read -r value 2>/dev/null <"$file" && [ "$value" != "$wanted" ]; then differs="$differs $name"; fi
+# Kernel settings that are otherwise than our file has them; a kernel may lack one. awk reads a file of /proc in one piece, which
+# the shell's own read does not.
+kernel_settings() {
+  awk -F ' *= *' '!/^#/ && NF == 2 {gsub("[.]", "/", $1); print $1, $2}' /etc/sysctl.d/90-modelhost-hardening.conf 2>/dev/null |
+    while read -r name wanted; do
+      for file in /proc/sys/$name; do echo "$file $wanted"; done
     done
-  done </etc/sysctl.d/90-modelhost-hardening.conf
-fi
-echo "sysctl_differs=${differs# }"
+}
+echo "sysctl_differs=$(kernel_settings | awk '{if ((getline value <$1) > 0 && value != $2) print $1; close($1)}' | list)"
 
 # The parts that have left something on this host.
 echo "there=$({

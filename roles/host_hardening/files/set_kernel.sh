@@ -6,8 +6,8 @@ while IFS=' =' read -r name wanted; do
   for file in /proc/sys/$(echo "$name" | tr . /); do
     if [ ! -e "$file" ]; then
       echo "absent $name"
-    elif read -r value <"$file" && [ "$value" = "$wanted" ]; then
-      :
+    elif [ "$(cat "$file")" = "$wanted" ]; then
+      : # as it is to be
     elif why=$({ echo "$wanted" >"$file"; } 2>&1); then
       echo "set $file"
     else
