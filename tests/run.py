@@ -77,6 +77,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "replicas": scenario("replicas"),
     "collection": scenario("collection"),
     "preflight": scenario("preflight"),
+    "hardening": scenario("hardening"),
     "app_container": scenario("app_container"),
     "reverse_proxy": scenario("reverse_proxy"),
     "keys": scenario("keys"),

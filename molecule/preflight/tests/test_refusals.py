@@ -58,6 +58,9 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"base_image_reference": "debian:latest"}, ['got "debian:latest"', "with its digest"]),
         ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),
         ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than release_timeout"]),
+        ({"host_hardening_updates_reboot_time": 840}, ["host_hardening_updates_reboot_time: got 840", "in quotes"]),
+        ({"host_hardening_firewall_ssh_sources": ["home"]}, ['got ["home"]', "a list of addresses and networks"]),
+        ({"host_hardening_firewall_open_ports": [{"port": 0}]}, ['got [{"port": 0}]', "ports from 1 to 65535"]),
         ({"deploy_user_close_root_login": "{{ nothing }}"}, ["deploy_user_close_root_login", "cannot be rendered"]),
     ],
 )

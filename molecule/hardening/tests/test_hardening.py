@@ -1,0 +1,377 @@
+"""What strangers find on a hardened host, what outlasts restarts, and what is taken back before it locks people out."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+import vm
+from deploying import NAME, TESTBED, changes, on_host, play
+
+MACHINE = f"modelhost-{NAME}"
+BOOTSTRAP = "molecule/hardening/converge.yml"
+TABLE = "nft --stateless --terse list table inet modelhost 2>/dev/null || true"
+# The machine's own programs on an empty root file system: an image that needs no registry.
+DECOY_IMAGE = "tar --create --directory / bin lib lib64 | docker import - decoy"
+RUN = "docker run --detach --restart unless-stopped --volume /usr:/usr:ro"
+DECOY = f"{RUN} --name decoy --publish 8080:80 decoy"
+# As nginx is started: on the machine's own network.
+PROXY = f"{RUN} --name proxy --network host --user 10002:10002 decoy"
+
+
+def harden(*options: str, **variables: object) -> subprocess.CompletedProcess[str]:
+    """Run the role again."""
+    return play(BOOTSTRAP, "--tags", "host_hardening", *options, **variables)
+
+
+def words(run: subprocess.CompletedProcess[str]) -> str:
+    """What a run said, without its line breaks."""
+    return " ".join((run.stdout + run.stderr).split())
+
+
+def addresses() -> list[str]:
+    """The machine's addresses on its network, IPv4 and IPv6, as an outsider would use them."""
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}} {{.GlobalIPv6Address}}{{end}}"
+    return vm.run("docker", "inspect", "--format", form, MACHINE).split()
+
+
+def gateway() -> str:
+    """This side's address on the machine's network."""
+    form = "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}"
+    return vm.run("docker", "inspect", "--format", form, MACHINE).strip()
+
+
+def is_open(address: str, port: int) -> bool:
+    """Whether a connection is accepted."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.settimeout(2)
+        return probe.connect_ex((address, port)) == 0
+
+
+def scan(address: str) -> set[int]:
+    """Try to connect to every TCP port of an address; return those that accept."""
+    return {port for port in range(1, 65536) if is_open(address, port)}
+
+
+def lets_in(*options: str) -> bool:
+    """Whether a new SSH connection gets in."""
+    command = [
+        "ssh",
+        "-o",
+        "ControlMaster=no",
+        "-o",
+        "ControlPath=none",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        "ConnectTimeout=3",
+    ]
+    command += [*options, "-F", str(TESTBED / ".ssh" / "config"), "-l", "deploy", NAME, "true"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def wait_until(holds, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+@pytest.fixture(scope="module")
+def decoy() -> Iterator[str]:
+    """A container whose port somebody has published, and something that answers on the proxy's port."""
+    on_host(DECOY_IMAGE)
+    on_host(f"{DECOY} /usr/bin/python3 -m http.server 80")
+    on_host(f"{PROXY} /usr/bin/python3 -m http.server --bind :: 80")
+    wait_until(lambda: asks("127.0.0.1", 8080) and asks("127.0.0.1", 80))
+    yield "decoy"
+    on_host("docker rm --force decoy proxy; docker image rm decoy")
+
+
+def asks(address: str, port: int, by: str = "") -> bool:
+    """Whether a program on the machine gets a connection there; by: what to run it with."""
+    ask = f"import socket; socket.create_connection(('{address}', {port}), 2)"
+    return "yes" in on_host(f'{by} /usr/bin/python3 -c "{ask}" 2>/dev/null && echo yes || true')
+
+
+@pytest.mark.parametrize("address", addresses())
+def test_nothing_is_open_but_ssh_and_the_proxy(address, decoy):
+    assert scan(address) == {22, 80}
+
+
+def test_without_the_firewall_the_decoy_would_be_open(decoy):
+    address = addresses()[0]
+    on_host("nft delete table inet modelhost")
+    try:
+        wait_until(lambda: is_open(address, 8080))
+    finally:
+        on_host("modelhost-guard load firewall")
+    assert not is_open(address, 8080)
+
+
+def test_a_container_finds_its_way_out(decoy):
+    with socket.create_server((gateway(), 0)) as server:
+        port = server.getsockname()[1]
+        assert asks(gateway(), port, by="docker exec decoy")
+
+
+def test_nginx_reaches_itself_and_no_other_service_of_the_machine(decoy):
+    as_nginx = "setpriv --reuid 10002 --regid 10002 --clear-groups"
+    assert asks("127.0.0.1", 80, by=as_nginx)
+    assert asks("127.0.0.1", 22)
+    assert not asks("127.0.0.1", 22, by=as_nginx)
+    assert not asks(addresses()[0], 22, by=as_nginx)
+
+
+def test_nginx_does_not_reach_the_clouds_credentials(decoy):
+    as_nginx = "setpriv --reuid 10002 --regid 10002 --clear-groups"
+    on_host("ip address add 169.254.169.254/32 dev lo")
+    try:
+        assert asks("169.254.169.254", 80)
+        assert not asks("169.254.169.254", 80, by=as_nginx)
+    finally:
+        on_host("ip address del 169.254.169.254/32 dev lo")
+
+
+def test_ssh_passes_the_policy_for_debian_13():
+    policy = "Hardened Debian 13 (version 1)"
+    audit = subprocess.run(
+        ["ssh-audit", "--no-colors", "--skip-rate-test", "--policy", policy, addresses()[0]],
+        capture_output=True,
+        text=True,
+    )
+    assert audit.returncode == 0, audit.stdout + audit.stderr
+    assert "Passed" in audit.stdout
+
+
+def test_a_client_of_the_past_is_not_spoken_to():
+    assert lets_in()
+    assert not lets_in("-o", "KexAlgorithms=curve25519-sha256")
+    assert lets_in("-o", "Ciphers=aes128-gcm@openssh.com")
+    assert not lets_in("-o", "Ciphers=aes128-cbc")
+
+
+def test_a_file_of_the_cloud_cannot_open_it_again(host):
+    host.check_output("echo 'KexAlgorithms curve25519-sha256' > /etc/ssh/sshd_config.d/50-cloud-init.conf")
+    try:
+        assert "kexalgorithms mlkem768x25519-sha256,sntrup761x25519-sha512" in host.check_output("sshd -T")
+    finally:
+        host.check_output("rm /etc/ssh/sshd_config.d/50-cloud-init.conf")
+
+
+@contextmanager
+def neighbour() -> Iterator[str]:
+    """Another machine on the same network, with an address of its own."""
+    image = vm.run("docker", "inspect", "--format", "{{.Config.Image}}", MACHINE).strip()
+    name = f"{MACHINE}-neighbour"
+    vm.run("docker", "run", "--detach", "--rm", "--name", name, "--network", MACHINE, image, "sleep", "300")
+    try:
+        yield name
+    finally:
+        vm.run("docker", "rm", "--force", name, check=False)
+
+
+def test_whoever_guesses_accounts_is_banned():
+    with neighbour() as name:
+        form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+        address = vm.run("docker", "inspect", "--format", form, name).strip()
+        guess = f"ssh -o BatchMode=yes -o StrictHostKeyChecking=no -o ConnectTimeout=3 oracle@{addresses()[0]}"
+        for _ in range(6):
+            subprocess.run(["docker", "exec", name, "sh", "-c", guess], capture_output=True, check=False)
+        wait_until(lambda: address in on_host("fail2ban-client status sshd"))
+        web = f"import socket; socket.create_connection(('{addresses()[0]}', 22), 2)"
+        assert subprocess.run(
+            ["docker", "exec", name, "python3", "-c", web], capture_output=True, check=False
+        ).returncode
+        on_host(f"fail2ban-client set sshd unbanip {address}")
+    assert lets_in()
+
+
+def test_whoever_knocks_without_end_waits_and_others_do_not():
+    knock = f"""
+import socket
+n = 0
+for _ in range(150):
+    with socket.socket() as one:
+        one.settimeout(0.05)
+        n += one.connect_ex(("{addresses()[0]}", 22)) == 0
+print(n)
+"""
+    with neighbour() as name:
+        accepted = int(vm.run("docker", "exec", name, "python3", "-c", knock))
+        assert 60 <= accepted <= 75
+        assert lets_in()
+
+
+def test_this_side_was_never_banned_nor_slowed():
+    """All that has been done until here came from one address."""
+    assert gateway() not in on_host("fail2ban-client status sshd")
+
+
+def rules() -> str:
+    return on_host(TABLE)
+
+
+def test_the_firewall_survives_a_restart_of_the_engine_and_of_nftables(decoy):
+    before = rules()
+    for service in ("docker", "nftables"):
+        on_host(f"systemctl restart {service}")
+        wait_until(lambda: rules() == before)
+    on_host("systemctl stop nftables && systemctl start modelhost-firewall && systemctl restart docker")
+    wait_until(lambda: asks("127.0.0.1", 8080))
+    assert not is_open(addresses()[0], 8080)
+
+
+def test_a_ruleset_that_nft_refuses_is_not_applied():
+    before = rules()
+    on_host(
+        "echo 'table inet modelhost { chain input { tcp dport ssh-and-more accept } }' > /etc/modelhost/firewall.nft"
+    )
+    assert "fails" in on_host("modelhost-guard try firewall 2>/dev/null || echo fails")
+    assert rules() == before
+    assert changes(harden().stdout) >= 1
+    assert on_host("modelhost-guard check firewall && echo kept").strip() == "kept"
+
+
+def test_rules_that_lock_this_side_out_are_taken_back_and_the_play_says_so():
+    before = rules()
+    run = harden(host_hardening_firewall_ssh_sources=["203.0.113.0/24"])
+    assert run.returncode != 0
+    assert "The new settings of firewall were taken back on hardening" in words(run)
+    assert "no new connection got in" in words(run)
+    assert rules() == before
+    assert lets_in()
+    # The wrong rules were written, and the next run with right ones is none the worse for it.
+    again = harden()
+    assert again.returncode == 0, again.stdout
+    assert rules() == before
+
+
+def test_a_run_that_dies_before_it_has_looked_locks_no_one_out():
+    before = rules()
+    on_host(
+        "sed -i '/jump ssh/d' /etc/modelhost/firewall.nft && MODELHOST_GUARD_SECONDS=5 modelhost-guard try firewall"
+    )
+    assert not lets_in()
+    wait_until(lets_in, seconds=20)
+    assert rules() == before
+    assert harden().returncode == 0
+    assert rules() == before
+
+
+def test_settings_of_sshd_that_lock_this_side_out_are_taken_back():
+    """This side speaks the key exchange of yesterday alone, and ssh's own configuration does not say so."""
+    off = harden(host_hardening_ssh=False)
+    assert off.returncode == 0, off.stdout
+    assert lets_in("-o", "KexAlgorithms=curve25519-sha256")
+    old_client = {"ANSIBLE_SSH_ARGS": "-o KexAlgorithms=curve25519-sha256 -o ControlMaster=auto -o ControlPersist=60s"}
+    run = play(BOOTSTRAP, "--tags", "host_hardening", environment=old_client)
+    assert run.returncode != 0
+    assert "The new settings of ssh were taken back" in words(run)
+    assert lets_in("-o", "KexAlgorithms=curve25519-sha256")
+    assert harden().returncode == 0
+    assert not lets_in("-o", "KexAlgorithms=curve25519-sha256")
+
+
+def test_what_someone_has_changed_by_hand_is_set_right_and_a_check_says_so_before():
+    on_host("nft flush chain inet modelhost output; echo 1 > /proc/sys/net/ipv4/conf/all/send_redirects")
+    on_host("systemctl stop fail2ban modelhost-prune.timer")
+    on_host("touch --date '+1 minute' /etc/systemd/journald.conf.d/modelhost.conf")
+    check = harden("--check", "--diff")
+    assert changes(check.stdout) == 5, check.stdout
+    assert changes(harden().stdout) == 5
+    on_host("touch /etc/systemd/journald.conf.d/modelhost.conf && systemctl restart systemd-journald")
+    assert changes(harden("--check", "--diff").stdout) == 0
+
+
+def test_a_firewall_of_the_owner_is_left_to_decide():
+    install = "apt-get -qq install -o DPkg::Lock::Timeout=60 --no-install-recommends ufw"
+    on_host(f"DEBIAN_FRONTEND=noninteractive {install} >/dev/null")
+    on_host("ufw allow 22/tcp && ufw allow 5432/tcp && ufw --force enable")
+    try:
+        run = harden()
+        assert run.returncode == 0, run.stdout
+        assert "firewall: ufw is active and was left to decide" in words(run)
+        assert rules() == ""
+        assert "5432/tcp" in on_host("ufw status")
+        assert changes(harden().stdout) == 0
+        assert lets_in()
+    finally:
+        on_host("ufw --force disable")
+    assert harden().returncode == 0
+    assert "hook input" in rules()
+
+
+def test_updates_are_of_security_alone_and_leave_the_engine(host):
+    told = host.check_output("unattended-upgrade --dry-run --debug 2>&1")
+    assert "label=Debian-Security" in told
+    origins = next(line for line in told.splitlines() if line.startswith("Allowed origins are:"))
+    assert origins.count("origin=Debian") == 1
+    assert "docker" in host.check_output("apt-config dump Unattended-Upgrade::Package-Blacklist")
+    for timer in ("apt-daily.timer", "apt-daily-upgrade.timer"):
+        assert host.service(timer).is_enabled
+
+
+def test_the_journal_is_kept_and_limited(host):
+    assert host.file("/var/log/journal").is_directory
+    assert "SystemMaxUse=500M" in host.check_output("systemd-analyze cat-config systemd/journald.conf")
+
+
+def test_the_network_is_set_and_containers_are_forwarded(host):
+    for name in ("all/accept_redirects", "eth0/send_redirects", "docker0/accept_source_route"):
+        assert host.check_output(f"cat /proc/sys/net/ipv4/conf/{name}") == "0"
+    assert host.check_output("cat /proc/sys/net/ipv4/ip_forward") == "1"
+
+
+def test_in_a_container_the_kernel_is_left_to_its_host(host):
+    assert "kernel." not in host.file("/etc/sysctl.d/90-modelhost-hardening.conf").content_string
+    assert not host.file("/swapfile").exists
+
+
+def test_what_has_no_name_any_more_is_pruned_and_what_has_one_is_not(host):
+    on_host(
+        "tar --create --directory / bin | docker import - lost && tar --create --directory / lib | docker import - lost"
+    )
+    assert on_host("docker image ls --quiet --filter dangling=true").split()
+    assert host.service("modelhost-prune.timer").is_enabled
+    on_host("systemctl start modelhost-prune.service")
+    assert not on_host("docker image ls --quiet --filter dangling=true").split()
+    assert on_host("docker image ls --quiet lost").split()
+    on_host("docker image rm lost")
+
+
+def test_a_part_that_is_switched_off_is_taken_away():
+    off = harden(host_hardening_fail2ban=False, host_hardening_prune=False, host_hardening_sysctl=False)
+    assert off.returncode == 0, off.stdout
+    left = on_host("ls /etc/fail2ban/jail.d /etc/systemd/system /etc/sysctl.d")
+    assert "modelhost.local" not in left
+    assert "modelhost-prune" not in left
+    assert "90-modelhost" not in left
+    assert harden().returncode == 0
+
+
+# The last, because the machine is another one afterwards.
+def test_the_firewall_holds_from_a_boot_on(decoy):
+    before = rules()
+    vm.run("docker", "restart", MACHINE)
+    wait_until(lambda: asks("127.0.0.1", 8080), seconds=60)
+    assert rules() == before
+    assert not is_open(addresses()[0], 8080)
+    wait_until(lets_in)
+    assert changes(harden().stdout) == 0
+    loaded = on_host("systemctl show --value --property ActiveEnterTimestampMonotonic modelhost-firewall ssh")
+    firewall, sshd = (int(number) for number in loaded.split())
+    assert 0 < firewall < sshd
+
+
+def test_destroy_takes_all_of_it_away():
+    gone = play("playbooks/destroy.yml", confirm="destroy")
+    assert gone.returncode == 0, gone.stdout
+    assert rules() == ""
+    left = on_host("find /etc /usr/local -name '*modelhost*'").split()
+    # The account stays, with its own settings of sshd and sudo.
+    assert left == ["/etc/ssh/sshd_config.d/00-modelhost.conf", "/etc/sudoers.d/modelhost"]
+    assert lets_in("-o", "KexAlgorithms=curve25519-sha256")

@@ -1,0 +1,113 @@
+"""What a hardened host is to have, as the programs read it that it is for, and whom it must not lock out."""
+
+import pytest
+from rendering import Read, evaluate, load, render
+
+from plugins.lookup.ssh_algorithms import choose, offered
+
+WANTED = {"KexAlgorithms": ["mlkem768x25519-sha256", "sntrup761x25519-sha512@openssh.com"]}
+FIREWALL = "etc/modelhost/firewall.nft.j2"
+
+
+@pytest.mark.parametrize(
+    ("known", "offers", "chosen"),
+    [
+        # Only what the host knows, and in the order that is wanted.
+        (["sntrup761x25519-sha512@openssh.com", "mlkem768x25519-sha256"], ["mlkem768x25519-sha256"], None),
+        # A control machine that does not say what it offers is taken for a new one.
+        (["sntrup761x25519-sha512@openssh.com", "mlkem768x25519-sha256"], [], None),
+        # One that offers none of it keeps its own first choice that the host knows.
+        (
+            ["sntrup761x25519-sha512@openssh.com", "curve25519-sha256", "ecdh-sha2-nistp256"],
+            ["curve25519-sha256@libssh.org", "curve25519-sha256", "ecdh-sha2-nistp256"],
+            ["sntrup761x25519-sha512@openssh.com", "curve25519-sha256"],
+        ),
+        (["curve25519-sha256"], ["curve25519-sha256"], ["curve25519-sha256"]),
+    ],
+)
+def test_what_the_control_machine_needs_stays_allowed(known, offers, chosen):
+    expected = {"KexAlgorithms": chosen or WANTED["KexAlgorithms"]}
+    assert choose(WANTED, {"KexAlgorithms": known}, {"kexalgorithms": offers}) == expected
+
+
+def test_ssh_here_says_what_it_offers():
+    offers = offered("203.0.113.10")
+    assert {"kexalgorithms", "ciphers", "macs", "hostkeyalgorithms"} <= set(offers)
+    assert "ssh-ed25519" in offers["hostkeyalgorithms"]
+
+
+def test_sshd_reads_its_settings(read: Read):
+    text = render("host_hardening", "etc/modelhost/ssh.conf.j2")
+    checked = read(text, "ssh-keygen -qA; cat > /tmp/ssh.conf && /usr/sbin/sshd -T -f /tmp/ssh.conf")
+    assert checked.returncode == 0, checked.stderr
+    assert "kexalgorithms mlkem768x25519-sha256,sntrup761x25519-sha512@openssh.com" in checked.stdout.splitlines()
+
+
+def test_every_port_of_sshd_stays_open():
+    assert "tcp dport { 22, 2222 } jump ssh" in render("host_hardening", FIREWALL)
+
+
+def test_sources_are_told_apart_by_their_version():
+    rules = render(
+        "host_hardening",
+        FIREWALL,
+        host_hardening_firewall_allowed_sources=["203.0.113.0/24", "2001:db8::/32"],
+        host_hardening_firewall_open_ports=[{"port": 53, "protocol": "udp"}, {"port": 9100, "sources": ["10.0.0.0/8"]}],
+        reverse_proxy_http_port="8080",
+        reverse_proxy_https_port=8443,
+    )
+    assert "        ip saddr 203.0.113.0/24 tcp dport { 8080, 8443 } accept\n" in rules
+    assert "        ip6 saddr 2001:db8::/32 tcp dport { 8080, 8443 } accept\n" in rules
+    assert "        udp dport 53 accept\n" in rules
+    assert "        ip saddr 10.0.0.0/8 tcp dport 9100 accept\n" in rules
+    assert "\n        tcp dport { 8080, 8443 } accept\n" not in rules.split("chain ssh")[0]
+
+
+def test_the_proxys_account_is_the_one_that_its_role_gives_it():
+    ours = load("host_hardening", "vars/main.yml")["__host_hardening_proxy_uid"]
+    assert ours == load("reverse_proxy", "vars/main.yml")["__reverse_proxy_uid"]
+
+
+def test_in_a_container_only_its_own_network_is_set():
+    host = {"container": "yes"}
+    lines = render(
+        "host_hardening", "etc/sysctl.d/90-modelhost-hardening.conf.j2", host_hardening_host=host
+    ).splitlines()
+    names = [line.split(" =")[0] for line in lines if "=" in line]
+    assert names
+    assert all(name.startswith(("net.ipv4.", "net.ipv6.")) for name in names)
+
+
+def test_a_part_that_was_switched_off_is_taken_away():
+    host = {"there": "ssh sysctl prune", "other_firewall": ""}
+    unwanted = evaluate(
+        "host_hardening", "{{ __host_hardening_unwanted }}", host_hardening_host=host, host_hardening_prune="false"
+    )
+    assert unwanted == "['prune']"
+
+
+@pytest.mark.parametrize(
+    ("told", "needs"),
+    [
+        ({"memory_mb": 1000, "swap_mb": 0, "disk_free_mb": 9000, "container": "no"}, True),
+        ({"memory_mb": 2100, "swap_mb": 0, "disk_free_mb": 9000, "container": "no"}, False),
+        ({"memory_mb": 1000, "swap_mb": 512, "disk_free_mb": 9000, "container": "no"}, False),
+        ({"memory_mb": 1000, "swap_mb": 0, "disk_free_mb": 2500, "container": "no"}, False),
+        ({"memory_mb": 1000, "swap_mb": 0, "disk_free_mb": 9000, "container": "yes"}, False),
+    ],
+)
+def test_swap_is_for_small_machines_that_have_none_and_have_room(told, needs):
+    assert evaluate("host_hardening", "{{ __host_hardening_needs_swap }}", host_hardening_host=told) == str(needs)
+
+
+def test_a_network_is_one_that_nftables_reads_as_well():
+    sources = [
+        "203.0.113.7",
+        "203.0.113.0/24",
+        "2001:db8::/32",
+        "203.0.113.0/255.255.255.0",
+        "everyone",
+        "203.0.113.0/33",
+    ]
+    known = evaluate("host_hardening", "{{ __host_hardening_networks }}", host_hardening_firewall_ssh_sources=sources)
+    assert known == str(sources[:3])
