@@ -67,16 +67,18 @@ def test_a_new_setting_is_taken_by_a_reload_and_not_by_a_restart(host):
 def test_a_reload_that_a_killed_run_has_lost_is_made_by_the_next(host):
     conf, reload = "/srv/modelhost/proxy/conf/nginx.conf", "docker exec modelhost-proxy nginx -s reload"
     before = started_at(host)
-    host.check_output(f"cp {conf} /tmp/written && sed -i 's/configuration\":\"/&of another run /' {conf} && {reload}")
+    host.check_output(
+        f"cp {conf} /tmp/written && sed -i 's/\\(configuration\":\"\\)[0-9a-f]*/\\1another run/' {conf} && {reload}"
+    )
     deadline = time.monotonic() + 10
-    while "of another run" not in host.check_output("curl -s http://127.0.0.1/nginx-healthz"):
+    while "another run" not in host.check_output("curl -s http://127.0.0.1/nginx-healthz"):
         assert time.monotonic() < deadline, "nginx does not run with the other one"
         time.sleep(0.2)
     # As a run that was killed right after it wrote the file leaves it.
     host.check_output(f"cp /tmp/written {conf}")
     run = converge()
     assert run.returncode == 0, run.stdout
-    assert "of another run" not in host.check_output("curl -s http://127.0.0.1/nginx-healthz")
+    assert "another run" not in host.check_output("curl -s http://127.0.0.1/nginx-healthz")
     assert started_at(host) == before
     assert "changed=0" in converge().stdout
 
