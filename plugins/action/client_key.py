@@ -60,12 +60,15 @@ class ActionModule(ActionBase):
 
     def _read(self, file: Path) -> list[Client]:
         """The clients in the file; none where there is no file."""
-        whole = file.parent.with_suffix(".yml")
-        if whole.exists():
-            raise AnsibleActionFail(
-                f"{whole} hides the folder {file.parent}, where the clients belong. Move it: "
-                f"mkdir {file.parent} && mv {whole} {file.parent / 'main.yml'}"
-            )
+        # Of a folder and a file of one name Ansible reads the folder alone, and says nothing.
+        folder = file.parent
+        for other in (folder.with_suffix(suffix) for suffix in ("", ".yml", ".yaml", ".json")):
+            if other.is_file():
+                main = folder / f"main{other.suffix or '.yml'}"
+                raise AnsibleActionFail(
+                    f"The clients belong into the folder {folder}, which would hide the file {other}. Move that first: "
+                    f"mv {other} {other}.moved && mkdir {folder} && mv {other}.moved {main}"
+                )
         if not file.exists():
             return []
         variables = self._loader.load_from_file(str(file), cache="none") or {}
@@ -87,9 +90,14 @@ class ActionModule(ActionBase):
         Path(unfinished).rename(file)
 
 
+def find(clients: list[Client], name: str) -> Client | None:
+    """The client of this name; None where nobody has it."""
+    return next((client for client in clients if client["name"] == name), None)
+
+
 def add_key(clients: list[Client], name: str, file: Path) -> str:
     """Add a new key to the client, which is made where it is not there; return the key."""
-    client = next((each for each in clients if each["name"] == name), None)
+    client = find(clients, name)
     if client is None:
         client = {"name": name, "sha256": []}
         clients.append(client)
@@ -105,7 +113,7 @@ def add_key(clients: list[Client], name: str, file: Path) -> str:
 
 def revoke_oldest(clients: list[Client], name: str, file: Path) -> None:
     """Take away the client's oldest key. Without any it stays as a name: nobody else may take it by mistake."""
-    client = next((each for each in clients if each["name"] == name), None)
+    client = find(clients, name)
     if client is None or not client["sha256"]:
         known = ", ".join(each["name"] for each in clients if each["sha256"]) or "nobody"
         raise AnsibleActionFail(f"NAME: got {name!r}, which has no key in {file}; these have: {known}")

@@ -116,9 +116,10 @@ def test_a_wrong_client_is_refused_in_words(inventory, client, options, said):
     assert not file(inventory).exists()
 
 
-def test_a_file_that_would_hide_the_clients_is_said(inventory):
-    (inventory / "group_vars" / "all.yml").write_text("{}")
+@pytest.mark.parametrize("hidden", ["all", "all.yml", "all.yaml", "all.json"])
+def test_a_file_that_the_clients_would_hide_is_said(inventory, hidden):
+    (inventory / "group_vars" / hidden).write_text("{}")
     ended = run(inventory, "alice")
     assert ended.returncode != 0
-    assert "hides the folder" in ended.stderr
+    assert "would hide the file" in ended.stderr
     assert not file(inventory).exists()

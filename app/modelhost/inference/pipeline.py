@@ -137,9 +137,10 @@ class Pipeline:
         end = now()
         parse, encode = parsed - start, end - computed
         waited, predicted = outcome.waited, computed - parsed - outcome.waited
-        served.metrics.predicted(len(next(iter(inputs.values()))), end - start, parse, waited, predicted, encode)
+        rows = len(next(iter(inputs.values())))
+        served.metrics.predicted(rows, end - start, parse, waited, predicted, encode)
         if client := environ.get(ENVIRON_CLIENT):
-            served.metrics.rows_to(client, len(next(iter(inputs.values()))))
+            served.metrics.rows_to(client, rows)
         if key is not None and self._cache is not None and _size(answer) <= self._cache.maxsize:
             self._cache[key] = answer
         timing = (

@@ -49,7 +49,7 @@ def test_without_keys_an_address_has_a_pace_and_the_machine_itself_has_none(mach
     deploy(reverse_proxy_address_requests_per_second=5)
     answers = at_once(30)
     assert 6 <= Counter(answer.status for answer in answers)[200] <= 15
-    assert "at most 5 requests a second and 256 at a time from one address" in told(answers)
+    assert "at most 5 requests a second and 512 at a time from one address" in told(answers)
     statuses = machine("for i in $(seq 30); do curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1/; done").split()
     assert statuses == ["200"] * 30
 
