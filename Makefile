@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down deploy plan rollback status history logs
+.PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs
 .PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
 
 PYTHON ?= python3
@@ -34,6 +34,9 @@ plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo;
 
 deploy: .venv ## bring the machines to what the inventory says
 	@$(PLAYBOOK) site.yml
+
+upgrade: .venv ## bring today's packages live: host, engine, nginx and the app, without a lost request
+	@$(PLAYBOOK) playbooks/upgrade.yml
 
 rollback: .venv ## go back to the release before, or to RELEASE=<id>
 	@$(REPORT) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE))

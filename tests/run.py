@@ -72,6 +72,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "chaos": chaos,
     "release": scenario("release"),
     "tls": scenario("tls"),
+    "upgrade": scenario("upgrade"),
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
