@@ -1,4 +1,4 @@
-"""Whatever is patched, clients notice nothing: not those that keep a connection, and not those whose answer takes long."""
+"""Whatever is patched, no client notices: not who keeps a connection, and not whose answer takes long."""
 
 import http.client
 import json
