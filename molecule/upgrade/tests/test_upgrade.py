@@ -180,21 +180,25 @@ def test_a_run_that_is_killed_while_one_makes_way_is_made_good_by_the_next(model
 
 
 def test_a_client_that_keeps_its_connection_is_told_when_to_come_back_by_a_new_one():
-    def asking(connection: http.client.HTTPConnection, path: str) -> tuple[int, str | None]:
+    def asking(connection: http.client.HTTPSConnection, path: str) -> tuple[int, str | None]:
         connection.request("GET", path)
         answer = connection.getresponse()
         answer.read()
         return answer.status, answer.headers["Connection"]
 
-    connection = http.client.HTTPSConnection(urlsplit(vm.https_address(NAME)).netloc, timeout=10, context=trusting())
-    asking(connection, "/v2/models")
-    assert asking(connection, "/healthz") == (200, "keep-alive")
+    def connected() -> http.client.HTTPSConnection:
+        return http.client.HTTPSConnection(urlsplit(vm.https_address(NAME)).netloc, timeout=10, context=trusting())
+
+    # What only nginx itself may go to stays that way, and no path becomes another one.
+    paths = ["/.errors/429", "/.leaving/healthz", "/models/a%0Ab/predict", "/models/a%20b/x?y=%2F", "//healthz"]
+    before = [asking(connected(), path)[0] for path in paths]
+    kept = connected()
+    assert asking(kept, "/healthz") == (200, "keep-alive")
     on_host("docker exec modelhost-proxy touch /tmp/leaving")
     try:
-        assert asking(connection, "/healthz") == (200, "close")
-        # What only nginx itself may go to stays that way, and no path is another one for it.
-        for path, status in [("/.errors/429", 404), ("/.leaving/healthz", 404), ("/models/a%0Ab/predict", 404)]:
-            assert asking(connection, path)[0] == status
+        assert asking(kept, "/healthz") == (200, "close")
+        assert [asking(connected(), path)[0] for path in paths] == before
+        assert before[:2] == [404, 404]
     finally:
         on_host("docker exec modelhost-proxy rm /tmp/leaving")
-    assert asking(connection, "/healthz") == (200, "keep-alive")
+    assert asking(kept, "/healthz") == (200, "keep-alive")
