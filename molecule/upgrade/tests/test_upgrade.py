@@ -5,7 +5,7 @@ import json
 import ssl
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -189,16 +189,24 @@ def test_a_client_that_keeps_its_connection_is_told_when_to_come_back_by_a_new_o
     def connected() -> http.client.HTTPSConnection:
         return http.client.HTTPSConnection(urlsplit(vm.https_address(NAME)).netloc, timeout=10, context=trusting())
 
+    def statuses() -> list[int]:
+        found = []
+        for path in paths:
+            with closing(connected()) as connection:
+                found.append(asking(connection, path)[0])
+        return found
+
     # What only nginx itself may go to stays that way, and no path becomes another one.
     paths = ["/.errors/429", "/.leaving/healthz", "/models/a%0Ab/predict", "/models/a%20b/x?y=%2F", "//healthz"]
-    before = [asking(connected(), path)[0] for path in paths]
+    before = statuses()
     kept = connected()
     assert asking(kept, "/healthz") == (200, "keep-alive")
     on_host("docker exec modelhost-proxy touch /tmp/leaving")
     try:
         assert asking(kept, "/healthz") == (200, "close")
-        assert [asking(connected(), path)[0] for path in paths] == before
+        assert statuses() == before
         assert before[:2] == [404, 404]
     finally:
         on_host("docker exec modelhost-proxy rm /tmp/leaving")
     assert asking(kept, "/healthz") == (200, "keep-alive")
+    kept.close()
