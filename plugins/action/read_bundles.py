@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -19,7 +20,6 @@ class ActionModule(ActionBase):
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars) | {"changed": False}
         try:
-            from ansible_collections.modelhost.modelhost.app.modelhost.bundle.bundle import BundleError, read_bundle
             from ansible_collections.modelhost.modelhost.app.modelhost.bundle.extras import extras_of
             from ansible_collections.modelhost.modelhost.app.modelhost.bundle.lock_files import conflicts
         except ImportError as error:
@@ -31,8 +31,8 @@ class ActionModule(ActionBase):
                 findings.append(f"- there is no folder {path}")
                 continue
             try:
-                bundle = read_bundle(path)
-            except BundleError as error:
+                bundle = read_checked(path, self._task.args["allow_pickle"], task_vars)
+            except RefusedError as error:
                 findings.append(f"- {error}")
                 continue
             known = {"name": bundle.name, "version": bundle.version, "format": bundle.manifest.format}
@@ -63,11 +63,37 @@ class ActionModule(ActionBase):
         return result | {"bundles": bundles}
 
 
+class RefusedError(Exception):
+    """A bundle that this deployment does not serve; says which, and what to do."""
+
+
+def read_checked(path: Path, allow_pickle: list[str], task_vars: dict[str, Any]) -> Any:
+    """Read a bundle as the server does, and hold it to what the deployment allows; raises RefusedError."""
+    from ansible_collections.modelhost.modelhost.app.modelhost.bundle.bundle import BundleError, read_bundle
+
+    try:
+        bundle = read_bundle(path)
+    except BundleError as error:
+        raise RefusedError(str(error)) from error
+    if bundle.manifest.format == "pickle" and bundle.name not in allow_pickle:
+        raise RefusedError(pickle_refusal(bundle.name, bundle.version, allow_pickle, task_vars))
+    return bundle
+
+
 def what_to_install(package: str) -> str:
     """Tell where the package has to be, and how it gets there."""
     return (
         f"Reading bundles needs the Python package {package}, which is not where Ansible runs. Type: "
         f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}; a checkout's `make .venv` has it."
+    )
+
+
+def pickle_refusal(name: str, version: int, allowed: list[str], task_vars: dict[str, Any]) -> str:
+    """Say that a model is a pickle, what that means, and what to write where the deployment trusts it."""
+    return (
+        f"{name} version {version} is a pickle, which can run any code on the host: pack it as onnx or skops, or, "
+        f"where you trust whoever made it, edit {where_defined('release_allow_pickle', task_vars)}: "
+        f"release_allow_pickle: [{', '.join(sorted({*allowed, name}))}]"
     )
 
 

@@ -5,6 +5,7 @@ module: read_bundles
 short_description: Verify model bundles and return their names, versions, formats, digests and what the image needs
 description:
   - Uses the server's own reader, so what passes here is what the server accepts.
+  - Refuses pickles that O(allow_pickle) does not name.
   - Refuses bundles whose requirements cannot be installed into one image.
   - Runs on the control machine, connects to no host and changes nothing.
 author: modelhost
@@ -21,6 +22,11 @@ options:
     description: The variable that the paths came from, named in an error.
     required: true
     type: str
+  allow_pickle:
+    description: Names of models that may be pickles, which run whatever their makers put in.
+    required: true
+    type: list
+    elements: str
 """
 
 EXAMPLES = """
@@ -28,6 +34,7 @@ EXAMPLES = """
   modelhost.modelhost.read_bundles:
     paths: "{{ release_models }}"
     variable: release_models
+    allow_pickle: "{{ release_allow_pickle }}"
   register: release_read
 """
 

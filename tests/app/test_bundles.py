@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from modelhost.web.app import create_app
 Manifest = dict[str, Any]
 
 
-def refusal(bundles: Bundles, default: str = "iris") -> str:
+def refusal(bundles: Bundles, default: str = "iris", allow_pickle: Collection[str] = ()) -> str:
     """The sentence with which the models directory is refused."""
     with pytest.raises(BundleError) as caught:
-        Registry.load(bundles.directory, default)
+        Registry.load(bundles.directory, default, allow_pickle=allow_pickle)
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
@@ -263,6 +263,17 @@ def test_the_default_model_must_be_named_where_there_are_several(bundles: Bundle
     bundles.copy("colours")
     assert "write one of colours, iris" in refusal(bundles, "")
     assert "'lily' is not" in refusal(bundles, "lily")
+
+
+def test_a_pickle_is_refused_by_name_unless_the_server_allows_it(bundles: Bundles) -> None:
+    bundles.copy("colours")
+    bundles.pickled(bundles.copy("iris"))
+    assert refusal(bundles) == (
+        "iris/1/model.yaml: format is pickle, which can run any code in this server, and no one allowed that here: "
+        "where you trust it, set MODELHOST_ALLOW_PICKLE=iris (release_allow_pickle: [iris] where it is deployed)"
+    )
+    assert "MODELHOST_ALLOW_PICKLE=colours,iris" in refusal(bundles, allow_pickle=["colours"])
+    assert "MODELHOST_ALLOW_PICKLE" not in refusal(bundles, allow_pickle=["iris"]), "1 is no estimator"
 
 
 def test_an_empty_or_absent_models_directory_is_refused(tmp_path: Path) -> None:

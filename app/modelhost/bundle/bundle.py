@@ -6,7 +6,7 @@ Imports only the standard library, yaml and msgspec, since the control machine r
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,19 @@ class Bundle:
     def version(self) -> int:
         """The model's version, from 1."""
         return self.manifest.version
+
+    def refuse_pickle(self, allowed: Collection[str]) -> None:
+        """Raise BundleError where it is a pickle and `allowed` does not name the model.
+
+        Its model.yaml is its author's word; whose code runs here is for whoever runs the server to say.
+        """
+        if self.manifest.format == "pickle" and self.name not in allowed:
+            names = ",".join(sorted({*allowed, self.name}))
+            raise self.refuse(
+                "format",
+                "is pickle, which can run any code in this server, and no one allowed that here: where you trust it, "
+                f"set MODELHOST_ALLOW_PICKLE={names} (release_allow_pickle: [{self.name}] where it is deployed)",
+            )
 
     def refuse(self, field: str, problem: str) -> BundleError:
         """The error to raise when `field` of this bundle's model.yaml turns out wrong."""

@@ -127,10 +127,16 @@ def _lines(found: dict[str, Any]) -> str:
         f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
         f"  {describe(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
-        f"Next: modelhost serve {found['bundle']} (here), "
-        "or name it in release_models and run: ansible-playbook site.yml",
+        _next(found),
     ]
     return "\n".join(lines)
+
+
+def _next(found: dict[str, Any]) -> str:
+    pickled = found["format"] == "pickle"
+    here = f"modelhost serve {found['bundle']}{' --allow-pickle' if pickled else ''}"
+    names = f"release_models and {found['name']} in release_allow_pickle" if pickled else "release_models"
+    return f"Next: {here} (here), or name it in {names} and run: ansible-playbook site.yml"
 
 
 def _shared(megabytes: float) -> str:
