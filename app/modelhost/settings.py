@@ -2,6 +2,7 @@
 
 import difflib
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -32,6 +33,7 @@ class Settings:
     cache_mb: float = 0.0  # of answers that a worker keeps of models that are pure; 0: none
     cache_seconds: int = 0  # that nginx may keep them; 0: it may not
     hot_models: bool = False  # whether clients may load and unload models
+    allow_pickle: tuple[str, ...] = ()  # models that may be pickles, which run whatever their makers put in
     release: str = ""
     replicas: int = 1  # servers of the release on this machine, this one included, that take turns
     ready_dir: Path | None = None  # set by gunicorn_conf.py, not by a deployment
@@ -78,6 +80,13 @@ def _boolean(text: str) -> bool:
     return text == "true"
 
 
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(",")) if text else ()
+    if not all(re.fullmatch(r"[a-z][a-z0-9_-]*", name) for name in names):
+        raise ValueError
+    return names
+
+
 def _bind(text: str) -> str:
     host, _, port = text.rpartition(":")
     if text.startswith("unix:/") or (host and port.isascii() and port.isdigit()):
@@ -111,6 +120,7 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "cache_mb": (_number(float, 0), "16"),
     "cache_seconds": (_number(int, 0), "600"),
     "hot_models": (_boolean, "true"),
+    "allow_pickle": (_names, "churn,fraud"),
     "release": (_header, "2025-01-31-a1b2c3"),
     "replicas": (_number(int, 1), "2"),
     "ready_dir": (_directory, "/dev/shm/modelhost-ready"),

@@ -64,6 +64,11 @@ class Bundles:
         digest = hashlib.sha256(text.encode()).hexdigest()
         return self.edit(bundle, lambda manifest: manifest["files"].update({file: digest}))
 
+    def pickled(self, bundle: Path) -> Path:
+        """Make a bundle say that it is a pickle, which holds the number 1."""
+        self.write(bundle, "model.pkl", "I1\n.")
+        return self.edit(bundle, lambda m: m.update(format="pickle", entry="model.pkl", allow_pickle=True))
+
     def echo(self, datatype: str, example: list[Any]) -> FlaskClient:
         """A client of a model that answers, as y, the two elements it was sent as x."""
         bundle = self.copy("colours", "echo/1")

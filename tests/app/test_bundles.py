@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ from modelhost.web.app import create_app
 Manifest = dict[str, Any]
 
 
-def refusal(bundles: Bundles, default: str = "iris") -> str:
+def refusal(bundles: Bundles, default: str = "iris", allow_pickle: Collection[str] = ()) -> str:
     """The sentence with which the models directory is refused."""
     with pytest.raises(BundleError) as caught:
-        Registry.load(bundles.directory, default)
+        Registry.load(bundles.directory, default, allow_pickle=allow_pickle)
     sentence = str(caught.value)
     assert "\n" not in sentence
     return sentence
@@ -265,6 +265,17 @@ def test_the_default_model_must_be_named_where_there_are_several(bundles: Bundle
     assert "'lily' is not" in refusal(bundles, "lily")
 
 
+def test_a_pickle_is_refused_by_name_unless_the_server_allows_it(bundles: Bundles) -> None:
+    bundles.copy("colours")
+    bundles.pickled(bundles.copy("iris"))
+    assert refusal(bundles) == (
+        "iris/1/model.yaml: format is pickle, which can run any code in this server, and no one allowed that here: "
+        "where you trust it, set MODELHOST_ALLOW_PICKLE=iris (release_allow_pickle: [iris] where it is deployed)"
+    )
+    assert "MODELHOST_ALLOW_PICKLE=colours,iris" in refusal(bundles, allow_pickle=["colours"])
+    assert "MODELHOST_ALLOW_PICKLE" not in refusal(bundles, allow_pickle=["iris"]), "1 is no estimator"
+
+
 def test_an_empty_or_absent_models_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="holds no bundle"):
         create_app(Settings(models_dir=tmp_path))
@@ -281,6 +292,20 @@ def test_the_digest_changes_with_any_file_and_with_the_manifest(bundles: Bundles
     bundles.edit(bundle, put("description", value="another"))
     digests.append(read_bundle(bundle).digest)
     assert len(set(digests)) == 3
+
+
+def test_a_signature_makes_another_bundle_and_is_in_no_list(bundles: Bundles, tmp_path: Path) -> None:
+    bundle = bundles.copy("colours")
+    unsigned = read_bundle(bundle).digest
+    (bundle / "model.sig").write_text("{}")
+    signed = read_bundle(bundle).digest
+    (bundle / "model.sig").write_text("{ }")
+    assert len({unsigned, signed, read_bundle(bundle).digest}) == 3
+    assert Registry.load(bundles.directory, "colours").default == "colours", "the server serves it"
+    (bundle / "model.sig").rename(tmp_path / "model.sig")
+    assert read_bundle(bundle).digest == unsigned
+    (bundle / "model.sig").symlink_to(tmp_path / "model.sig")
+    assert "model.sig beside it is a link" in refusal(bundles)
 
 
 def test_the_colours_bundle_needs_at_most_fifteen_lines_of_python() -> None:

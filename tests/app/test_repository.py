@@ -125,6 +125,14 @@ def test_a_bundle_that_is_not_whole_is_refused_before_any_worker_is_asked(hot: S
     assert any("files[golden.json]" in each for each in reasons(hot, "iris/2"))
 
 
+def test_a_pickle_is_loaded_by_no_rule_but_that_of_the_start(hot: Server, bundles: Bundles) -> None:
+    bundles.pickled(new_version(bundles, "iris", 2))
+    refused = change(hot, "iris", "load")
+    assert refused.status == 400
+    assert "set MODELHOST_ALLOW_PICKLE=iris" in assert_error_shape(refused.body)["error"]
+    assert not (hot.ready_dir / "wanted").exists(), "no worker was asked"
+
+
 def test_a_worker_that_does_not_follow_in_time_refuses_the_change(bundles: Bundles, start_server: Start) -> None:
     bundles.copy("colours")
     bundles.copy("iris")

@@ -15,6 +15,14 @@ def test_settings_are_read_from_variables() -> None:
     assert settings.default_model == "colours"
 
 
+def test_models_that_may_be_pickles_are_named_one_by_one() -> None:
+    def allowed(text: str) -> tuple[str, ...]:
+        return Settings.from_environment({"MODELHOST_ALLOW_PICKLE": text}).allow_pickle
+
+    assert allowed("") == Settings().allow_pickle == ()
+    assert allowed("churn, fraud-2") == ("churn", "fraud-2")
+
+
 def test_every_setting_has_a_rule_whose_example_is_valid() -> None:
     for name, (accept, example) in RULES.items():
         variable = f"MODELHOST_{name.upper()}"
@@ -38,6 +46,9 @@ def test_every_setting_has_a_rule_whose_example_is_valid() -> None:
         ("MODELHOST_BODY_LIMIT_MB", "inf"),
         ("MODELHOST_TIMEOUT_SECONDS", "1.5"),
         ("MODELHOST_RELEASE", "a\nb"),
+        ("MODELHOST_ALLOW_PICKLE", "churn fraud"),
+        ("MODELHOST_ALLOW_PICKLE", "*"),
+        ("MODELHOST_ALLOW_PICKLE", "churn,"),
     ],
 )
 def test_a_wrong_value_is_named_with_an_example(variable: str, value: str) -> None:

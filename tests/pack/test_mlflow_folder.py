@@ -55,9 +55,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def labels(invoke: Invoke, output: str = "label") -> list[Any]:
+def labels(invoke: Invoke, output: str = "label", *options: str) -> list[Any]:
     rows = json.dumps(ROWS.to_dict("records"))
-    return [row[output] for row in invoke("predict", "models/m/1", "--data", rows, "--json").ok().json]
+    return [row[output] for row in invoke("predict", "models/m/1", "--data", rows, "--json", *options).ok().json]
 
 
 def scikit(suffix: str) -> tuple[dict[str, Any], Any]:
@@ -168,7 +168,7 @@ def test_modules_of_the_folder_come_along(invoke: Invoke) -> None:
     made = folder({"sklearn": {"pickled_model": "model.pkl", "code": "code"}})
     invoke("pack", made, "--name", "m", "--allow-pickle").ok()
     assert "ratios.py" in yaml.safe_load(Path("models/m/1/model.yaml").read_text())["files"]
-    np.testing.assert_allclose(labels(invoke, "prediction"), ROWS.age / (ROWS.income + 1))
+    np.testing.assert_allclose(labels(invoke, "prediction", "--allow-pickle"), ROWS.age / (ROWS.income + 1))
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from commands import Result, post, serving
+from commands import ROOT, Result, post, serving
 from modelhost.cli import main
 from trained import TRAINERS, Trained, train
 
@@ -157,8 +157,33 @@ def test_a_model_that_no_converter_knows_is_refused_with_the_type_and_kept_as_a_
     assert not found["conversion"]["converted"]
     assert "Waves" in found["conversion"]["reason"]
     assert manifest(Path("models/m/1"))["allow_pickle"] is True
-    predicted = invoke("predict", "models/m/1", "--file", "sample.csv", "--json").ok().json
+    asked = ["predict", "models/m/1", "--file", "sample.csv", "--json"]
+    predicted = invoke(*asked, "--allow-pickle").ok().json
     assert_answers_alike(predicted, train("waves").answers)
+
+
+@pytest.mark.parametrize("command", ["predict", "check", "serve"])
+def test_a_pickle_is_opened_by_no_command_that_was_not_told_to(
+    pack: Invoke, invoke: Invoke, command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack(train("waves"), "--allow-pickle", "--with", Path(__file__).with_name("steps.py")).ok()
+    refused = invoke(command, "models/m/1")
+    assert refused.code == 1
+    assert "m/1/model.yaml: format is pickle, which can run any code on this machine" in refused.err
+    assert refused.err.rstrip().endswith(f"modelhost {command} models/m/1 --allow-pickle")
+    monkeypatch.setenv("MODELHOST_ALLOW_PICKLE", "other")
+    assert "format is pickle" in invoke(command, "models/m/1").err
+
+
+def test_a_pickle_is_served_where_that_is_said(pack: Invoke, tmp_path: Path) -> None:
+    found = pack(train("waves"), "--allow-pickle", "--with", Path(__file__).with_name("steps.py")).ok()
+    assert found.json["format"] == "pickle"
+    row = json.loads(Path("models/m/1/golden.json").read_text())[0]["inputs"]
+    path = f"{ROOT / 'app'}:{ROOT / 'tests/pack'}"
+    with serving("models/m/1", "--allow-pickle", cwd=tmp_path, PYTHONPATH=path) as url:
+        post(f"{url}/models/m/predict", row)
+    with serving("models/m/1", cwd=tmp_path, PYTHONPATH=path, MODELHOST_ALLOW_PICKLE="m") as url:
+        post(f"{url}/models/m/predict", row)
 
 
 def test_a_model_that_its_converter_fails_on_stays_native_and_the_reason_is_told(pack: Invoke) -> None:

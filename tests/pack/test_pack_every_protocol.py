@@ -128,7 +128,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, d
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", path)
         write_models(directory, scratch)
-    server = Server(scratch, MODELHOST_MODELS_DIR=str(directory), MODELHOST_BODY_LIMIT_MB="4", PYTHONPATH=path)
+    allowed = {"MODELHOST_ALLOW_PICKLE": "pickled", "PYTHONPATH": path}
+    server = Server(scratch, MODELHOST_MODELS_DIR=str(directory), MODELHOST_BODY_LIMIT_MB="4", **allowed)
     try:
         pick = random.Random(SEED)
         known = {}

@@ -113,7 +113,7 @@ def test_each_library_has_an_extra_and_a_lock_file() -> None:
     needed = sorted({*get_args(Format), *named} - {"onnx", "python"})
     assert [path.stem for path in EXTRAS] == needed
     project = tomllib.loads((APP / "pyproject.toml").read_text())
-    assert sorted(set(project["project"]["optional-dependencies"]) - {"pack"}) == needed
+    assert sorted(set(project["project"]["optional-dependencies"]) - {"pack", "sign"}) == needed
     assert "*.lock" in project["tool"]["setuptools"]["package-data"]["modelhost.locks"]
     (made,) = re.findall(r"^EXTRAS := (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert made.split() == needed
@@ -188,11 +188,11 @@ def test_a_lock_file_holds_versions_with_hashes_and_nothing_else(line: str) -> N
         read_pins(f"# a comment\n{line}\n")
 
 
-def read_with_ansible(folder: Path, *bundles: Path) -> subprocess.CompletedProcess[str]:
+def read_with_ansible(folder: Path, *bundles: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """The task that reads bundles, as preflight runs it, on no host at all."""
-    task = {
-        "modelhost.modelhost.read_bundles": {"paths": [str(path) for path in bundles], "variable": "release_models"}
-    }
+    paths = [str(path) for path in bundles]
+    given = {"paths": paths, "variable": "release_models", "allow_pickle": [], "trusted_keys": []} | options
+    task = {"modelhost.modelhost.read_bundles": given}
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [task | {"register": "read"}, {
         "ansible.builtin.debug": {"msg": "{{ read.bundles | map(attribute='requirements') | to_json }}"}}]}  # fmt: skip
     (folder / "play.yml").write_text(yaml.safe_dump([play]))
@@ -209,6 +209,29 @@ def with_lock(folder: Path, name: str, lock: Path) -> Path:
     manifest["files"]["requirements.lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
     (bundle / "model.yaml").write_text(yaml.safe_dump(manifest))
     return bundle
+
+
+def pickled(folder: Path, name: str, content: bytes = b"I1\n.") -> Path:
+    """A copy of an example bundle that is a pickle."""
+    bundle = folder / name / "1"
+    shutil.copytree(PROJECT / "models/colours/1", bundle)
+    (bundle / "model.pkl").write_bytes(content)
+    manifest = yaml.safe_load((bundle / "model.yaml").read_text()) | {"name": name, "entry": "model.pkl"}
+    manifest["files"]["model.pkl"] = hashlib.sha256(content).hexdigest()
+    (bundle / "model.yaml").write_text(yaml.safe_dump(manifest | {"format": "pickle", "allow_pickle": True}))
+    return bundle
+
+
+def test_a_pickle_is_refused_unless_the_deployment_names_it(tmp_path: Path) -> None:
+    a, b = pickled(tmp_path, "a"), pickled(tmp_path, "b")
+    refused = read_with_ansible(tmp_path, a, b, allow_pickle=["a"])
+    assert refused.returncode != 0
+    said = " ".join(refused.stdout.split())
+    assert "b version 1 is a pickle, which can run any code on the host" in said
+    assert "release_allow_pickle: [a, b]" in said
+    assert "a version 1" not in said
+    allowed = read_with_ansible(tmp_path, a, b, allow_pickle=["a", "b"])
+    assert allowed.returncode == 0, allowed.stdout
 
 
 def test_bundles_that_contradict_each_other_are_refused_before_any_host_is_touched(

@@ -266,6 +266,15 @@ def test_the_app_answers_with_its_release_and_its_socket_is_called_by_it(read, r
     assert app["volumes"][0]["source"] == f"/srv/modelhost/run/blue-{release}"
 
 
+def test_the_app_may_open_the_pickles_that_the_deployment_names(read):
+    def allowed(**overrides: Any) -> str:
+        app = compose(read, "release", "srv/modelhost/releases/release/compose.yml.j2", **overrides)
+        return app["environment"]["MODELHOST_ALLOW_PICKLE"]
+
+    assert allowed() == ""
+    assert allowed(release_allow_pickle=["fraud", "churn"]) == "churn,fraud"
+
+
 def test_replicas_differ_by_their_names_alone(read):
     file = "srv/modelhost/releases/release/compose.yml.j2"
     alone = compose(read, "release", file)

@@ -6,7 +6,7 @@ Imports only the standard library, yaml and msgspec, since the control machine r
 import hashlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +17,11 @@ from .manifest import MANIFEST, BundleError, label, read_manifest, wrong
 from .schema import Example, Manifest
 from .validation import violations
 
-__all__ = ["MANIFEST", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle"]
+__all__ = [
+    "MANIFEST", "SIGNATURE", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle",
+]  # fmt: skip
 
+SIGNATURE = "model.sig"  # who has signed the others (`modelhost sign`); as in modelhostctl/checks/signature.py
 SETTLED_SECONDS = 2  # file systems tick at most so slowly
 
 _digests: dict[tuple[int, ...], str] = {}  # by device, inode, size, mtime and ctime
@@ -31,7 +34,7 @@ class Bundle:
     directory: Path
     manifest: Manifest
     examples: tuple[Example, ...]
-    digest: str  # of model.yaml and every file, hex sha256
+    digest: str  # of model.yaml, every file and the signature, hex sha256
 
     @property
     def name(self) -> str:
@@ -42,6 +45,19 @@ class Bundle:
     def version(self) -> int:
         """The model's version, from 1."""
         return self.manifest.version
+
+    def refuse_pickle(self, allowed: Collection[str]) -> None:
+        """Raise BundleError where it is a pickle and `allowed` does not name the model.
+
+        Its model.yaml is its author's word; whose code runs here is for whoever runs the server to say.
+        """
+        if self.manifest.format == "pickle" and self.name not in allowed:
+            names = ",".join(sorted({*allowed, self.name}))
+            raise self.refuse(
+                "format",
+                "is pickle, which can run any code in this server, and no one allowed that here: where you trust it, "
+                f"set MODELHOST_ALLOW_PICKLE={names} (release_allow_pickle: [{self.name}] where it is deployed)",
+            )
 
     def refuse(self, field: str, problem: str) -> BundleError:
         """The error to raise when `field` of this bundle's model.yaml turns out wrong."""
@@ -86,7 +102,11 @@ def read_bundle(directory: Path) -> Bundle:
     check_files(directory, manifest)
     _check_requirements(directory, manifest)
     examples = _read_examples(directory, manifest)
-    listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(manifest.files.items()))
+    files = manifest.files
+    if (directory / SIGNATURE).is_file():
+        # Not listed, since it signs the list. With it the bundle is another one, which is copied to a host anew.
+        files = files | {SIGNATURE: file_digest(directory / SIGNATURE)}
+    listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(files.items()))
     digest = hashlib.sha256(listed.encode() + source).hexdigest()
     return Bundle(directory, manifest, examples, digest)
 
@@ -136,8 +156,10 @@ def check_files(directory: Path, manifest: Manifest) -> None:
         actual = file_digest(path)
         if actual != digest:
             raise wrong(directory, f"files[{file}]", digest, f"{actual}, or restore the file")
+    if (directory / SIGNATURE).is_symlink():
+        raise BundleError(f"{label(directory)}: {SIGNATURE} beside it is a link: put the file itself there")
     present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if _is_leaf(path)}
-    for extra in sorted(present - {MANIFEST, *manifest.files}):
+    for extra in sorted(present - {MANIFEST, SIGNATURE, *manifest.files}):
         problem = f"files does not list {extra}: add it with its sha256, or remove it"
         raise BundleError(f"{label(directory)}: {problem}")
 

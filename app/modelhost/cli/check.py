@@ -7,16 +7,19 @@ import click
 
 from modelhost.bundle.bundle import Bundle, read_bundle
 from modelhost.cli.bundles import latest_bundle
+from modelhost.cli.command_line import RememberedCommand
+from modelhost.cli.pickles import refuse_pickles, takes_pickles
 from modelhost.cli.reports import Report, progress, reporting, table
 
 
-@click.command(short_help="Check bundles as the server would, and measure them.")
+@click.command(cls=RememberedCommand, short_help="Check bundles as the server would, and measure them.")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--clean", is_flag=True, help="In an environment made of the server's lock files, kept for the next time."
 )
+@takes_pickles
 @reporting
-def check(bundles: tuple[Path, ...], clean: bool) -> Report:
+def check(bundles: tuple[Path, ...], clean: bool, allow_pickle: bool) -> Report:
     """Check BUNDLES as the server would: schema, digests, golden examples; and measure them.
 
     Each is a bundle's directory, or a model's, of whose versions the latest is taken.
@@ -33,6 +36,7 @@ def check(bundles: tuple[Path, ...], clean: bool) -> Report:
     """
     # Reads first, runs afterwards: no model runs while another bundle is refused anyway.
     read = [read_bundle(latest_bundle(path)) for path in bundles]
+    refuse_pickles(read, allow_pickle)
     found = [_measured(bundle, clean) for bundle in read]
     text = "\n\n".join(_described(bundle, data) for bundle, data in zip(read, found, strict=True))
     ok = all(data["ok"] for data in found)

@@ -1,5 +1,6 @@
 """modelhost pack: a model file and a sample of rows become a bundle."""
 
+import importlib
 import re
 import signal
 import threading
@@ -85,6 +86,7 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
       modelhost pack churn.joblib --name churn --sample sample.csv
     """
     try:
+        importlib.import_module("picklescan")  # not only once a bundle is nearly done
         from modelhost.packing.options import PackOptions
         from modelhost.packing.pack import pack as make
     except ModuleNotFoundError as error:
@@ -127,10 +129,16 @@ def _lines(found: dict[str, Any]) -> str:
         f"{_shared(costs['shared_mb'])}, "
         f"a row takes {costs['latency_p50_ms']:.3f} ms (p99 {costs['latency_p99_ms']:.3f} ms)",
         f"  {describe(costs['call_ms'])}{_asked(found['batching'], costs['call_ms'])}",
-        f"Next: modelhost serve {found['bundle']} (here), "
-        "or name it in release_models and run: ansible-playbook site.yml",
+        _next(found),
     ]
     return "\n".join(lines)
+
+
+def _next(found: dict[str, Any]) -> str:
+    pickled = found["format"] == "pickle"
+    here = f"modelhost serve {found['bundle']}{' --allow-pickle' if pickled else ''}"
+    names = f"release_models and {found['name']} in release_allow_pickle" if pickled else "release_models"
+    return f"Next: {here} (here), or name it in {names} and run: ansible-playbook site.yml"
 
 
 def _shared(megabytes: float) -> str:

@@ -11,8 +11,10 @@ import click
 import msgspec
 
 from modelhost.cli.bundles import latest_bundle
+from modelhost.cli.command_line import RememberedCommand
 from modelhost.cli.files import FILE_OR_FOLDER
 from modelhost.cli.http import RemoteModel, TooLargeError, is_url
+from modelhost.cli.pickles import refuse_pickles, takes_pickles
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 from modelhost.cli.rows import Rows, parse_rows, read_rows, without_nan
 
@@ -21,15 +23,16 @@ QUICK = 1.0  # seconds: while requests take less, the next one has twice the row
 SECONDS = 2.0  # between two lines of progress
 
 
-@click.command(short_help="Predict rows at a server's URL, or with a bundle.")
+@click.command(cls=RememberedCommand, short_help="Predict rows at a server's URL, or with a bundle.")
 @click.argument("target", metavar="URL|BUNDLE")
 @click.option("--data", metavar="JSON", help="A row as a JSON object, or a list of rows.")
 @click.option("--file", metavar="FILE", type=FILE_OR_FOLDER,
               help="Rows from a .csv, .json or .jsonl file; or, for a model that takes bytes, the one row, such as an "
                    "image, or a folder of such files.")  # fmt: skip
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the file that the model does not take.")
+@takes_pickles
 @reporting
-def predict(target: str, data: str | None, file: Path | None, drop: tuple[str, ...]) -> Report:
+def predict(target: str, data: str | None, file: Path | None, drop: tuple[str, ...], allow_pickle: bool) -> Report:
     """Predict rows at URL, or with the model of BUNDLE in this process.
 
     BUNDLE is a bundle's directory, or a model's, of whose versions the latest is taken.
@@ -48,7 +51,7 @@ def predict(target: str, data: str | None, file: Path | None, drop: tuple[str, .
     if drop and file is None:
         raise click.UsageError("--drop leaves out columns of a file: give it with --file.")
     given = parse_rows(data) if data is not None else None
-    model: Any = RemoteModel(target) if is_url(target) else _BundleModel(target)
+    model: Any = RemoteModel(target) if is_url(target) else _BundleModel(target, allow_pickle)
     if file is not None:
         given = read_rows(file, model, drop)
     rows = [without_nan(row) for row in given] if given is not None else [model.example()]
@@ -100,11 +103,13 @@ def _what_one_row_needs(error: CommandError) -> str:
 class _BundleModel:
     """The model of a bundle, in this process."""
 
-    def __init__(self, directory: str) -> None:
+    def __init__(self, directory: str, allow_pickle: bool) -> None:
         from modelhost.bundle.bundle import read_bundle
         from modelhost.models.model import Model
 
-        self._model = Model.load(read_bundle(latest_bundle(Path(directory))))
+        bundle = read_bundle(latest_bundle(Path(directory)))
+        refuse_pickles([bundle], allow_pickle)
+        self._model = Model.load(bundle)
 
     def example(self) -> Any:
         """See RemoteModel."""

@@ -17,16 +17,19 @@ from typing import Any
 import click
 
 from modelhost.bundle.bundle import MANIFEST, Bundle, find_bundles, read_bundle
+from modelhost.cli.command_line import RememberedCommand
+from modelhost.cli.pickles import refuse_pickles, takes_pickles
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 
 
-@click.command(short_help="Serve bundles on this machine, as in production.")
+@click.command(cls=RememberedCommand, short_help="Serve bundles on this machine, as in production.")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, help="HOST:PORT, or unix:/path of a socket.")
 @click.option("--workers", default=1, show_default=True, help="Processes; each holds every model.")
 @click.option("--default", "default", metavar="NAME", help="The model that answers at / (default: the first).")
+@takes_pickles
 @reporting
-def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | None) -> Report:
+def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | None, allow_pickle: bool) -> Report:
     """Serve BUNDLES with the same Gunicorn and application as in production, until Ctrl-C.
 
     Each is a bundle's directory, a model's (all its versions), or a directory of models. Settings that no
@@ -38,6 +41,7 @@ def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | Non
     """
     _refuse_without_gunicorn()
     read = _read(bundles)
+    refuse_pickles(read, allow_pickle)
     _refuse_taken(bind)
     with tempfile.TemporaryDirectory(prefix="modelhost-") as directory:
         for bundle in read:
@@ -51,6 +55,7 @@ def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | Non
             "MODELHOST_DEFAULT_MODEL": default or read[0].name,
             "MODELHOST_BIND": bind,
             "MODELHOST_WORKERS": str(workers),
+            "MODELHOST_ALLOW_PICKLE": ",".join(sorted({b.name for b in read if b.manifest.format == "pickle"})),
             **_body_limit(read),
         }
         status = _run(variables, bind, sorted({bundle.name for bundle in read}))

@@ -1,5 +1,6 @@
 """Every model of the models directory, loaded; and which one answers a URL."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -18,15 +19,24 @@ class Registry:
     default: str
 
     @classmethod
-    def load(cls, models_dir: Path, default: str, wanted: dict[str, list[int]] | None = None) -> Self:
+    def load(
+        cls,
+        models_dir: Path,
+        default: str,
+        wanted: dict[str, list[int]] | None = None,
+        allow_pickle: Collection[str] = (),
+    ) -> Self:
         """All models below `models_dir`, or those `wanted`; raises BundleError where one must not be served.
 
-        `default` names the model that answers at /; empty takes the only one there is.
+        `default` names the model that answers at /; empty takes the only one there is. `allow_pickle` names the
+        models that may be pickles.
         """
         directories = find_bundles(models_dir)
         if wanted is not None:
             directories = [models_dir / name / str(version) for name in wanted for version in wanted[name]]
         bundles = [read_bundle(directory) for directory in directories]
+        for bundle in bundles:  # before any of them runs
+            bundle.refuse_pickle(allow_pickle)
         names = sorted({bundle.name for bundle in bundles})
         chosen = default or (names[0] if len(names) == 1 else "")
         if chosen not in names:

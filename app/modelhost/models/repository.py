@@ -19,7 +19,7 @@ from typing import Any
 
 import gevent
 
-from modelhost.bundle.bundle import BundleError, find_bundles, read_bundle
+from modelhost.bundle.bundle import Bundle, BundleError, find_bundles, read_bundle
 from modelhost.models.model import Model
 from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
@@ -45,6 +45,7 @@ class Repository:
         self.readiness = readiness
         self.seconds = settings.timeout_seconds
         self._models_dir = settings.models_dir
+        self._allow_pickle = settings.allow_pickle
         self._directory = readiness.directory if settings.hot_models else None
         self._changed = changed  # to be called when the registry has
         self._generation = 0
@@ -76,7 +77,7 @@ class Repository:
         Raises ClientError where there is none (404) or one must not be served (400).
         """
         try:
-            bundles = [read_bundle(path) for path in find_bundles(self._models_dir) if path.parent.name == name]
+            bundles = [self._read(path) for path in find_bundles(self._models_dir) if path.parent.name == name]
         except BundleError as error:
             self._failure = str(error)
             raise ClientError(f"The models are those of before: {error}.", "model", name) from error
@@ -168,12 +169,18 @@ class Repository:
         loaded = set(self.registry.loaded())
         return {
             name: {
-                version: Model.load(read_bundle(self._models_dir / name / str(version)))
+                version: Model.load(self._read(self._models_dir / name / str(version)))
                 for version in versions
                 if (name, version) not in loaded
             }
             for name, versions in wanted.items()
         }
+
+    def _read(self, directory: Path) -> Bundle:
+        """The bundle, by the rules that hold for those of the start."""
+        bundle = read_bundle(directory)
+        bundle.refuse_pickle(self._allow_pickle)
+        return bundle
 
     def _drop_unwanted(self, wanted: Wanted) -> None:
         for name, version in self.registry.loaded():

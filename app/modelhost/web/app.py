@@ -23,7 +23,9 @@ def create_app(settings: Settings) -> Flask:
     """
     readiness = Readiness.of(settings)
     wanted = read_wanted(readiness.directory)
-    registry = Registry.load(settings.models_dir, settings.default_model, wanted["models"] if wanted else None)
+    registry = Registry.load(
+        settings.models_dir, settings.default_model, wanted["models"] if wanted else None, settings.allow_pickle
+    )
     pipeline = Pipeline(registry, settings)
 
     # A deployment is complete when answers carry its release.

@@ -108,6 +108,17 @@ def test_a_bundle_that_could_not_be_served_is_refused(inventory, tmp_path, spoil
     assert "group_vars/modelhost.yml" in output
 
 
+def test_a_pickle_that_the_deployment_does_not_name_is_refused(inventory, tmp_path):
+    bundle = Path(shutil.copytree(PROJECT / "models" / "iris" / "1", tmp_path / "iris" / "1"))
+    manifest = yaml.safe_load((bundle / "model.yaml").read_text()) | {"format": "pickle", "allow_pickle": True}
+    (bundle / "model.yaml").write_text(yaml.safe_dump(manifest))
+    set_variables(inventory, release_models=[str(bundle)])
+    output = site(inventory)
+    assert "iris version 1 is a pickle, which can run any code on the host" in output
+    assert "release_allow_pickle: [iris]" in output
+    assert "group_vars/modelhost.yml" in output
+
+
 def test_a_missing_deployment_is_explained():
     output = site(Path("/nonexistent"))
     assert "cp -r inventory/example inventory/production" in output
