@@ -121,6 +121,11 @@ class Docker:
         """The images of a name, as name:tag."""
         return self._run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name]).split()
 
+    def running_images(self) -> list[str]:
+        """The images of the containers of modelhost that run."""
+        found = self._run(["docker", "ps", "--filter", "name=^modelhost-", "--format", "{{.Image}}"])
+        return sorted(set(found.split()))
+
     def describe_images(self, names: Sequence[str]) -> list[Image]:
         """What is known of those of these images that are there."""
         if not names:

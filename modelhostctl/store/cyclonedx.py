@@ -20,6 +20,7 @@ from .release import Release
 
 Sbom = dict[str, Any]
 IMAGE, BASE = "modelhost:image", "modelhost:base-image"
+CODENAME, ARCHITECTURE = "modelhost:codename", "modelhost:architecture"
 SOURCE, SOURCE_VERSION = "modelhost:source-package", "modelhost:source-version"
 
 
@@ -59,6 +60,18 @@ def property_of(component: Mapping[str, Any], name: str) -> str:
     return str(next(found, ""))
 
 
+def system_of(sbom: Sbom) -> tuple[str, str]:
+    """Which system an image is, as in ("debian", "trixie")."""
+    (system,) = (one for one in sbom["components"] if one["type"] == "operating-system")
+    return system["name"], property_of(system, CODENAME)
+
+
+def packages_of(sbom: Sbom) -> dict[tuple[str, str], str]:
+    """The versions of an image's Debian packages, by name and architecture."""
+    packages = [one for one in sbom["components"] if one.get("purl", "").startswith("pkg:deb/")]
+    return {(one["name"], property_of(one, ARCHITECTURE)): one["version"] for one in packages}
+
+
 def _document(whole: dict[str, Any], parts: list[dict[str, Any]], dependencies: list[dict[str, Any]]) -> Sbom:
     tool = {"type": "application", "name": "modelhostctl", "version": __version__}
     # No date: the same image gives the same document.
@@ -93,7 +106,7 @@ def _container(image: Image) -> dict[str, Any]:
 def _system(system: Mapping[str, str]) -> dict[str, Any]:
     name, version = system["ID"] or "unknown", system["VERSION_ID"]
     named = {"type": "operating-system", "bom-ref": f"os:{name}@{version}", "name": name, "version": version}
-    return {**named, "properties": _properties({"modelhost:codename": system["VERSION_CODENAME"]})}
+    return {**named, "properties": _properties({CODENAME: system["VERSION_CODENAME"]})}
 
 
 def _package(system: Mapping[str, str], package: Package) -> dict[str, Any]:
@@ -104,7 +117,7 @@ def _package(system: Mapping[str, str], package: Package) -> dict[str, Any]:
     named = "&".join(f"{name}={_quoted(value)}" for name, value in qualifiers.items() if value)
     # Debian's own where it is not said.
     purl = f"pkg:deb/{system['ID'] or 'debian'}/{_quoted(package.name)}@{_quoted(package.version)}?{named}"
-    properties = {SOURCE: package.source, SOURCE_VERSION: package.source_version}
+    properties = {ARCHITECTURE: package.architecture, SOURCE: package.source, SOURCE_VERSION: package.source_version}
     return {
         "type": "library",
         "bom-ref": purl,

@@ -31,8 +31,13 @@ def find_images(host: Host) -> list[Image]:
 
 def of_image(host: Host, image: Image) -> Sbom:
     """What is kept of an image, or else what it says now; raises StepError."""
+    return kept_of_image(host, image) or sbom_of_image(image, read_contents(host.docker, image))
+
+
+def kept_of_image(host: Host, image: Image) -> Sbom | None:
+    """What is kept of an image; None where nothing is."""
     kept: Sbom | None = read_json(_file(host.layout, image))
-    return kept or sbom_of_image(image, read_contents(host.docker, image))
+    return kept
 
 
 def of_release(host: Host, record: Record) -> Sbom:

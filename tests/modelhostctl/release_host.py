@@ -212,8 +212,13 @@ class Machine:
         for name in ("fails", "log", "proxy"):
             self.file(name).write_text("")
         self.file("contents").write_text(CONTENTS)
-        program = self.bin / "docker"
-        program.write_text(ENGINE.format(python=sys.executable, file=str(self.file("")), up=up))
+        self.program("docker", ENGINE.format(python=sys.executable, file=str(self.file("")), up=up))
+        self.program("apt-get", "#!/bin/sh\n")  # it has no lists
+
+    def program(self, name: str, text: str) -> None:
+        """Have another program under a name."""
+        program = self.bin / name
+        program.write_text(text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def file(self, name: str) -> Path:
