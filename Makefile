@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs
+.PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs sbom
 .PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
 
 PYTHON ?= python3
@@ -29,7 +29,7 @@ demo-down: ## remove every trace of the demo
 	@$(PYTHON) testbed/vm.py clean
 	@testbed/engine.sh stop
 
-plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next five)
+plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next six)
 	@$(REPORT) playbooks/plan.yml
 
 deploy: .venv ## bring the machines to what the inventory says
@@ -49,6 +49,9 @@ history: .venv ## what became of each release
 
 logs: .venv ## the last lines of each container
 	@$(REPORT) playbooks/logs.yml
+
+sbom: .venv ## write what the live release (or RELEASE=<id>) and each image is made of to sboms/<host>/, as CycloneDX
+	@$(REPORT) playbooks/sbom.yml $(if $(RELEASE),-e release=$(RELEASE))
 
 key: .venv ## make a key for a client: NAME=alice (shown once; its hash goes into the deployment's variables)
 	@$(REPORT) playbooks/key.yml -e client=$(NAME)

@@ -29,6 +29,7 @@ FOR_PEOPLE = {
     "plan": "show what has still to be done here, and what a rollback would do",
     "rollback": "go back to the release before, or to a named one",
     "finish": "finish what a run that was killed has left, without the machine that it ran on",
+    "sbom": "print what the live release is made of, or another one, or an image (CycloneDX)",
     "logs": "show the last lines of each container",
     "unlock": "show who holds the lock, and take it away after a confirmation",
     "gate": "ask the releases that run their golden examples, now; changes nothing",

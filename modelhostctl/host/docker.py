@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import threading
 import time
@@ -19,9 +20,21 @@ MOST_LOG_BYTES = 16 * 1024 * 1024
 MOST_PROXY_LOG_BYTES = 64 * 1024 * 1024
 MOST_LINE = 2000
 MOST_SAID = 4000
+# What an image may say of itself (image_contents.py), and how long it may take.
+MOST_ANSWER_BYTES = 4 * 1024 * 1024
+ANSWERS_WITHIN_SECONDS = 60
 
 LABEL = "modelhost.release"
+BASE_LABEL = "org.opencontainers.image.base.name"
 PROXY = "modelhost-proxy"
+
+# A container that can reach nothing, change nothing and leave nothing behind, not even a log. Debian's own `timeout`
+# ends it, also where this process was killed.
+WITHOUT_RIGHTS = [
+    "docker", "run", "--rm", "--pull=never", "--network=none", "--read-only", "--user=65534:65534", "--cap-drop=ALL",
+    "--security-opt=no-new-privileges", "--memory=256m", "--memory-swap=256m", "--pids-limit=32", "--log-driver=none",
+    "--entrypoint=/usr/bin/timeout",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -51,6 +64,15 @@ class Container:
     def up(self) -> bool:
         """Whether it runs or is about to."""
         return self.status in {"running", "restarting", "paused"}
+
+
+@dataclass(frozen=True)
+class Image:
+    """What the engine knows of an image: name:tag, ID, and the image that it stands on, empty if not known."""
+
+    name: str
+    id: str
+    base: str
 
 
 @dataclass(frozen=True)
@@ -98,6 +120,36 @@ class Docker:
     def images(self, name: str) -> list[str]:
         """The images of a name, as name:tag."""
         return self._run(["docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", name]).split()
+
+    def running_images(self) -> list[str]:
+        """The images of the containers of modelhost that run."""
+        found = self._run(["docker", "ps", "--filter", "name=^modelhost-", "--format", "{{.Image}}"])
+        return sorted(set(found.split()))
+
+    def describe_images(self, names: Sequence[str]) -> list[Image]:
+        """What is known of those of these images that are there."""
+        if not names:
+            return []
+        found = json.loads(self._run(["docker", "image", "inspect", *names], check=False) or "[]")
+        images = [_image(name, one) for name in names for one in found if name in (one["RepoTags"] or [])]
+        return list(dict.fromkeys(images))
+
+    def ask_image(self, image: Image, script: str, *arguments: str) -> str:
+        """What a shell script prints in a container of an image, its errors included; the container may do nothing."""
+        name = f"asked-by-modelhostctl-{os.getpid()}"
+        inside = ["--signal=KILL", str(ANSWERS_WITHIN_SECONDS), "/bin/sh", "-c", script, "sh", *arguments]
+        try:
+            return self._read(
+                [*WITHOUT_RIGHTS, f"--name={name}", image.id, *inside],
+                MOST_ANSWER_BYTES,
+                subprocess.STDOUT,
+                ANSWERS_WITHIN_SECONDS,
+            )
+        except StepError:
+            raise StepError(f"a container of {image.name} did not answer within {ANSWERS_WITHIN_SECONDS} s") from None
+        finally:
+            # The command may have been ended, which does not end the container.
+            self._run(["docker", "rm", "--force", name], check=False)
 
     def images_in_use(self) -> set[str]:
         """The images of all containers, stopped ones too."""
@@ -156,6 +208,11 @@ class Docker:
 def name_of(colour: str, number: int = 1) -> str:
     """The name of a replica's container, and of its colour's compose project."""
     return f"modelhost-{colour}{suffix(number)}"
+
+
+def _image(name: str, found: dict[str, Any]) -> Image:
+    labels = (found.get("Config") or {}).get("Labels") or {}
+    return Image(name, found["Id"], labels.get(BASE_LABEL, ""))
 
 
 def _container(found: dict[str, Any]) -> Container:

@@ -34,6 +34,11 @@ class Layout:
         return self.root / "releases"
 
     @property
+    def sboms(self) -> Path:
+        """What is in each image, as <ID>.cdx.json; that of a release is in its folder."""
+        return self.root / "sboms"
+
+    @property
     def bundles(self) -> Path:
         """Bundles, each at <name>/<version>-<digest>."""
         return self.root / "bundles"

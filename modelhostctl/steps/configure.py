@@ -1,4 +1,6 @@
-"""Leave on this host what a rollback from here needs: the settings of the deployment, and a little space."""
+"""Leave on this host what is needed later: for a rollback the settings of the deployment and a little space, and for
+whoever asks what is served a list of what is in each image (SBOM).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from ..store import reserve
+from ..store import reserve, sboms
 from ..store.atomic_files import read_json, write_json
 from .step import LOCK, Step
 
@@ -14,17 +16,21 @@ OPTIONS = [LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Write the settings, unless they are there; returns `diff`."""
+    """Write what is not there yet; returns `diff` of the settings, and of which image it is not known what is in it."""
     layout, wanted = step.host.layout, asdict(step.settings)
     before = read_json(layout.settings)
+    listed, unlisted = False, {}
     if not step.check_mode:
         reserve.keep(layout)
+        listed, problems = sboms.keep_of_images(step.host)
+        unlisted = {"progress": problems} if problems else {}
     if before == wanted:
-        return {}
+        return {"changed": listed, **unlisted}
     if not step.check_mode:
         write_json(layout.settings, wanted)
     headers = {"before_header": str(layout.settings), "after_header": str(layout.settings)}
-    return {"changed": True, "diff": {"before": _text(before), "after": _text(wanted), **headers}}
+    diff = {"before": _text(before), "after": _text(wanted), **headers}
+    return {"changed": True, **unlisted, "diff": diff}
 
 
 def _text(settings: Any) -> str:

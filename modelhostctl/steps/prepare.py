@@ -1,4 +1,4 @@
-"""Put a release on the host: give its bundles their names, and write the folder that says what it is."""
+"""Put a release on the host: name its bundles, write the folder that says what it is, and list what is in it (SBOM)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 from ..host.trees import remove_tree
 from ..options import Option
+from ..store import sboms
 from ..store.release import Record, Release, is_there
 from ..view.state import State
 from .step import LOCK, Step
@@ -19,22 +20,25 @@ OPTIONS = [CONTENT, LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Write what is missing; returns `diff`, how the release differs from the live one."""
+    """Write what is missing; returns `diff`, how the release differs from the live one, and why it is not listed."""
     release = Release.of(step.options["content"])
     layout, state = step.host.layout, State.read(step.host)
     record = Record.of(layout, release.id)
+    unlisted = {}
     if not step.check_mode:
         take_in(release)
         record.keep_settings(asdict(step.settings))
+        problems = sboms.keep_of_release(step.host, record, release)
+        unlisted = {"progress": problems} if problems else {}
     if record.read() == release:
-        return {}
+        return unlisted
     live = state.record(state.live)
     old = live.read() if live else None
     before, after = (describe(old) if old else ""), describe(release)
     if not step.check_mode:
         record.write(release)
     headers = {"before_header": "the live release", "after_header": "the new release"}
-    return {"changed": True, "diff": {"before": before, "after": after, **headers}}
+    return {"changed": True, **unlisted, "diff": {"before": before, "after": after, **headers}}
 
 
 def take_in(release: Release) -> None:

@@ -17,6 +17,7 @@ from ..host.layout import socket_dir
 from ..host.resources import free_disk_mb
 from ..host.trees import remove_tree
 from ..options import Option
+from ..store import sboms
 from ..store.release import Record
 from ..view.state import State
 from .step import LOCK, Step
@@ -38,6 +39,7 @@ class Removals:
     images: list[str]
     bundles: list[Path]
     sockets: list[Path]
+    sboms: list[Path]
 
     def describe(self) -> list[str]:
         """What will be removed, in words."""
@@ -76,11 +78,13 @@ def plan_removals(host: Host, keep: int, wanted: set[str]) -> Removals:
     used = {socket_dir(container.colour, container.release) for container in containers}
     if layout.active.is_symlink():
         used |= {layout.active.name, layout.active.readlink().name}
+    images_to_go = [image for name in (APP, PROXY) for image in host.docker.images(name) if image not in images]
     return Removals(
         releases=[record for record in records if record.id not in kept],
-        images=[image for name in (APP, PROXY) for image in host.docker.images(name) if image not in images],
+        images=images_to_go,
         bundles=[folder for folder in sorted(layout.bundles.glob("*/*")) if str(folder) not in folders],
         sockets=[folder for folder in layout.run.glob("*-*") if folder.is_dir() and folder.name not in used],
+        sboms=sboms.left_over(host, images_to_go),
     )
 
 
@@ -94,6 +98,8 @@ def execute(host: Host, removals: Removals) -> None:
         _remove(folder)
     for folder in removals.sockets:
         remove_tree(folder)
+    for file in removals.sboms:
+        file.unlink(missing_ok=True)
 
 
 def check_disk(host: Host, needed_mb: int) -> None:

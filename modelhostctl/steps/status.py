@@ -1,4 +1,7 @@
-"""Show the live release, the idle one, health, workers, memory, who holds the lock, and the latest of the history."""
+"""Show the live release, the idle one, health, workers, memory, who holds the lock, and the latest of the history.
+
+And how many security updates wait, of the host and of the images that run, by the lists that apt has.
+"""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ..host.docker import Container
@@ -17,10 +18,17 @@ from ..store.release import Record
 from .certificate import certificate_lines, read_certificate
 from .replicas import Replicas
 from .state import State
+from .updates import read_updates, updates_lines
 
 
 def read_status(host: Host, history_lines: int) -> dict[str, Any]:
-    """The live release, the idle one, health, workers, memory, who holds the lock, and the latest of the history."""
+    """The releases, health, workers, memory, who holds the lock, updates that wait, and the latest of the history."""
+    with ThreadPoolExecutor(1) as meanwhile:
+        updates = meanwhile.submit(read_updates, host)
+        return {**_read_endpoint(host, history_lines), "updates": updates.result()}
+
+
+def _read_endpoint(host: Host, history_lines: int) -> dict[str, Any]:
     layout, state = host.layout, State.read(host)
     live = state.record(state.live)
     release = live.read() if live else None
@@ -48,6 +56,7 @@ def lines_of(status: dict[str, Any]) -> list[str]:
         lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in status["models"].items()))
     lines += certificate_lines(status["certificate"])
     lines.append(f"host: {status['memory_free_mb']} MB of memory and {status['disk_free_mb']} MB of disk free")
+    lines += updates_lines(status["updates"])
     if holder := status["lock"]:
         lines.append(f"lock: {holder['who']} is deploying ({holder['what']}, process {holder['pid']})")
     return lines + [f"history: {in_words(line)}" for line in status["history"]]

@@ -23,11 +23,12 @@ options:
       - C(switch) points nginx at it, C(watch) holds it to error rate and latency, and rolls it back over a limit.
       - C(retire) stops the colour that was live before, and C(prune) removes what no release needs that is kept.
       - C(rollback) goes back to an earlier release, and C(finish) finishes what a killed run has left.
+      - C(sbom) lists what releases and images are made of.
       - C(status), C(history) and C(logs) only look.
     type: str
     required: true
     choices: [lock, unlock, configure, plan, prepare, start, gate, shadow, canary, switch, watch, retire, prune,
-              rollback, finish, status, history, logs]
+              rollback, finish, sbom, status, history, logs]
   options:
     description: The step's options.
     type: dict

@@ -42,7 +42,7 @@ def become(names, status):
                 one["Config"]["Labels"]["modelhost.release"] = os.environ["RELEASE"]
 folder = "/proc/self/fd/"
 held = any(os.path.realpath(folder + one).endswith(".step-lock") for one in os.listdir(folder))
-print(*words, "(locked)" if held else "", file=open(file + ".log", "a"))
+print(*" ".join(words).splitlines()[:1], "(locked)" if held else "", file=open(file + ".log", "a"))
 if words[0] in open(file + ".fails").read().split():
     print("the engine is broken", file=sys.stderr)
     sys.exit(7)
@@ -54,6 +54,12 @@ def say(*parts):
 for image in images if words[:2] == ["image", "ls"] else []:
     repository, _, tag = image.partition(":")
     if image.startswith(words[-1]): say((".Repository", repository), (".Tag", tag))
+if words[:2] == ["image", "inspect"]:
+    label = {{"org.opencontainers.image.base.name": "modelhost-base:trixie-1-20260101"}}
+    about = lambda one: {{"Id": "sha256:" + one.encode().hex(), "RepoTags": [one], "Config": {{"Labels": label}}}}
+    print(json.dumps([about(image) for image in words[2:] if image in images]))
+    sys.exit(not set(words[2:]) <= set(images))
+if words[0] == "run": print(open(file + ".contents").read(), end="")
 if words[:2] == ["image", "rm"]: images.remove(words[-1])
 if words[:2] == ["builder", "prune"]: print("Total: ", open(file + ".freed").read())
 if words[0] == "compose": become([words[2]], {up!r})
@@ -68,6 +74,21 @@ for one in found if words[0] == "ps" else []:
     if matches and not stopped: say((".Image", one["Config"]["Image"]), (".Names", one["Name"][1:]))
 json.dump(found, open(file, "w"))
 json.dump(images, open(file + ".images", "w"))
+"""
+
+
+# What a container of an image says of what is in it (host/image_contents.py).
+CONTENTS = """\
+os ID=debian
+os VERSION_ID="13"
+os VERSION_CODENAME=trixie
+deb ii |libstdc++6|14.2.0-19|amd64|gcc-14|14.2.0-19
+deb ii |libssl3t64|3.5.1-1|amd64|openssl|3.5.1-1
+deb ii |login|1:4.16.0-2+really2.41-5|amd64|util-linux|2.41-5
+deb rc |nano|8.4-1|amd64|nano|8.4-1
+pypi ["Flask", "3.1.2", "BSD-3-Clause", null, []]
+pypi ["orjson", "3.11.4", null, null, ["Apache Software License", "MIT License"]]
+end
 """
 
 
@@ -190,8 +211,14 @@ class Machine:
         self.file("freed").write_text("0B")
         for name in ("fails", "log", "proxy"):
             self.file(name).write_text("")
-        program = self.bin / "docker"
-        program.write_text(ENGINE.format(python=sys.executable, file=str(self.file("")), up=up))
+        self.file("contents").write_text(CONTENTS)
+        self.program("docker", ENGINE.format(python=sys.executable, file=str(self.file("")), up=up))
+        self.program("apt-get", "#!/bin/sh\n")  # it has no lists
+
+    def program(self, name: str, text: str) -> None:
+        """Have another program under a name."""
+        program = self.bin / name
+        program.write_text(text)
         program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def file(self, name: str) -> Path:
@@ -220,7 +247,7 @@ class Machine:
     def told(self) -> list[str]:
         """What the engine was told to do, without looking."""
         lines = self.file("log").read_text().splitlines()
-        looks = ("inspect", "logs", "ps", "image ls")
+        looks = ("inspect", "logs", "ps", "image ls", "image inspect", "run", "rm")
         return [line.strip() for line in lines if not line.startswith(looks)]
 
     def serve(self, colour: str, of: str, said: bytes = Server.said) -> Server:
