@@ -1,4 +1,4 @@
-"""Bundles are held to the deployment's keys before a host is touched, as the host does it afterwards."""
+"""Bundles are held to what the deployment allows before a host is touched: whose they are, and what they run."""
 
 import os
 import pickle
@@ -80,6 +80,19 @@ def test_a_pickle_that_runs_commands_is_refused_though_it_is_allowed(tmp_path: P
     assert not good
     assert "bad/1/model.yaml: files: model.pkl imports posix.system, which can run commands" in said
     assert not (tmp_path / "sprung").exists()
+
+
+def test_without_the_scanner_only_pickles_are_not_read(
+    tmp_path: Path, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "picklescan.py").write_text("raise ModuleNotFoundError(name='picklescan')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    assert read(tmp_path, bundle)[0]
+    named = pickled(tmp_path, "named", b"cmine\nModel\n.")
+    good, said = read(tmp_path, named, allow_pickle=["named"])
+    assert not good
+    assert "Reading bundles needs the Python package picklescan" in said
+    assert "Traceback" not in said
 
 
 def test_what_the_host_is_left_are_the_keys_alone(tmp_path: Path, bundle: Path, key: Key) -> None:
