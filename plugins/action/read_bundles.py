@@ -32,6 +32,8 @@ class ActionModule(ActionBase):
                 continue
             try:
                 bundle = read_checked(path, self._task.args["allow_pickle"], task_vars)
+            except ModuleNotFoundError as error:
+                return result | {"failed": True, "msg": what_to_install(str(error.name))}
             except RefusedError as error:
                 findings.append(f"- {error}")
                 continue
@@ -70,11 +72,15 @@ class RefusedError(Exception):
 def read_checked(path: Path, allow_pickle: list[str], task_vars: dict[str, Any]) -> Any:
     """Read a bundle as the server does, and hold it to what the deployment allows; raises RefusedError."""
     from ansible_collections.modelhost.modelhost.app.modelhost.bundle.bundle import BundleError, read_bundle
+    from ansible_collections.modelhost.modelhost.app.modelhost.bundle.pickle_scan import refuse_dangerous_pickles
 
     try:
         bundle = read_bundle(path)
+        refuse_dangerous_pickles(path, bundle.manifest)
     except BundleError as error:
         raise RefusedError(str(error)) from error
+    except OSError as error:
+        raise RefusedError(f"{error}: allow whoever runs Ansible to read it") from error
     if bundle.manifest.format == "pickle" and bundle.name not in allow_pickle:
         raise RefusedError(pickle_refusal(bundle.name, bundle.version, allow_pickle, task_vars))
     return bundle

@@ -5,11 +5,11 @@ module: read_bundles
 short_description: Verify model bundles and return their names, versions, formats, digests and what the image needs
 description:
   - Uses the server's own reader, so what passes here is what the server accepts.
-  - Refuses pickles that O(allow_pickle) does not name.
+  - Refuses pickles that O(allow_pickle) does not name, and files that are pickles and import what runs commands.
   - Refuses bundles whose requirements cannot be installed into one image.
   - Runs on the control machine, connects to no host and changes nothing.
 author: modelhost
-requirements: [msgspec, packaging, pyyaml]
+requirements: [msgspec, packaging, picklescan, pyyaml]
 options:
   paths:
     description:

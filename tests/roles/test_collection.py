@@ -79,9 +79,10 @@ def test_what_it_needs_is_said_alike_wherever_it_is_said() -> None:
         for name in re.findall(r"\b((?:ansible|community)\.[a-z]+)\.[a-z_0-9]+\b", file.read_text())
     }
     assert used - {"ansible.builtin"} == set(galaxy["dependencies"])
-    app = tomllib.loads((PROJECT / "app/pyproject.toml").read_text())["project"]["dependencies"]
+    app = tomllib.loads((PROJECT / "app/pyproject.toml").read_text())["project"]
     lines = (PROJECT / "requirements.txt").read_text().splitlines()
-    assert {line for line in lines if not line.startswith("#")} <= set(app)
+    needed = {*app["dependencies"], *app["optional-dependencies"]["pack"]}
+    assert {line for line in lines if not line.startswith("#")} <= needed
 
 
 @pytest.mark.parametrize("name", ["ansible.cfg", "site.yml", "roles.yml"])

@@ -1,5 +1,6 @@
 """modelhost pack: a model file and a sample of rows become a bundle."""
 
+import importlib
 import re
 import signal
 import threading
@@ -85,6 +86,7 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
       modelhost pack churn.joblib --name churn --sample sample.csv
     """
     try:
+        importlib.import_module("picklescan")  # not only once a bundle is nearly done
         from modelhost.packing.options import PackOptions
         from modelhost.packing.pack import pack as make
     except ModuleNotFoundError as error:

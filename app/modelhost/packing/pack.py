@@ -9,6 +9,8 @@ from typing import Any
 
 import orjson
 
+from modelhost.bundle.manifest import read_manifest
+from modelhost.bundle.pickle_scan import refuse_dangerous_pickles
 from modelhost.models.runtimes.modules import importable
 from modelhost.packing import batching
 from modelhost.packing.batch_invariance import difference_in_batch, tolerance_for
@@ -100,6 +102,7 @@ def _pack(options: PackOptions, model: Path, directory: Path, say: Say) -> dict[
 
     refuse_changes(directory, laid_out)
     manifest = _write(directory, replace(options, tolerance=tolerance), source, candidate, reference, sample_name)
+    refuse_dangerous_pickles(directory, read_manifest(directory)[0])
     if manifest["format"] in RUN_PYTHON:
         source.notes += imported_from_elsewhere(modules, directory)
     manifest = with_lock(directory, manifest, options, source.notes, say)

@@ -4,6 +4,7 @@ CatBoost's, and pipelines, searches and ensembles of them.
 Unpickling runs what the file holds: it is done here, on the trainer's own machine, only.
 """
 
+import contextlib
 import importlib
 import io
 import re
@@ -19,6 +20,8 @@ import skops.io
 from sklearn.base import is_classifier, is_clusterer, is_outlier_detector
 from sklearn.exceptions import InconsistentVersionWarning
 
+from modelhost.bundle.pickle_imports import UnreadableError
+from modelhost.bundle.pickle_scan import dangerous_imports
 from modelhost.models.runtimes.estimator import SEARCH, answers, defined_in
 from modelhost.models.runtimes.skops import is_trusted, types_of
 from modelhost.packing import sklearn_onnx
@@ -41,6 +44,8 @@ UNNAMED = "X does not have valid feature names"  # scikit-learn's warning about 
 
 def inspect(path: Path, sample: Sample, allow_pickle: bool) -> Source:
     """The estimator in `path`, whatever its library."""
+    if path.suffix != ".skops" and not allow_pickle:
+        _refuse_dangerous(path)
     loaded, notes = _load(path)
     return inspect_loaded(loaded, path, sample, allow_pickle, notes)
 
@@ -59,6 +64,17 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
     if estimator is not loaded:
         notes.append(f"the best estimator of a {type(loaded).__name__}, with which it predicts")
     return _inspect(estimator, sample, allow_pickle, notes)
+
+
+def _refuse_dangerous(path: Path) -> None:
+    """Raise ConsentError for a pickle that imports what runs commands: opening it would run them here."""
+    with contextlib.suppress(UnreadableError):  # said when it is opened
+        for names in dangerous_imports(path, is_model=True).values():
+            raise ConsentError(
+                f"{path} imports {', '.join(names)}, which can run commands, or reach what does, as soon as it is "
+                "opened. If you know why it does that, and trust it, add --allow-pickle",
+                "--allow-pickle",
+            )
 
 
 def _load(path: Path) -> tuple[Any, list[str]]:
