@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs sbom
-.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
+.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock known-holes models chaos mutation bench bench-deploy bench-pack
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -89,6 +89,9 @@ bench: .venv $(patsubst %,.cache/bench/%/complete,tools modelhost $(PEERS)) ## s
 # Hours on one core; each result is kept in .cache/bench-pack until the code changes. ARGS="--set pipelines --limit 40".
 bench-pack: .cache/libraries ## train, pack, serve and ask models of every kind, and write the figures into docs/pack.md
 	@PYTHONPATH=app:bench .cache/libraries/bin/python -m pack.run $(ARGS)
+
+known-holes: .venv ## compare the lock files, and what `make sbom` has listed, with the known holes of packages
+	@$(BIN)/python tests/known_holes $(ARGS)
 
 chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
 	@$(BIN)/python tests/chaos $(ARGS)

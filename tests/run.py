@@ -94,8 +94,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "output": lambda: [["pytest", "--quiet", "tests/output"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
     "mutation": lambda: [["pytest", "--quiet", "tests/mutation"]],
+    "known_holes": lambda: [["pytest", "--quiet", "tests/known_holes"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes"}
 
 
 @dataclass(frozen=True)

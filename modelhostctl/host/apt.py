@@ -1,10 +1,12 @@
 """For which packages the security archive has a newer version, by the lists that apt has. Nothing is downloaded.
 
-Not by a simulated upgrade: that takes apt a second for each image, and does not count what is held.
+Not by a simulated upgrade: that takes apt a second for each image, longer where it has to read all lists anew, and does
+not count what is held.
 """
 
 from __future__ import annotations
 
+import re
 import subprocess
 import time
 from dataclasses import dataclass
@@ -15,8 +17,9 @@ from ..printable import one_line
 
 LISTS = Path("/var/lib/apt/lists")
 HELPER = "/usr/lib/apt/apt-helper"
-# Every list of packages, with the names of the release that it is of.
-TARGETS = ["apt-get", "indextargets", "--format", "$(CODENAME)|$(SUITE)|$(FILENAME)", "Created-By: Packages"]
+# apt's names of lists: <archive>_dists_<suite>_InRelease, and of that <archive>_dists_<suite>_..._Packages.
+RELEASE, PACKAGES = re.compile(r"(.+_dists_[^_]+-security_)(In)?Release"), re.compile(r"_Packages(\.\w+)?$")
+MOST_HEAD = 4096
 DPKG_QUERY = ["dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}|${Package}|${Architecture}|${Version}\n"]
 # Reads lines of two versions and any words; prints the words where the first version is older.
 COMPARE = 'while read -r old new words; do if dpkg --compare-versions "$old" lt "$new"; then echo "$words"; fi; done'
@@ -35,11 +38,7 @@ class SecurityList:
     @classmethod
     def read(cls, codename: str, seconds: float) -> SecurityList:
         """Read apt's lists; raises StepError where it has none of this archive."""
-        files = []
-        for line in _run(TARGETS, seconds).splitlines():
-            named, suite, file = line.split("|", 2)
-            if named == f"{codename}-security" or (suite.startswith(codename) and suite.endswith("-security")):
-                files.append(file)
+        files = [str(file) for file in _lists_of(f"{codename}-security")]
         if not files:
             raise StepError(f"apt has no list of {codename}-security, which no source names or which was never fetched")
         return cls(_versions(_run([HELPER, "cat-file", *files], seconds)))
@@ -69,6 +68,18 @@ def lists_age_seconds() -> float | None:
     """How old the newest list is; None where there is none. Whether apt has looked since is not known."""
     times = [file.stat().st_mtime for file in LISTS.glob("*Release")]
     return max(0.0, time.time() - max(*times, LISTS.stat().st_mtime)) if times else None
+
+
+def _lists_of(name: str) -> list[Path]:
+    """The lists of packages of a release, which is a codename on Debian and a suite on Ubuntu."""
+    found = set()
+    for file in LISTS.glob("*Release"):
+        if match := RELEASE.fullmatch(file.name):
+            with file.open(errors="replace") as opened:
+                head = opened.read(MOST_HEAD).splitlines()
+            if f"Codename: {name}" in head or f"Suite: {name}" in head:
+                found |= {one for one in LISTS.glob("*_Packages*") if one.name.startswith(match[1])}
+    return sorted(file for file in found if PACKAGES.search(file.name))
 
 
 def _versions(text: str) -> dict[tuple[str, str], set[str]]:

@@ -50,7 +50,7 @@ def read_updates(host: Host) -> dict[str, Any]:
     archive: apt.SecurityList | str
     try:
         archive = apt.SecurityList.read(system["VERSION_CODENAME"], ends - time.monotonic())
-    except StepError as error:
+    except (StepError, OSError) as error:
         archive = str(error)
     with ThreadPoolExecutor() as threads:
         of_host = threads.submit(_of_host, archive, ends)

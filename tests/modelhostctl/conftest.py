@@ -90,6 +90,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[P
     for user in ("steps.gate", "view.replicas", "view.status"):
         monkeypatch.setattr(f"modelhostctl.{user}.used_memory_mb", lambda _: 100)
     monkeypatch.setattr("modelhostctl.steps.gate.killed_for_memory", lambda _: 0)
+    # Nor which updates wait for it.
+    monkeypatch.setattr("modelhostctl.host.apt.LISTS", tmp_path / "lists")
     # A socket's path has to be short.
     with tempfile.TemporaryDirectory(prefix="modelhost-") as folder:
         yield Path(folder), tmp_path

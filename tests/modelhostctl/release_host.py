@@ -213,7 +213,6 @@ class Machine:
             self.file(name).write_text("")
         self.file("contents").write_text(CONTENTS)
         self.program("docker", ENGINE.format(python=sys.executable, file=str(self.file("")), up=up))
-        self.program("apt-get", "#!/bin/sh\n")  # it has no lists
 
     def program(self, name: str, text: str) -> None:
         """Have another program under a name."""

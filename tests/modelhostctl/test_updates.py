@@ -38,24 +38,31 @@ Architecture: i386
 Version: 6
 """
 HAS = {"host": "ii |bash|amd64|5.2.37-2\nrc |nano|amd64|8.4-1\nii |login|amd64|1:4.16.0-2\n"}
-TARGETS = "trixie-security|stable-security|{file}\\n"
+LIST = "mirror.example.org_debian-security_dists_{suite}_"
 
 
 class Patched(Machine):
     """The machine with lists of a security archive, on a system of one's choice."""
 
     def patch(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.os_release, self.lists, self.packages = self.bin / "os", self.bin / "lists", self.bin / "packages"
+        self.os_release, self.lists = self.bin / "os", self.bin / "lists"
         self.lists.mkdir()
         self.is_debian("trixie")
-        self.packages.write_text(PACKAGES)
-        (self.lists / "security_InRelease").touch()
-        self.program("apt-get", f"#!/bin/sh\nprintf 'trixie|stable|/nowhere\\n{TARGETS.format(file=self.packages)}'\n")
+        self.has_lists("trixie-security", "Suite: stable-security\nCodename: trixie-security")
+        (self.lists / "mirror.example.org_debian_dists_trixie_InRelease").write_text("Codename: trixie")
+        (self.lists / "mirror.example.org_debian_dists_trixie_main_binary-amd64_Packages").write_text("Package: zlib")
         self.program("apt-helper", '#!/bin/sh\nshift; exec cat "$@"\n')
         self.program("dpkg-query", f"#!/bin/sh\ncat <<'X'\n{HAS['host']}X\n")
         monkeypatch.setattr(apt, "HELPER", "apt-helper")
         monkeypatch.setattr(apt, "LISTS", self.lists)
         monkeypatch.setattr("modelhostctl.view.updates.OS_RELEASE", self.os_release)
+
+    def has_lists(self, suite: str, said: str, ending: str = "") -> None:
+        """What apt has fetched of an archive that sources name so."""
+        self.release = self.lists / f"{LIST.format(suite=suite)}InRelease"
+        self.packages = self.lists / f"{LIST.format(suite=suite)}main_binary-amd64_Packages{ending}"
+        self.release.write_text(f"-----BEGIN PGP SIGNED MESSAGE-----\n\nOrigin: Debian\n{said}\n")
+        self.packages.write_text(PACKAGES)
 
     def is_debian(self, codename: str) -> None:
         self.os_release.write_text(f"ID=debian\nVERSION_CODENAME={codename}\n")
@@ -114,7 +121,7 @@ def test_where_nothing_waits_that_is_one_line_and_no_one_is_sent_to_upgrade(patc
 @pytest.mark.parametrize(("days", "said"), [(2, "48 hours old"), (4, "4 days old, and more may wait")])
 def test_the_age_of_the_lists_is_said_and_more_than_three_days_are_too_many(patched, capsys, days, said):
     past = time.time() - days * 86400
-    for path in (patched.lists / "security_InRelease", patched.lists):
+    for path in (*patched.lists.glob("*Release"), patched.lists):
         os.utime(path, (past, past))
     updates, lines = status(patched, capsys)
     assert updates["lists_age_seconds"] // 3600 == days * 24
@@ -140,20 +147,16 @@ def test_an_image_that_is_not_listed_yet_is_not_known(patched, capsys):
 
 
 BROKEN = {
-    "apt fails": ("apt-get", "#!/bin/sh\necho 'E: \x1b[2Jbroken' >&2; exit 100\n", "apt-get says E: "),
-    "apt hangs": ("apt-get", "#!/bin/sh\nexec sleep 60\n", "apt-get took too long"),
-    "lists cannot be read": ("apt-helper", "#!/bin/sh\nexec sleep 60\n", "apt-helper took too long"),
-    "there is no apt": ("apt-get", None, "apt-get cannot be asked"),
-    "it has no lists": ("apt-get", "#!/bin/sh\n", "apt has no list of trixie-security"),
+    "apt fails": ("apt-helper", "#!/bin/sh\necho 'E: \x1b[2Jbroken' >&2; exit 100\n", "apt-helper says E: "),
+    "apt hangs": ("apt-helper", "#!/bin/sh\nexec sleep 60\n", "apt-helper took too long"),
+    "there is no apt": ("apt-helper", None, "apt-helper cannot be asked"),
 }
 
 
 @pytest.mark.parametrize("how", BROKEN)
-def test_what_cannot_be_said_is_unknown_and_status_is_answered_in_time(patched, capsys, monkeypatch, how):
+def test_what_cannot_be_said_is_unknown_and_status_is_answered_in_time(patched, capsys, how):
     name, program, said = BROKEN[how]
     if program is None:
-        # Nothing else is left of what the machine has.
-        monkeypatch.setenv("PATH", str(patched.bin))
         (patched.bin / name).unlink()
     else:
         patched.program(name, program)
@@ -167,10 +170,30 @@ def test_what_cannot_be_said_is_unknown_and_status_is_answered_in_time(patched, 
 
 
 def test_a_host_without_lists_says_how_to_have_them(patched, capsys):
-    (patched.lists / "security_InRelease").unlink()
+    for file in patched.lists.glob("*"):
+        file.unlink()
     updates, lines = status(patched, capsys)
     assert updates["lists_age_seconds"] is None
     assert "updates: apt has no lists; `sudo apt-get update` on the host fetches them" in lines
+
+
+@pytest.mark.parametrize(
+    ("suite", "said", "ending"),
+    [
+        ("stable-security", "Suite: stable-security\nCodename: trixie-security", ".lz4"),
+        ("trixie-security", "Suite: trixie-security\nCodename: trixie", ""),  # as Ubuntu names its own
+    ],
+)
+def test_the_archive_is_found_by_what_it_calls_itself(patched, capsys, suite, said, ending):
+    for file in patched.lists.glob("*-security_*"):
+        file.unlink()
+    patched.has_lists(suite, said, ending)
+    assert status(patched, capsys)[0]["waiting"][0]["packages"] == ["bash", "login"]
+
+
+def test_the_archive_of_another_release_is_not_asked(patched, capsys):
+    patched.release.write_text("Suite: stable-security\nCodename: forky-security\n")
+    assert "apt has no list of trixie-security" in status(patched, capsys)[0]["waiting"][0]["why"]
 
 
 def test_this_machines_own_apt_is_understood():

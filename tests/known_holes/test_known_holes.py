@@ -1,0 +1,183 @@
+"""A hole that is known is found; and what could not be compared is never taken for sound."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import zlib
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import debian_packages
+import pytest
+import python_packages
+from looked import Looked, lines_of
+
+from modelhostctl.host.docker import Image
+from modelhostctl.host.image_contents import Contents, Package
+from modelhostctl.store.cyclonedx import sbom_of_image, text_of
+
+PROJECT = Path(__file__).resolve().parents[2]
+NOWHERE = "http://127.0.0.1:9/"
+LOCK = f"flask==3.1.2 \\\n    --hash=sha256:{'0' * 64}\norjson==3.11.4 \\\n    --hash=sha256:{'1' * 64}\n"
+ADVISORY = {
+    "id": "GHSA-aaaa-bbbb-cccc",
+    "published": "2026-11-01T00:00:00Z",
+    "details": "It opens.",
+    "affected": [{
+        "package": {"name": "flask", "ecosystem": "PyPI"},
+        "ranges": [{"type": "ECOSYSTEM", "events": [{"introduced": "0"}, {"fixed": "3.1.3"}]}],
+    }],
+}  # fmt: skip
+# debsecan's format: holes; then for packages the number of one, whether by source, urgency, remote, and fixed here.
+TRACKED = """\
+VERSION 1
+CVE-2026-1,,opens
+CVE-2026-2,,opens too
+
+openssl,0,SHRF,3.5.2-1,
+bash,1,S  ?,,
+
+openssl,libssl3t64
+"""
+needs_debsecan = pytest.mark.skipif(not shutil.which("debsecan"), reason="debsecan is not on this machine")
+
+
+@pytest.fixture
+def database() -> Iterator[Callable[[Callable[[bytes], bytes]], str]]:
+    """Have a database that answers by a function of what it was sent; returns its URL."""
+    servers = []
+
+    def start(answer: Callable[[bytes], bytes]) -> str:
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                said = answer(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(said)))
+                self.end_headers()
+                self.wfile.write(said)
+
+            do_GET = do_POST  # noqa: N815 - http.server's name
+
+            def log_message(self, *_: object) -> None:
+                """Be silent."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        servers.append(server)
+        return f"http://127.0.0.1:{server.server_address[1]}/"
+
+    yield start
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def lock(tmp_path) -> Path:
+    file = tmp_path / "a.lock"
+    file.write_text(LOCK)
+    return file
+
+
+@pytest.fixture
+def sbom(tmp_path) -> Path:
+    """The list of an image with two packages, one of whose holes has an update."""
+    packages = (
+        Package("bash", "5.2.37-2", "amd64", "bash", "5.2.37-2"),
+        Package("libssl3t64", "3.5.1-1", "amd64", "openssl", "3.5.1-1"),
+    )
+    system = {"ID": "debian", "VERSION_ID": "13", "VERSION_CODENAME": "trixie"}
+    file = tmp_path / "sboms" / "vm1" / "modelhost-app-a.cdx.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text_of(sbom_of_image(Image("modelhost-app:a", "sha256:a", ""), Contents(system, packages, ()))))
+    return file
+
+
+def osv(asked: bytes) -> bytes:
+    named = json.loads(asked)["package"]["name"]
+    return json.dumps({"vulns": [ADVISORY]} if named == "flask" else {}).encode()
+
+
+def test_a_hole_of_a_pinned_version_is_found_with_what_mends_it(lock, database):
+    looked = python_packages.look([lock], database(osv))
+    assert looked.compared == 2
+    assert looked.unknown == []
+    assert lines_of(looked) == [
+        "Python packages of a.lock: 2 packages compared, 1 known holes, 1 of them mended by an update",
+        "  GHSA-aaaa-bbbb-cccc flask 3.1.2: 3.1.3",
+    ]
+
+
+def test_a_version_without_a_hole_is_sound(lock, database):
+    assert python_packages.look([lock], database(lambda _: b"{}")) == Looked("Python packages of a.lock", 2)
+
+
+@pytest.mark.parametrize("answer", [None, b"", b"<html>", b"[1]"])
+def test_a_database_that_is_not_reached_or_not_understood_shows_nothing(lock, database, answer):
+    looked = python_packages.look([lock], NOWHERE if answer is None else database(lambda _: answer))
+    assert (looked.compared, looked.holes) == (0, [])
+    assert "pip-audit could not compare" in looked.unknown[0]
+    assert "NOT KNOWN" in lines_of(looked)[0]
+
+
+@needs_debsecan
+def test_holes_of_debian_packages_are_found_and_those_with_an_update_come_first(sbom, database):
+    looked = debian_packages.look(sbom, database(lambda _: zlib.compress(TRACKED.encode())))
+    assert lines_of(looked) == [
+        "Debian packages of modelhost-app-a: 2 packages compared, 2 known holes, 1 of them mended by an update",
+        "  CVE-2026-1 libssl3t64 3.5.1-1: mended by an update (make upgrade)",
+        "  CVE-2026-2 bash 5.2.37-2: no update yet",
+    ]
+
+
+@needs_debsecan
+@pytest.mark.parametrize("answer", [None, zlib.compress(b"VERSION 2\n"), b"<html>"])
+def test_a_tracker_that_is_not_reached_or_not_understood_shows_nothing(sbom, database, answer):
+    looked = debian_packages.look(sbom, NOWHERE if answer is None else database(lambda _: answer))
+    assert (looked.compared, looked.holes) == (0, [])
+    assert "debsecan could not compare" in looked.unknown[0]
+
+
+def test_without_debsecan_it_is_said_how_to_have_it(sbom, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert debian_packages.look(sbom).unknown == ["debsecan is not on this machine: apt install debsecan"]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"components": []}'])
+def test_a_list_that_is_none_shows_nothing(tmp_path, text):
+    file = tmp_path / "a.cdx.json"
+    file.write_text(text)
+    assert debian_packages.look(file).unknown
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, PROJECT / "tests/known_holes", *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_exit_code_tells_not_known_from_none_and_from_some(tmp_path, database):
+    ended = run(tmp_path, "--osv", NOWHERE)
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "`make sbom` writes them" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "NOT KNOWN: not all could be compared"
+    ended = run(tmp_path, "--osv", database(osv))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "requirements.lock" in ended.stdout
+    assert "server.lock" in ended.stdout
+    assert ended.stdout.splitlines()[-1] == "holes are known"
+    assert run(tmp_path, "--what").returncode == 2
+
+
+@needs_debsecan
+def test_where_all_is_compared_and_nothing_found_the_exit_code_is_0(tmp_path, sbom, database):
+    nothing = zlib.compress(b"VERSION 1\n\n\n\n")
+    ended = run(tmp_path, "--osv", database(lambda _: b"{}"), "--tracker", database(lambda _: nothing))
+    assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "no hole is known"), ended.stdout + ended.stderr
