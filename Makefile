@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs
-.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock models chaos mutation bench bench-deploy bench-pack
+.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock models audit chaos mutation bench bench-deploy bench-pack
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -89,6 +89,9 @@ bench-pack: .cache/libraries ## train, pack, serve and ask models of every kind,
 
 chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
 	@$(BIN)/python tests/chaos $(ARGS)
+
+audit: .venv ## attack a deployed machine from outside, and compare what is found with the aims (ARGS=--help tells more)
+	@$(BIN)/python tests/audit $(ARGS)
 
 mutation: .venv .cache/libraries ## change the code at random, and count what no test notices (an hour; ARGS="40 --seed 7")
 	@nice -n 10 $(BIN)/python tests/mutation $(ARGS)

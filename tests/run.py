@@ -94,8 +94,10 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "output": lambda: [["pytest", "--quiet", "tests/output"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
     "mutation": lambda: [["pytest", "--quiet", "tests/mutation"]],
+    # What it reads and how it judges; `make audit` attacks a machine.
+    "audit": lambda: [["pytest", "--quiet", "tests/audit"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "audit"}
 
 
 @dataclass(frozen=True)
