@@ -6,7 +6,9 @@ import pytest
 from benchmark import RULES, Host, judge
 from checks.smuggling import encode
 from checks.smuggling import judge as judge_answer
+from checks.tls import only_trust
 from payloads import payloads
+from readers.testssl import Finding
 
 HOST = Host(
     {"SecurityOptions": ["name=seccomp,profile=builtin"], "Swarm": {"LocalNodeState": "inactive"}},
@@ -97,3 +99,25 @@ def test_there_are_enough_payloads_and_each_hides_a_request():
     listed = payloads("host", "key")
     assert len({one.name for one in listed}) == len(listed) >= 40
     assert all(one.sent.count(b"X-Request-ID: hidden-request") == 1 for one in listed)
+
+
+@pytest.mark.parametrize(
+    ("caps", "trust"),
+    [
+        (
+            [
+                "Grade capped to T. Issues with the chain of trust (self signed)",
+                "Grade capped to A. HSTS is not offered",
+            ],
+            True,
+        ),
+        (
+            ["Grade capped to T. Issues with the chain of trust (self signed)", "Grade capped to B. TLS 1.0 offered"],
+            False,
+        ),
+        (["Grade capped to T. Certificate has expired"], False),
+    ],
+)
+def test_a_bad_grade_is_excused_by_the_want_of_trust_alone(caps, trust):
+    listed = [Finding(f"grade_cap_reason_{number}", "INFO", words) for number, words in enumerate(caps, 1)]
+    assert only_trust(listed) == trust

@@ -1,7 +1,7 @@
 """Certificates, keys and packages that are replaced under load."""
 
+import re
 import time
-from datetime import UTC, datetime
 
 from row import Check, Outcome
 from scenery import Scenery
@@ -59,11 +59,9 @@ def rotate(target: Target) -> None:
 
 def as_of_yesterday(target: Target) -> None:
     """Have all images stand on a base of another day, so that there is something to upgrade."""
-    base = target.run(
-        "docker image ls --format '{{.Repository}}:{{.Tag}}' --filter reference='modelhost-base:*'"
-    ).strip()
-    today = f"{datetime.now(UTC):%Y%m%d}"
-    target.run(f"docker tag {base} {base.replace(today, YESTERDAY)} && docker image rm {base}")
+    listed = target.run("docker image ls --format '{{.Repository}}:{{.Tag}}' --filter reference='modelhost-base:*'")
+    base = listed.split()[0]
+    target.run(f"docker tag {base} {re.sub('[0-9]{8}$', YESTERDAY, base)} && docker image rm {base}")
     target.must_play("site.yml")
 
 
