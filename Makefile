@@ -1,7 +1,8 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs sbom
-.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock known-holes models chaos mutation bench bench-deploy bench-pack
+.PHONY: key key-revoke test test-app test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
+.PHONY: bench bench-deploy bench-pack
 
 PYTHON ?= python3
 DEMO ?= demo
@@ -95,6 +96,9 @@ known-holes: .venv ## compare the lock files, and what `make sbom` has listed, w
 
 chaos: .venv ## do every fault to an endpoint under load, and count what is lost (ARGS=--help tells more)
 	@$(BIN)/python tests/chaos $(ARGS)
+
+audit: .venv ## attack a deployed machine from outside, and compare what is found with the aims (ARGS=--help tells more)
+	@$(BIN)/python tests/audit $(ARGS)
 
 mutation: .venv .cache/libraries ## change the code at random, and count what no test notices (an hour; ARGS="40 --seed 7")
 	@nice -n 10 $(BIN)/python tests/mutation $(ARGS)

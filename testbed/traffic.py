@@ -8,6 +8,7 @@ Each thread sends by the clock, not after the answer before: a server that stall
 import argparse
 import http.client
 import json
+import math
 import ssl
 import sys
 import threading
@@ -40,6 +41,7 @@ class Load:
     releases: Counter[str] = field(default_factory=Counter)
     last: dict[str, float] = field(default_factory=dict)  # when each release's last answer came, likewise
     good: list[float] = field(default_factory=list)  # when a right answer came, seconds of a monotonic clock
+    waited: list[float] = field(default_factory=list)  # how many seconds each right answer took
 
     def __enter__(self) -> Self:
         self._begun = time.monotonic()
@@ -69,6 +71,10 @@ class Load:
             "releases": dict(self.releases),
         }
 
+    def p99(self) -> float:
+        """How many seconds 99 of 100 right answers took at most; infinite where there was none."""
+        return sorted(self.waited)[int(0.99 * (len(self.waited) - 1))] if self.waited else math.inf
+
     def _post(self, pooled: bool) -> None:
         address = urlsplit(self.url)
         connection: http.client.HTTPConnection | None = None
@@ -76,6 +82,7 @@ class Load:
         while not self._stopping.is_set():
             if connection is None or not pooled:
                 connection = self._connection(address.scheme, address.netloc)
+            asked = time.monotonic()
             problem, release = self._ask(connection, address.path or "/", pooled)
             with self._lock:
                 self.sent += 1
@@ -83,6 +90,7 @@ class Load:
                     self.failures.append(f"{time.monotonic() - self._begun:.2f} s: {problem}")
                 else:
                     self.good.append(time.monotonic())
+                    self.waited.append(self.good[-1] - asked)
                 self.releases[release] += 1
                 self.last[release] = time.monotonic()
             if problem or not pooled:

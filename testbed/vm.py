@@ -18,6 +18,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 LABEL = "modelhost.testbed"
 APT_CACHE, PACKAGES = "modelhost-testbed-apt", "/var/cache/apt/shared"
+IMAGES = ["modelhost-vm", "modelhost-vm-base", "modelhost-readers", "modelhost-audit-attacker"]
 SECONDS_TO_BOOT = 60
 
 HOSTS = """\
@@ -204,7 +205,7 @@ def remove_leftovers(keep_images: bool) -> None:
         say(f"keeping the images and the package cache for {', '.join(machines)}")
         return
     run("docker", "volume", "rm", APT_CACHE, check=False)
-    for image in [] if keep_images else ["modelhost-vm", "modelhost-vm-base", "modelhost-readers"]:
+    for image in [] if keep_images else IMAGES:
         found = run("docker", "image", "ls", "--format", "{{.Repository}}:{{.Tag}}", image).split()
         if found:
             run("docker", "image", "rm", "--force", *found)

@@ -95,8 +95,10 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
     "mutation": lambda: [["pytest", "--quiet", "tests/mutation"]],
     "known_holes": lambda: [["pytest", "--quiet", "tests/known_holes"]],
+    # What it reads and how it judges; `make audit` attacks a machine.
+    "audit": lambda: [["pytest", "--quiet", "tests/audit"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes"}
+WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit"}
 
 
 @dataclass(frozen=True)

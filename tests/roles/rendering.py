@@ -46,6 +46,7 @@ HOST = {
         "ssh_host_keys": "ssh-ed25519 rsa-sha2-512",
         "ssh_rsa_bits": "3072",
         "other_firewall": "",
+        "modules": "nf_tables usb-storage",
         "there": "",
     },
     "release_models": ["models/colours/1", "models/iris/1"],

@@ -78,6 +78,18 @@ def test_in_a_container_only_its_own_network_is_set():
     assert all(name.startswith(("net.ipv4.", "net.ipv6.")) for name in names)
 
 
+def test_a_module_that_is_in_use_may_be_loaded_again():
+    lines = render("host_hardening", "etc/modprobe.d/modelhost.conf.j2").splitlines()
+    assert "install sctp /bin/false" in lines
+    assert not [line for line in lines if "usb-storage" in line]
+
+
+def test_connections_of_ssh_lead_on_only_where_that_is_wanted():
+    assert "AllowTcpForwarding no\n" in render("host_hardening", "etc/modelhost/ssh.conf.j2")
+    wanted = render("host_hardening", "etc/modelhost/ssh.conf.j2", host_hardening_ssh_port_forwarding=True)
+    assert "AllowTcpForwarding yes\n" in wanted
+
+
 def test_a_part_that_was_switched_off_is_taken_away():
     host = {"there": "ssh sysctl prune", "other_firewall": ""}
     unwanted = evaluate(

@@ -331,6 +331,18 @@ def test_in_a_container_the_kernel_is_left_to_its_host(host):
     assert not host.file("/swapfile").exists
 
 
+def test_whoever_logs_in_writes_no_core_dump_and_leads_no_connection_on(host):
+    assert on_host("su - deploy -c 'ulimit -c'").strip() == "0"
+    assert "Storage=none" in host.check_output("systemd-analyze cat-config systemd/coredump.conf")
+    assert "DefaultLimitCORE=0" in host.check_output("systemd-analyze cat-config systemd/system.conf")
+    effective = host.check_output("sshd -T").splitlines()
+    assert {"allowtcpforwarding no", "allowagentforwarding no", "clientaliveinterval 60"} <= set(effective)
+
+
+def test_rare_modules_are_kept_out_of_the_kernel(host):
+    assert "install sctp /bin/false" in host.file("/etc/modprobe.d/modelhost.conf").content_string
+
+
 def test_what_has_no_name_any_more_is_pruned_and_what_has_one_is_not(host):
     on_host(
         "tar --create --directory / bin | docker import - lost && tar --create --directory / lib | docker import - lost"
@@ -344,9 +356,12 @@ def test_what_has_no_name_any_more_is_pruned_and_what_has_one_is_not(host):
 
 
 def test_a_part_that_is_switched_off_is_taken_away():
-    off = harden(host_hardening_fail2ban=False, host_hardening_prune=False, host_hardening_sysctl=False)
+    parts = ["fail2ban", "prune", "sysctl", "core_dumps", "modules"]
+    off = harden(**{f"host_hardening_{part}": False for part in parts})
     assert off.returncode == 0, off.stdout
     left = on_host("ls /etc/fail2ban/jail.d /etc/systemd/system /etc/sysctl.d")
+    folders = "/etc/modprobe.d /etc/security /etc/systemd/coredump.conf.d /etc/systemd/system.conf.d"
+    assert on_host(f"find {folders} -name 'modelhost*'") == ""
     assert "modelhost.local" not in left
     assert "modelhost-prune" not in left
     assert "90-modelhost" not in left

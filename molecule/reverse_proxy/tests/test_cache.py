@@ -117,6 +117,14 @@ def test_a_body_without_a_length_is_told_apart_too(mark):
     assert calls[0] == calls[2] != calls[1]
 
 
+def test_nothing_is_read_behind_a_body_without_a_length():
+    """nginx takes a bare line feed for its end, which a balancer in front may not (docs/decisions/087)."""
+    answer = ask("/models/iris/predict?x=1", iter([b"{}", b"{}"]), "POST")
+    assert (answer.told["path"], answer.told["bytes"]) == ("/models/iris/predict?x=1", 4)
+    assert answer.headers["connection"] == "close"
+    assert ask("/models/iris/predict", b"{}").headers["connection"] == "keep-alive"
+
+
 @pytest.mark.parametrize(
     "differs",
     [

@@ -51,9 +51,13 @@ echo "stale=$({ stale fail2ban /etc/fail2ban/jail.d/modelhost.local; stale syste
 echo "off=$(for unit in modelhost-firewall.service fail2ban.service apt-daily.timer apt-daily-upgrade.timer modelhost-prune.timer; do
   active "$unit" && systemctl is-enabled --quiet "$unit" 2>/dev/null || echo "$unit"
 done | list)"
-echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/systemd/journald.conf.d; do
+echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/systemd/journald.conf.d /etc/systemd/coredump.conf.d \
+  /etc/systemd/system.conf.d /etc/security/limits.d /etc/modprobe.d; do
   [ -d "$folder" ] || echo "$folder"
 done | list)"
+
+# The kernel's modules, as modprobe's files write them.
+echo "modules=$(cut -d' ' -f1 /proc/modules 2>/dev/null | tr _ - | list)"
 
 # Kernel settings that are otherwise than our file has them; a kernel may lack one. awk reads a file of /proc in one piece, which
 # the shell's own read does not.
@@ -74,5 +78,7 @@ echo "there=$({
   [ ! -e /etc/systemd/journald.conf.d/modelhost.conf ] || echo journal
   [ ! -e /etc/systemd/system/swapfile.swap ] || echo swap
   [ ! -e /etc/sysctl.d/90-modelhost-hardening.conf ] || echo sysctl
+  [ ! -e /etc/security/limits.d/modelhost.conf ] || echo core_dumps
+  [ ! -e /etc/modprobe.d/modelhost.conf ] || echo modules
   [ ! -e /etc/systemd/system/modelhost-prune.timer ] || echo prune
 } | list)"

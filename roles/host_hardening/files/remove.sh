@@ -26,6 +26,12 @@ for part in "$@"; do
       rm -f /swapfile /etc/systemd/system/swapfile.swap
       ;;
     sysctl) rm -f /etc/sysctl.d/90-modelhost-hardening.conf ;;
+    core_dumps)
+      rm -f /etc/systemd/coredump.conf.d/modelhost.conf /etc/systemd/system.conf.d/modelhost.conf
+      # The last, because it tells whether this part is there.
+      rm -f /etc/security/limits.d/modelhost.conf
+      ;;
+    modules) rm -f /etc/modprobe.d/modelhost.conf ;;
     prune)
       systemctl disable --quiet --now modelhost-prune.timer 2>/dev/null || true
       rm -f /etc/systemd/system/modelhost-prune.service /etc/systemd/system/modelhost-prune.timer

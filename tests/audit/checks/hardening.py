@@ -1,0 +1,46 @@
+"""What lynis thinks of the machine, bare and deployed."""
+
+import subprocess
+
+from readers import lynis
+from row import Check, CheckError, Outcome
+from scenery import Scenery
+
+LEAST = 85
+FILES = "usr/share/lynis etc/lynis usr/sbin/lynis"
+# Taken from the second machine and removed again: a package more would be part of what is judged.
+RUN = "lynis audit system --quick --no-colors --no-log --report-file /tmp/lynis.dat >/dev/null 2>&1; cat /tmp/lynis.dat"
+
+
+def look(scenery: Scenery) -> lynis.Report:
+    """Run lynis on the machine as it is now."""
+    source, place = scenery.attacker.name, scenery.target.container
+    packed = f"docker exec {source} tar --create --directory / {FILES}"
+    copy = f"{packed} | docker exec --interactive {place} tar --extract --directory /"
+    subprocess.run(["sh", "-c", copy], check=True, capture_output=True)
+    try:
+        return lynis.report(scenery.target.run(RUN))
+    except ValueError as error:
+        raise CheckError(str(error)) from error
+    finally:
+        scenery.target.run(f"cd / && rm -rf {FILES} /tmp/lynis.dat")
+
+
+def measure(scenery: Scenery) -> Outcome:
+    """Compare it with what it was before the deployment."""
+    before, after = scenery.before, look(scenery)
+    if before is None:
+        raise CheckError("lynis has not looked at this machine before its deployment: leave --keep out")
+    words = " -> ".join(f"{one.index}, {len(one.warnings)} warnings" for one in (before, after))
+    notes = [f"lynis warns: {warning}" for warning in after.warnings]
+    notes += [f"lynis suggests: {suggestion}" for suggestion in after.suggestions]
+    return Outcome(words, after.index >= LEAST and not after.warnings, notes)
+
+
+CHECK = Check(
+    "lynis",
+    "lynis before and after the deployment",
+    f"after: at least {LEAST}, 0 warnings",
+    measure,
+    unseen="what is this machine's: kernel settings, AppArmor, partitions, boot loader, swap, clock",
+)

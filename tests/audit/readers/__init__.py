@@ -1,0 +1,1 @@
+"""What the programs of others print, read into plain values. Each refuses what it does not know."""
