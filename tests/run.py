@@ -98,7 +98,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     # What it reads and how it judges; `make audit` attacks a machine.
     "audit": lambda: [["pytest", "--quiet", "tests/audit"]],
 }
-WITHOUT_ENGINE = {"lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit"}
+WITHOUT_ENGINE = {
+    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit")
+}
 
 
 @dataclass(frozen=True)
