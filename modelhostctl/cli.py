@@ -34,7 +34,19 @@ FOR_PEOPLE = {
     "gate": "ask the releases that run their golden examples, now; changes nothing",
 }
 # The steps of a deployment, in their order.
-OF_A_DEPLOYMENT = ["lock", "configure", "prepare", "start", "shadow", "canary", "switch", "watch", "retire", "prune"]
+OF_A_DEPLOYMENT = [
+    "lock",
+    "configure",
+    "trust",
+    "prepare",
+    "start",
+    "shadow",
+    "canary",
+    "switch",
+    "watch",
+    "retire",
+    "prune",
+]
 SETTINGS = Option("settings", "what to use instead of what the last deployment left on this host", "dict")
 
 METAVARS = {"str": "TEXT", "int": "NUMBER", "float": "NUMBER", "dict": "JSON"}

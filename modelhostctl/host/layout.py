@@ -79,6 +79,11 @@ class Layout:
         return self.root / "settings.json"
 
     @property
+    def trusted_keys(self) -> Path:
+        """The public keys whose signatures bundles have to carry; not there where none is asked for."""
+        return self.root / "trusted-keys.pem"
+
+    @property
     def reserve(self) -> Path:
         """Space that a rollback may take where the disk is full."""
         return self.root / ".reserve"

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..checks.bundles import refuse_unsigned
 from ..errors import StepError
 from ..host.host import Host
 from ..host.layout import SECOND_TRY, socket_dir, socket_name
@@ -37,9 +38,13 @@ def start(host: Host, release: str, stop_first: bool, settings: Settings) -> boo
     """Have the release's replicas run; returns whether anything was to be done."""
     layout, state = host.layout, State.read(host)
     record = Record.of(layout, release)
-    if record.read() is None:
+    content = record.read()
+    if content is None:
         raise StepError(f"{record.folder} is not a whole release; deploy it with site.yml, which writes it")
-    if state.has(release) or state.started(release):
+    if state.has(release):
+        return False
+    refuse_unsigned(layout, content)  # before anything is stopped for it, and also where it still runs
+    if state.started(release):
         return False
     canary_link.stop(layout)  # the canary of a run that was killed
     if stop_first and state.live and state.live.up:

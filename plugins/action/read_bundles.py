@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
+from ansible_collections.modelhost.modelhost.modelhostctl.checks.public_keys import (
+    PublicKey,
+    UnusableKeyError,
+    read_keys,
+)
+from ansible_collections.modelhost.modelhost.modelhostctl.checks.signature import SignatureError
+from ansible_collections.modelhost.modelhost.modelhostctl.checks.signed_files import check_signed
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, result_of
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.project import ROOT, start_of_relative_paths
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
@@ -16,7 +25,10 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return C(bundles): name, version, format, digest and path of each, and what gates and the image need."""
+        """Return C(bundles): name, version, format, digest and path of each, and what gates and the image need.
+
+        And C(trusted_keys), the keys one of which has signed each of them, in PEM; empty where none is asked for.
+        """
         task_vars = task_vars or {}
         result = super().run(tmp, task_vars) | {"changed": False}
         try:
@@ -25,13 +37,16 @@ class ActionModule(ActionBase):
         except ImportError as error:
             return result | {"failed": True, "msg": what_to_install(str(error.name))}
 
+        keys, corrections = read_trusted_keys(self._task.args["trusted_keys"], task_vars)
+        if corrections:
+            return result | result_of(corrections)
         bundles, findings, locks = [], [], {}
         for path in (start_of_relative_paths() / given for given in self._task.args["paths"]):
             if not path.is_dir():
                 findings.append(f"- there is no folder {path}")
                 continue
             try:
-                bundle = read_checked(path, self._task.args["allow_pickle"], task_vars)
+                bundle = read_checked(path, keys, self._task.args["allow_pickle"], task_vars)
             except ModuleNotFoundError as error:
                 return result | {"failed": True, "msg": what_to_install(str(error.name))}
             except RefusedError as error:
@@ -62,21 +77,25 @@ class ActionModule(ActionBase):
             where = where_defined(self._task.args["variable"], task_vars)
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."
             return result | {"failed": True, "msg": "\n".join(["These bundles cannot be served:", *findings, hint])}
-        return result | {"bundles": bundles}
+        return result | {"bundles": bundles, "trusted_keys": "".join(key.pem for key in keys)}
 
 
 class RefusedError(Exception):
     """A bundle that this deployment does not serve; says which, and what to do."""
 
 
-def read_checked(path: Path, allow_pickle: list[str], task_vars: dict[str, Any]) -> Any:
+def read_checked(path: Path, keys: list[PublicKey], allow_pickle: list[str], task_vars: dict[str, Any]) -> Any:
     """Read a bundle as the server does, and hold it to what the deployment allows; raises RefusedError."""
     from ansible_collections.modelhost.modelhost.app.modelhost.bundle.bundle import BundleError, read_bundle
     from ansible_collections.modelhost.modelhost.app.modelhost.bundle.pickle_scan import refuse_dangerous_pickles
 
     try:
+        if keys:  # first of all: what no one trusted has signed is not read any further
+            check_signed(path, keys)
         bundle = read_bundle(path)
         refuse_dangerous_pickles(path, bundle.manifest)
+    except SignatureError as error:
+        raise RefusedError(f"{path.parent.name} version {path.name} ({path}): {error}") from error
     except BundleError as error:
         raise RefusedError(str(error)) from error
     except OSError as error:
@@ -92,6 +111,26 @@ def what_to_install(package: str) -> str:
         f"Reading bundles needs the Python package {package}, which is not where Ansible runs. Type: "
         f"{sys.executable} -m pip install -r {ROOT / 'requirements.txt'}; a checkout's `make .venv` has it."
     )
+
+
+def read_trusted_keys(given: list[str], task_vars: dict[str, Any]) -> tuple[list[PublicKey], list[str]]:
+    """Read the public keys, which are files or PEM themselves; return them, and a line for each that is none."""
+    keys, corrections = [], []
+    for value in given:
+        try:
+            text = value if "-----BEGIN" in value else (start_of_relative_paths() / value).read_text(errors="replace")
+            keys += read_keys(text)
+        except OSError as error:
+            corrections.append(key_correction(value, f"that file cannot be read ({error.strerror})", task_vars))
+        except UnusableKeyError as problem:
+            corrections.append(key_correction(value, f"it {problem}", task_vars))
+    return keys, corrections
+
+
+def key_correction(value: str, problem: str, task_vars: dict[str, Any]) -> str:
+    """Say which key is wrong, but not what it is where it may be a private one."""
+    received = json.dumps(value) if "-----BEGIN" not in value else "a text"
+    return correction("release_trusted_keys", received, problem, 'release_trusted_keys: ["keys/team.pub"]', task_vars)
 
 
 def pickle_refusal(name: str, version: int, allowed: list[str], task_vars: dict[str, Any]) -> str:

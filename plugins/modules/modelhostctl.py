@@ -15,6 +15,7 @@ options:
       - What to do.
       - C(lock) and C(unlock) let one run at a time work on a host.
       - C(configure) leaves the settings on the host for a rollback from there.
+      - C(trust) leaves the public keys there that bundles have to be signed by.
       - C(plan) compares the wanted release with the host, in words.
       - C(prepare) writes the release's folder, and C(start) starts it in the idle colour.
       - C(gate) holds it to readiness, golden examples, latency and memory.
@@ -26,8 +27,8 @@ options:
       - C(status), C(history) and C(logs) only look.
     type: str
     required: true
-    choices: [lock, unlock, configure, plan, prepare, start, gate, shadow, canary, switch, watch, retire, prune,
-              rollback, finish, status, history, logs]
+    choices: [lock, unlock, configure, trust, plan, prepare, start, gate, shadow, canary, switch, watch, retire,
+              prune, rollback, finish, status, history, logs]
   options:
     description: The step's options.
     type: dict

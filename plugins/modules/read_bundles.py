@@ -6,6 +6,7 @@ short_description: Verify model bundles and return their names, versions, format
 description:
   - Uses the server's own reader, so what passes here is what the server accepts.
   - Refuses pickles that O(allow_pickle) does not name, and files that are pickles and import what runs commands.
+  - Refuses bundles that none of O(trusted_keys) has signed, or that were changed since.
   - Refuses bundles whose requirements cannot be installed into one image.
   - Runs on the control machine, connects to no host and changes nothing.
 author: modelhost
@@ -27,6 +28,13 @@ options:
     required: true
     type: list
     elements: str
+  trusted_keys:
+    description:
+      - Public keys, as files in PEM or as texts. Where there are any, every bundle has to carry a signature by one of
+        them, and all of its files have to be as they were signed. Needs the program C(openssl).
+    required: true
+    type: list
+    elements: str
 """
 
 EXAMPLES = """
@@ -35,6 +43,7 @@ EXAMPLES = """
     paths: "{{ release_models }}"
     variable: release_models
     allow_pickle: "{{ release_allow_pickle }}"
+    trusted_keys: "{{ release_trusted_keys }}"
   register: release_read
 """
 
@@ -44,6 +53,10 @@ bundles:
   returned: success
   type: list
   elements: dict
+trusted_keys:
+  description: The public keys in PEM, one after the other.
+  returned: success
+  type: str
 msg:
   description: A line for each bundle that cannot be served.
   returned: failed

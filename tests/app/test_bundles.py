@@ -294,5 +294,19 @@ def test_the_digest_changes_with_any_file_and_with_the_manifest(bundles: Bundles
     assert len(set(digests)) == 3
 
 
+def test_a_signature_makes_another_bundle_and_is_in_no_list(bundles: Bundles, tmp_path: Path) -> None:
+    bundle = bundles.copy("colours")
+    unsigned = read_bundle(bundle).digest
+    (bundle / "model.sig").write_text("{}")
+    signed = read_bundle(bundle).digest
+    (bundle / "model.sig").write_text("{ }")
+    assert len({unsigned, signed, read_bundle(bundle).digest}) == 3
+    assert Registry.load(bundles.directory, "colours").default == "colours", "the server serves it"
+    (bundle / "model.sig").rename(tmp_path / "model.sig")
+    assert read_bundle(bundle).digest == unsigned
+    (bundle / "model.sig").symlink_to(tmp_path / "model.sig")
+    assert "model.sig beside it is a link" in refusal(bundles)
+
+
 def test_the_colours_bundle_needs_at_most_fifteen_lines_of_python() -> None:
     assert len((MODELS / "colours/1/model.py").read_text().splitlines()) <= 15

@@ -383,6 +383,7 @@ def test_rules_between_fields_of_a_manifest() -> None:
     assert broken(one, statistics="none.json") == ["statistics"]
     assert broken(one, requirements="requirements.lock") == ["requirements"]
     assert broken(one, allow_pickle=True) == ["allow_pickle"]
+    assert broken(one, files={"model.py": "", "golden.json": "", "model.sig": ""}) == ["files"]
     assert broken(one, format="pickle") == ["allow_pickle"]
     assert broken(one, format="pickle", allow_pickle=True) == []
     assert broken(one, rows="one", batching=Batching(max_rows=2)) == ["batching"]

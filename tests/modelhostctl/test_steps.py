@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from release_host import Machine, mirrored
+from signing import Key
 from test_release import release
 
 from modelhostctl.cli import main
@@ -112,7 +113,12 @@ def test_a_deployment_goes_through_its_steps_and_a_second_one_changes_nothing(ma
     assert [line for line in machine.told()[told:] if not line.startswith("builder prune")] == []
 
 
-CHANGES = ["prepare", "start", "gate", "shadow", "canary", "switch", "watch", "configure", "retire", "prune"]
+CHANGES = ["prepare", "start", "gate", "shadow", "canary", "switch", "watch", "configure", "trust", "retire", "prune"]
+
+
+def without_release(machine: Machine) -> dict[str, dict[str, Any]]:
+    """The options of the steps that are of no one release."""
+    return {"configure": {}, "trust": {"keys": Key(machine.bin).pem}, "retire": {}, "prune": {}}
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -120,7 +126,7 @@ def test_a_check_writes_nothing_and_tells_the_engine_nothing(machine, run, token
     Record.of(machine.layout, machine.old.id).mark_rejected({"gate": "latency"})
     settings = {"canary_percent": 10, "url": machine.proxy(), "shadow": True, "keep_releases": 1}
     fourth = release(bundles=machine.bundles, settings={"workers": 4, "threads": 8})
-    options = {"prepare": {"content": machine.content(fourth)}, "configure": {}, "retire": {}, "prune": {}}
+    options = {"prepare": {"content": machine.content(fourth)}, **without_release(machine)}
     before, told = machine.tree(), machine.told()
     result = run(name, "--check", settings=settings, lock=token, **options.get(name, {"release": started}))
     assert machine.tree() == before
@@ -131,7 +137,7 @@ def test_a_check_writes_nothing_and_tells_the_engine_nothing(machine, run, token
 
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_step_that_changes_the_host_needs_the_lock_of_its_run(machine, run, token, started, name):
-    options = {"prepare": {"content": machine.content(machine.new)}, "configure": {}, "retire": {}, "prune": {}}
+    options = {"prepare": {"content": machine.content(machine.new)}, **without_release(machine)}
     given = options.get(name, {"release": started})
     before = machine.tree()
     for wrong in ("", "another"):

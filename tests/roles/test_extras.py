@@ -113,7 +113,7 @@ def test_each_library_has_an_extra_and_a_lock_file() -> None:
     needed = sorted({*get_args(Format), *named} - {"onnx", "python"})
     assert [path.stem for path in EXTRAS] == needed
     project = tomllib.loads((APP / "pyproject.toml").read_text())
-    assert sorted(set(project["project"]["optional-dependencies"]) - {"pack"}) == needed
+    assert sorted(set(project["project"]["optional-dependencies"]) - {"pack", "sign"}) == needed
     assert "*.lock" in project["tool"]["setuptools"]["package-data"]["modelhost.locks"]
     (made,) = re.findall(r"^EXTRAS := (.*)$", (PROJECT / "Makefile").read_text(), re.MULTILINE)
     assert made.split() == needed
@@ -191,7 +191,7 @@ def test_a_lock_file_holds_versions_with_hashes_and_nothing_else(line: str) -> N
 def read_with_ansible(folder: Path, *bundles: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """The task that reads bundles, as preflight runs it, on no host at all."""
     paths = [str(path) for path in bundles]
-    given = {"paths": paths, "variable": "release_models", "allow_pickle": []} | options
+    given = {"paths": paths, "variable": "release_models", "allow_pickle": [], "trusted_keys": []} | options
     task = {"modelhost.modelhost.read_bundles": given}
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [task | {"register": "read"}, {
         "ansible.builtin.debug": {"msg": "{{ read.bundles | map(attribute='requirements') | to_json }}"}}]}  # fmt: skip

@@ -17,8 +17,11 @@ from .manifest import MANIFEST, BundleError, label, read_manifest, wrong
 from .schema import Example, Manifest
 from .validation import violations
 
-__all__ = ["MANIFEST", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle"]
+__all__ = [
+    "MANIFEST", "SIGNATURE", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle",
+]  # fmt: skip
 
+SIGNATURE = "model.sig"  # who has signed the others (`modelhost sign`); as in modelhostctl/checks/signature.py
 SETTLED_SECONDS = 2  # file systems tick at most so slowly
 
 _digests: dict[tuple[int, ...], str] = {}  # by device, inode, size, mtime and ctime
@@ -31,7 +34,7 @@ class Bundle:
     directory: Path
     manifest: Manifest
     examples: tuple[Example, ...]
-    digest: str  # of model.yaml and every file, hex sha256
+    digest: str  # of model.yaml, every file and the signature, hex sha256
 
     @property
     def name(self) -> str:
@@ -99,7 +102,11 @@ def read_bundle(directory: Path) -> Bundle:
     check_files(directory, manifest)
     _check_requirements(directory, manifest)
     examples = _read_examples(directory, manifest)
-    listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(manifest.files.items()))
+    files = manifest.files
+    if (directory / SIGNATURE).is_file():
+        # Not listed, since it signs the list. With it the bundle is another one, which is copied to a host anew.
+        files = files | {SIGNATURE: file_digest(directory / SIGNATURE)}
+    listed = "".join(f"{digest}  {file}\n" for file, digest in sorted(files.items()))
     digest = hashlib.sha256(listed.encode() + source).hexdigest()
     return Bundle(directory, manifest, examples, digest)
 
@@ -149,8 +156,10 @@ def check_files(directory: Path, manifest: Manifest) -> None:
         actual = file_digest(path)
         if actual != digest:
             raise wrong(directory, f"files[{file}]", digest, f"{actual}, or restore the file")
+    if (directory / SIGNATURE).is_symlink():
+        raise BundleError(f"{label(directory)}: {SIGNATURE} beside it is a link: put the file itself there")
     present = {path.relative_to(directory).as_posix() for path in directory.rglob("*") if _is_leaf(path)}
-    for extra in sorted(present - {MANIFEST, *manifest.files}):
+    for extra in sorted(present - {MANIFEST, SIGNATURE, *manifest.files}):
         problem = f"files does not list {extra}: add it with its sha256, or remove it"
         raise BundleError(f"{label(directory)}: {problem}")
 

@@ -24,6 +24,8 @@ def violations(manifest: Manifest) -> list[Violation]:
     for field, file in named.items():
         if file not in files and (file or field not in OPTIONAL):
             found.append((field, file, "one of the names under files: " + ", ".join(files)))
+    if "model.sig" in files:
+        found.append(("files", "model.sig", "no model.sig: a signature is no part of what it signs"))
     if manifest.allow_pickle != (manifest.format == "pickle"):
         instead = "true if whoever made the pickle may run code on the server; better, pack the model as onnx or skops"
         if manifest.allow_pickle:
