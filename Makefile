@@ -42,7 +42,7 @@ upgrade: .venv ## bring today's packages live: host, engine, nginx and the app, 
 rollback: .venv ## go back to the release before, or to RELEASE=<id>
 	@$(REPORT) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE))
 
-status: .venv ## the live release, the idle one, health, workers, memory, the last releases
+status: .venv ## the live release, the idle one, health, workers, memory, updates that wait, the last releases
 	@$(REPORT) playbooks/status.yml
 
 history: .venv ## what became of each release

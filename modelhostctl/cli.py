@@ -24,7 +24,7 @@ from .store.settings import Settings
 
 # What people type.
 FOR_PEOPLE = {
-    "status": "show the live release, health, workers, memory, and who holds the lock",
+    "status": "show the live release, health, workers, memory, updates that wait, and who holds the lock",
     "history": "show the outcome of each release",
     "plan": "show what has still to be done here, and what a rollback would do",
     "rollback": "go back to the release before, or to a named one",

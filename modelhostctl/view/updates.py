@@ -120,6 +120,8 @@ def _of_image(
         return Waiting(image.name, packages, day=day)
     except StepError as error:
         return Waiting(image.name, None, str(error), day)
+    except (KeyError, TypeError, ValueError):
+        return Waiting(image.name, None, "what is kept of it is no list of the kind that is written here", day)
 
 
 def _known(archive: apt.SecurityList | str) -> apt.SecurityList:

@@ -146,6 +146,14 @@ def test_an_image_that_is_not_listed_yet_is_not_known(patched, capsys):
     assert "not listed yet" in updates["waiting"][1]["why"]
 
 
+@pytest.mark.parametrize("text", ["{}", "[]", '{"components": [{}]}', '{"components": []}'])
+def test_a_list_that_was_damaged_is_not_known(patched, capsys, text):
+    for file in patched.layout.sboms.glob("*"):
+        file.write_text(text)
+    updates, _ = status(patched, capsys)
+    assert updates["waiting"][1]["packages"] is None
+
+
 BROKEN = {
     "apt fails": ("apt-helper", "#!/bin/sh\necho 'E: \x1b[2Jbroken' >&2; exit 100\n", "apt-helper says E: "),
     "apt hangs": ("apt-helper", "#!/bin/sh\nexec sleep 60\n", "apt-helper took too long"),
