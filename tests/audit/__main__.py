@@ -48,9 +48,7 @@ def main() -> int:
     except (MachineError, CheckError, vm.VMError) as error:
         print(f"audit: {error}", file=sys.stderr)
         return 1
-    print(
-        f"\n{audit_table.table(rows)}\n\n{audit_table.unseen(rows)}\n\n{audit_table.notes(rows)}\n\n{audit_table.machine()}"
-    )
+    print(f"\n{audit_table.text(rows)}")
     print(f"\n{time.monotonic() - begun:.0f} s in all; what the plays printed is in {WORK}")
     if not options.only:
         audit_table.write(rows, "make audit ARGS=--long" if options.long else "make audit")

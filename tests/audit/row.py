@@ -23,13 +23,18 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Check:
-    """One line. `unseen`: the part of it that a container, which shares its kernel with this machine, cannot show."""
+    """One line.
+
+    unseen: the part of it that a container, which shares its kernel with this machine, cannot show.
+    reason: why its aim is missed, where that is known and decided.
+    """
 
     name: str
     words: str
     aim: str
     measure: Callable[["Scenery"], Outcome]
     unseen: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True)
