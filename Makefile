@@ -126,7 +126,8 @@ python:
 .cache/libraries/complete: tests/requirements.lock | python
 	@echo "libraries: installing those of models and of other protocols' clients into .cache/libraries (about a minute)"
 	@$(PYTHON) testbed/venv.py .cache/libraries
-	@.cache/libraries/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
+	@# The file has them all. pip, asked to find what they depend on, takes pydantic[email] for another one than pydantic.
+	@.cache/libraries/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $<
 	@touch $@
 
 # What trains and draws, what serves as deployed, and each peer: in environments of their own.
