@@ -152,7 +152,7 @@ lock: .venv ## write the lock files anew with the newest versions allowed
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
 	  --python-version 3.11 --constraints app/locks/server.lock requirements.in app/pyproject.toml --output-file requirements.lock
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
-	  --python-version 3.11 --no-strip-extras --constraints requirements.lock tests/requirements.in app/pyproject.toml \
+	  --python-version 3.11 --constraints requirements.lock tests/requirements.in app/pyproject.toml \
 	  --output-file tests/requirements.lock
 	@for extra in $(EXTRAS); do \
 	  UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \
