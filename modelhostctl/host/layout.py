@@ -24,6 +24,11 @@ class Layout:
         return self.root / "proxy" / "tls" / "current" / "facts.json"
 
     @property
+    def certificate_settings(self) -> Path:
+        """Which certificate is wanted, and by which image it is asked for."""
+        return self.root / "proxy" / "certificate.json"
+
+    @property
     def certificate_problem(self) -> Path:
         """Why there is no new one, while that is so."""
         return self.root / "proxy" / "certificate-problem.json"

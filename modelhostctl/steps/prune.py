@@ -11,18 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StepError
-from ..host.docker import PROXY
 from ..host.host import Host
 from ..host.layout import socket_dir
 from ..host.resources import free_disk_mb
 from ..host.trees import remove_tree
 from ..options import Option
 from ..store import sboms
+from ..store.atomic_files import read_json
 from ..store.release import Record
 from ..view.state import State
 from .step import LOCK, Step
-
-APP = "modelhost-app"
 
 OPTIONS = [
     Option("wanted", "images and folders of bundles that a deployment under way needs", "list", []),
@@ -73,12 +71,12 @@ def plan_removals(host: Host, keep: int, wanted: set[str]) -> Removals:
     kept = held | set(others[: max(0, keep - len(good) + len(others))])
 
     releases = [release for record in records if record.id in kept and (release := record.read())]
-    images = {release.image for release in releases} | host.docker.images_in_use() | wanted
+    images = {release.image for release in releases} | host.docker.images_in_use() | _renewing(host) | wanted
     folders = {bundle["folder"] for release in releases for bundle in release.bundles} | wanted
     used = {socket_dir(container.colour, container.release) for container in containers}
     if layout.active.is_symlink():
         used |= {layout.active.name, layout.active.readlink().name}
-    images_to_go = [image for name in (APP, PROXY) for image in host.docker.images(name) if image not in images]
+    images_to_go = [image for name in sboms.BUILT for image in host.docker.images(name) if image not in images]
     return Removals(
         releases=[record for record in records if record.id not in kept],
         images=images_to_go,
@@ -86,6 +84,12 @@ def plan_removals(host: Host, keep: int, wanted: set[str]) -> Removals:
         sockets=[folder for folder in layout.run.glob("*-*") if folder.is_dir() and folder.name not in used],
         sboms=sboms.left_over(host, images_to_go),
     )
+
+
+def _renewing(host: Host) -> set[str]:
+    """The image that asks an issuer for the certificate, and that no container keeps."""
+    settings = read_json(host.layout.certificate_settings) or {}
+    return {settings["issuer"]["image"]} if "issuer" in settings else set()
 
 
 def execute(host: Host, removals: Removals) -> None:

@@ -419,13 +419,18 @@ def test_prune_removes_what_no_release_needs_that_is_kept(machine, run, token, s
     old = Record.of(machine.layout, machine.old.id)
     kept = sorted(path.name for path in machine.layout.run.iterdir())
     images = [machine.old.image, "modelhost-app:unused", "modelhost-proxy:unused", "modelhost-app:wanted", "other:1"]
+    images += ["modelhost-acme:unused", "modelhost-acme:renews"]
+    machine.layout.certificate_settings.parent.mkdir(exist_ok=True)
+    machine.layout.certificate_settings.write_text('{"issuer": {"image": "modelhost-acme:renews"}}')
     machine.file("images").write_text(json.dumps(images))
     machine.file("freed").write_text("12MB")
     result = run("prune", lock=token, wanted=["modelhost-app:wanted", str(needed)], settings={"keep_releases": 3})
     assert result["removed"] == [
-        "image modelhost-app:unused", "image modelhost-proxy:unused", "bundle iris 1-unused", "what building had left",
+        "image modelhost-app:unused", "image modelhost-proxy:unused", "image modelhost-acme:unused",
+        "bundle iris 1-unused", "what building had left",
     ]  # fmt: skip
-    assert json.loads(machine.file("images").read_text()) == [machine.old.image, "modelhost-app:wanted", "other:1"]
+    left = [machine.old.image, "modelhost-app:wanted", "other:1", "modelhost-acme:renews"]
+    assert json.loads(machine.file("images").read_text()) == left
     assert (bundle.exists(), needed.exists(), old.folder.exists()) == (False, True, True)
     gone = {stale.name, f"green-{machine.old.id}"}
     assert sorted(path.name for path in machine.layout.run.iterdir()) == [name for name in kept if name not in gone]
