@@ -19,9 +19,9 @@ def measure(scenery: Scenery) -> Outcome:
     wanted = LONG if scenery.long else SHORT
     scenery.attacker.write(SCRIPT, lua.GUESS)
     slices: list[dict[str, float]] = []
-    with scenery.client(pooled=1, fresh=0, rate=50) as before:
+    with scenery.client(pooled=2, fresh=0, rate=100) as before:
         time.sleep(SLICE_SECONDS)
-    with scenery.client(pooled=1, fresh=0, rate=50) as client:
+    with scenery.client(pooled=2, fresh=0, rate=100) as client:
         while sum(one["refused"] + one["other"] for one in slices) < wanted:
             if len(slices) == MOST_SLICES:
                 raise CheckError(f"not enough keys were tried in {MOST_SLICES * SLICE_SECONDS} s: {slices[-1]}")
