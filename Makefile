@@ -30,7 +30,7 @@ demo-down: ## remove every trace of the demo
 	@$(PYTHON) testbed/vm.py clean
 	@testbed/engine.sh stop
 
-plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next six)
+plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next seven)
 	@$(REPORT) playbooks/plan.yml
 
 deploy: .venv ## bring the machines to what the inventory says
