@@ -8,7 +8,7 @@ from typing import Any
 from ..host.layout import Layout
 from ..store.atomic_files import read_json
 
-KINDS = {"selfsigned": "signed by the host itself", "acme": "from the issuer", "files": "from your files"}
+KINDS = {"selfsigned": "signed by this host itself", "acme": "from the issuer", "files": "from your files"}
 
 
 def read_certificate(layout: Layout) -> dict[str, Any] | None:

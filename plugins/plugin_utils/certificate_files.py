@@ -17,6 +17,8 @@ def problem_of_certificate(pem: bytes, names: Sequence[str], now: datetime) -> s
         certificate = x509.load_pem_x509_certificates(pem)[0]
     except ValueError:
         return "holds no certificate in PEM"
+    if b"PRIVATE KEY-----" in pem:
+        return "holds a private key as well, and everyone may read a certificate; keep the two in files of their own"
     if now > certificate.not_valid_after_utc:
         return f"expired on {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC"
     if now < certificate.not_valid_before_utc:

@@ -20,7 +20,7 @@ def test_without_tls_nothing_is_said(tmp_path):
 def test_the_fingerprint_of_one_that_the_host_signed_is_shown(tmp_path):
     serving(Layout(tmp_path), kind="selfsigned")
     assert certificate_lines(read_certificate(Layout(tmp_path))) == [
-        "certificate: signed by the host itself, for 10.0.0.5, until 2027-01-15 08:00 UTC",
+        "certificate: signed by this host itself, for 10.0.0.5, until 2027-01-15 08:00 UTC",
         "certificate: SHA-256 AB:CD",
     ]
 

@@ -63,6 +63,12 @@ def test_an_address_is_asked_for_in_the_profile_that_has_it(names, profile):
     assert evaluate("reverse_proxy", found, reverse_proxy_server_names=names) == profile
 
 
+def test_the_role_alone_takes_a_host_without_a_way_out_by_ipv6():
+    facts = {"default_ipv4": {"address": "10.0.0.5"}, "default_ipv6": {}}
+    found = evaluate("reverse_proxy", "{{ __reverse_proxy_certificate_settings.also }}", ansible_facts=facts)
+    assert found == "['10.0.0.5']"
+
+
 def test_the_lowest_port_that_needs_no_root_is_that_of_both():
     for ports, lowest in (((80, 443), "80"), ((8080, 443), "443")):
         variables = dict(zip(("reverse_proxy_http_port", "reverse_proxy_https_port"), ports, strict=True))
@@ -98,6 +104,7 @@ def test_a_certificate_is_judged_by_its_time_and_its_names():
         "is for a.example.org, 10.0.0.1, and not for b.example.org"
     )
     assert "holds no certificate" in str(problem_of_certificate(key, [], NOW))
+    assert "holds a private key as well" in str(problem_of_certificate(pem + key, ["a.example.org"], NOW))
 
 
 def test_a_key_is_the_certificates_or_is_not():

@@ -61,6 +61,10 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"base_image_reference": "debian:latest"}, ['got "debian:latest"', "with its digest"]),
         ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),
         ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than release_timeout"]),
+        (
+            {"reverse_proxy_tls": "auto", "reverse_proxy_trusted_proxies": ["10.0.0.2"]},
+            ['reverse_proxy_tls: got "auto"', "off where that one ends TLS"],
+        ),
         ({"host_hardening_updates_reboot_time": 840}, ["host_hardening_updates_reboot_time: got 840", "in quotes"]),
         ({"host_hardening_firewall_ssh_sources": ["home"]}, ['got ["home"]', "a list of addresses and networks"]),
         ({"host_hardening_firewall_open_ports": [{"port": 0}]}, ['got [{"port": 0}]', "ports from 1 to 65535"]),

@@ -40,6 +40,8 @@ NGINX_GID, CLIENT_UID = 10002, 10003
 DAY = 86400
 SELF_SIGNED_DAYS = 3650
 CONTAINER_SECONDS, CLIENT_SECONDS = 60, 300
+# So much may the clocks of this host and of whoever signed it differ.
+CLOCKS_SECONDS = 300
 MOST_BYTES = 256 * 1024
 # What a handshake that has found the old link still reads.
 GRACE_SECONDS = 1.0
@@ -62,7 +64,8 @@ DESCRIBE = (
 
 # What an issuer's refusal means here (RFC 8555, 6.7), beside its own words.
 HINTS = {
-    "connection": "Is port 80 of this host open to the internet, in your provider's firewall too?",
+    "connection": "Is port 80 of this host open to all addresses, in your provider's firewall too, and in the list "
+    "host_hardening_firewall_allowed_sources?",
     "dns": "Does the name lead to this host?",
     "unauthorized": "Does the name or address lead to this host, and nowhere else?",
     "incorrectResponse": "Does the name or address lead to this host, and nowhere else?",
@@ -70,6 +73,7 @@ HINTS = {
     "rateLimited": "The issuer gives no more for now.",
     "rejectedIdentifier": "The issuer gives no certificate for that.",
 }
+CERTIFICATE = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 LOST_ACCOUNT = re.compile(r"accountDoesNotExist|deactivated|account.{0,40}(revoked|not found)", re.IGNORECASE)
 
 
@@ -246,7 +250,8 @@ def serve(settings: dict[str, Any], certificate: bytes, key: bytes) -> None:
     facts = describe(settings, certificate, key) | {"wanted": wanted(settings), "kind": settings["kind"]}
     folder = CERTIFICATES / f"{settings['kind']}-{facts['sha256'][:17].replace(':', '').lower()}"
     make_folder(folder, 0, 0, 0o755)
-    write(folder / "certificate.pem", certificate, 0o644)
+    # Nothing else that the file may hold: everyone may read it.
+    write(folder / "certificate.pem", b"\n".join(CERTIFICATE.findall(certificate)) + b"\n", 0o644)
     write(folder / "key.pem", key, 0o640, NGINX_GID)
     # Browsers remember it for two years, so only where the next certificate will be good as well.
     hsts = settings["kind"] != "selfsigned" and facts["subject"] != facts["issuer"] and facts["has_name"]
@@ -276,6 +281,8 @@ def describe(settings: dict[str, Any], certificate: bytes, key: bytes) -> dict[s
     )
     if time.time() > not_after:
         raise CertificateError(f"the certificate has expired on {day(not_after)}")
+    if time.time() < not_before - CLOCKS_SECONDS:
+        raise CertificateError(f"the certificate is not valid before {day(not_before)}")
     return {
         "names": [short(name) for name in re.findall(r"(?:DNS|IP Address):([^,\s]+)", text)],
         "has_name": "DNS:" in text,
