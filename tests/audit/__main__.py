@@ -3,8 +3,8 @@
 
 Makes a bare machine (a container, see testbed/vm.py) and a second one beside it, deploys the examples with site.yml
 (HTTPS by a certificate of its own, the host hardened, two clients with keys), and does one check after the other.
-Prints a table with a line for each, and exits with 1 if a line misses its aim. What a container cannot show, it says. A run of
-all checks is written to docs/audit.md, with its form.
+Prints a table with a line for each, and exits with 1 if a line misses its aim. What a container cannot show, it says.
+A run of all checks is written to docs/audit.md, with its form.
 
     make audit ARGS=--long                every check as it is meant (about 50 minutes)
     make audit                            the short form: fewer requests, seconds instead of minutes (15 minutes)

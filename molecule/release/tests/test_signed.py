@@ -45,7 +45,7 @@ def test_only_what_was_signed_is_served_and_rolled_back_to(tmp_path, key, iris):
     sign(second, key)
     deploy(second, iris, **trusted)
     latest = live()
-    on_host("echo >> /srv/modelhost/bundles/colours/21-*/golden.json")
+    on_host("echo | tee -a /srv/modelhost/bundles/colours/21-*/golden.json")
     refused = play("playbooks/rollback.yml").stdout
     assert "its bundle colours version 21 is not what a trusted key has signed" in " ".join(refused.split())
     assert "golden.json is not the file that was signed" in " ".join(refused.split())

@@ -73,7 +73,8 @@ def images(target: Target) -> str:
 
 CHECK = Check(
     "renewals",
-    f"certificate renewals, key rotations and playbooks/upgrade.yml under load ({LONG:,} requests, {SHORT:,} in the short form)",
+    "certificate renewals, key rotations and playbooks/upgrade.yml under load "
+    f"({LONG:,} requests, {SHORT:,} in the short form)",
     "0 failed",
     measure,
 )
