@@ -98,6 +98,14 @@ PARTS: dict[str, Callable[[], Commands]] = {
     # What it reads and how it judges; `make audit` attacks a machine.
     "audit": lambda: [["pytest", "--quiet", "tests/audit"]],
 }
+# One at a time, because they are timed or have machines of the same names. They take hours.
+LONG: dict[str, Callable[[], Commands]] = {
+    "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
+    "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],
+    "audit_long": lambda: [["python", "tests/audit", "--long"]],
+    "chaos_long": lambda: [["python", "tests/chaos", "--long"]],
+}
+ALL = PARTS | LONG
 WITHOUT_ENGINE = {
     *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit")
 }
@@ -115,8 +123,11 @@ class Result:
 def main() -> int:
     """Run the parts; return the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[[], *PARTS], metavar="PART", help=f"of: {', '.join(PARTS)}")
-    wanted = parser.parse_args().parts or list(PARTS)
+    parser.add_argument("parts", nargs="*", choices=[[], *ALL], metavar="PART", help=f"of: {', '.join(ALL)}")
+    parser.add_argument("--long", action="store_true", help=f"what takes hours: {', '.join(LONG)}")
+    options = parser.parse_args()
+    wanted = options.parts or list(LONG if options.long else PARTS)
+    at_once = 1 if set(wanted) & set(LONG) else AT_ONCE
     LOGS.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
     needs_engine = bool(set(wanted) - WITHOUT_ENGINE)
@@ -125,12 +136,12 @@ def main() -> int:
         prepare()
         say(f"engine and machine image ready after {time.monotonic() - begun:.0f} s")
     try:
-        with ThreadPoolExecutor(AT_ONCE) as lanes:
+        with ThreadPoolExecutor(at_once) as lanes:
             results = list(lanes.map(run, wanted))
     finally:
         if needs_engine:
             leave_nothing(wanted, stop_engine=not found_engine)
-    return report(results, time.monotonic() - begun)
+    return report(results, time.monotonic() - begun, at_once)
 
 
 def run(part: str) -> Result:
@@ -158,7 +169,7 @@ def run(part: str) -> Result:
                 check=False,
             ).returncode
             == 0
-            for command in PARTS[part]()
+            for command in ALL[part]()
         )
     seconds = time.monotonic() - begun
     if passed:
@@ -192,13 +203,13 @@ def leave_nothing(parts: list[str], stop_engine: bool) -> None:
         subprocess.run([PROJECT / "testbed" / "engine.sh", "stop"], check=False)
 
 
-def report(results: list[Result], seconds: float) -> int:
+def report(results: list[Result], seconds: float, at_once: int) -> int:
     """Print a line for each part and the sum; return the exit code."""
     print("\nHow long each part took:")
     for result in sorted(results, key=lambda result: -result.seconds):
         print(f"  {result.seconds:6.0f} s  {'passed' if result.passed else 'FAILED'}  {result.part}")
     failed = sum(not result.passed for result in results)
-    print(f"  {seconds:6.0f} s  in all, {AT_ONCE} at a time\n")
+    print(f"  {seconds:6.0f} s  in all, {at_once} at a time\n")
     print(f"{len(results) - failed} passed, {failed} failed")
     return 1 if failed else 0
 
