@@ -173,7 +173,7 @@ def test_off_is_off_as_yaml_reads_it_and_leaves_nothing(machine: Machine, off):
     proxied.deploy()
     proxied.deploy(reverse_proxy_tls=off)
     assert proxied.ask().status == 200
-    assert "443" not in machine("ss -Hltn")
+    assert ":443 " not in machine("ss -Hltn")
     elsewhere = f"{TOOL} /etc/systemd/system/modelhost-*"
     left = machine(f"ls -A /srv/modelhost/proxy/tls; ls {elsewhere} /srv/modelhost/proxy 2>/dev/null || true")
     assert left.split() == ["/srv/modelhost/proxy:", "compose.yml", "conf", "tls"]
