@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from harness import Bundles
+from joblib_pickles import CASES, number, pickled, plain, sprung
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.bundle.manifest import read_manifest
 from modelhost.bundle.pickle_imports import UnreadableError, read_imports
@@ -210,3 +211,65 @@ def test_any_file_of_a_bundle_is_looked_at_whatever_its_format(bundles: Bundles)
     manifest, _ = read_manifest(bundle)
     with pytest.raises(BundleError, match=r"colours/1/model\.yaml: files: words\.dat imports posix\.system"):
         refuse_dangerous_pickles(bundle, manifest)
+
+
+def test_what_stands_behind_an_array_is_read_as_joblib_reads_it() -> None:
+    assert found(Path("m.joblib"), pickled(plain(), sprung()), True) == {"": ["posix.system"]}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_may_be_an_array_and_is_not_plainly_one_is_not_stepped_over(case: str) -> None:
+    """tests/pack/test_fuzz_pickles.py opens them."""
+    for is_model in (True, False):
+        try:
+            dangers = found(Path("m.joblib"), CASES[case], is_model)
+        except UnreadableError:
+            continue
+        assert dangers == {"": ["posix.system"]}
+
+
+def test_another_file_is_read_as_both_read_it_who_may_open_it() -> None:
+    hidden = b"0" + sprung() + b"."
+    behind = plain(shape=b"(" + number(len(hidden)) + b"t")
+    for content in (b"\x80\x04" + behind + hidden + b".", pickled(plain(), sprung())):
+        assert found(Path("m.joblib"), content) == {"": ["posix.system"]}
+    header = b"{'descr': '|\\x4f', 'fortran_order': False, 'shape': (1,)}\n"
+    array = b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header
+    assert found(Path("a.npy"), array + pickle.dumps(TRAP)) == {"": ["posix.system"]}
+
+
+def test_a_file_that_imports_and_cannot_be_read_is_refused_though_it_is_no_model(bundles: Bundles) -> None:
+    bundle = bundles.write(bundles.copy("colours"), "words.dat", "x")
+    manifest, _ = read_manifest(bundle)
+    (bundle / "words.dat").write_bytes(CASES["dtype is a class"])
+    with pytest.raises(BundleError, match=r"files: words\.dat is no pickle that can be read to its end \(an array"):
+        refuse_dangerous_pickles(bundle, manifest)
+
+
+@pytest.mark.parametrize(
+    ("module", "name"),
+    [
+        ("builtins", "object.__subclasses__"), ("collections", "__builtins__"), ("gc", "get_objects"),
+        ("_compat_pickle", "NAME_MAPPING"), ("copyreg", "add_extension"), ("copyreg", "_inverted_registry"),
+    ],
+)  # fmt: skip
+def test_what_reaches_all_classes_or_changes_what_names_mean_is_found(module: str, name: str) -> None:
+    assert found(Path("m.pkl"), named(module, name), True) == {"": [f"{module}.{name}"]}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\x80\x02ccollections\nabc\n(X\x01\x00\x00\x00aNsb.", b"\x80\x02ccollections\nabc\n}b.",
+        b"\x80\x02ccollections\nabc\nNa.", b"\x80\x02\x82\x01.",
+    ],
+)  # fmt: skip
+def test_a_pickle_that_changes_what_others_share_or_imports_by_number_is_refused(content: bytes) -> None:
+    with pytest.raises(UnreadableError):
+        found(Path("m.pkl"), content, True)
+
+
+def test_what_is_packed_behind_the_first_is_read_as_joblib_does() -> None:
+    packed = zlib.compress(b"\x80\x04") + zlib.compress(pickle.dumps(TRAP)[2:])
+    for is_model in (True, False):
+        assert found(Path("m.bin"), packed, is_model) == {"": ["posix.system"]}

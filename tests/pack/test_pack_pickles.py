@@ -13,6 +13,7 @@ import numpy as np
 import pandas
 import pytest
 from commands import Result
+from joblib_pickles import CASES
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.bundle.pickle_scan import dangerous_imports, refuse_dangerous_pickles
 from picklescan.scanner import scan_bytes
@@ -129,6 +130,16 @@ def test_pack_opens_no_such_pickle_unless_that_is_said(invoke: Invoke) -> None:
     assert refused.code == 1
     assert "bad.joblib imports subprocess.check_call, which can run commands" in refused.err
     assert "--allow-pickle" in refused.err
+    assert not Path("models").exists()
+
+
+def test_pack_opens_no_pickle_that_cannot_be_read_unless_that_is_said(invoke: Invoke) -> None:
+    _, sample = train("forest").write(Path())
+    Path("bad.joblib").write_bytes(CASES["dtype is a class"])
+    refused = invoke("pack", "bad.joblib", "--name", "m", "--sample", sample)
+    assert refused.code == 1
+    assert "bad.joblib is no pickle that can be read to its end (an array in it has no datatype" in refused.err
+    assert "add --allow-pickle" in refused.err
     assert not Path("models").exists()
 
 

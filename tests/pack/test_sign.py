@@ -179,4 +179,4 @@ def test_without_the_library_it_says_what_to_install(
     path = f"{tmp_path}:{Path(__file__).parents[2] / 'app'}"
     ended = modelhost("sign", "--make-key", "team", "--json", PYTHONPATH=path)
     assert ended.code == 1
-    assert json.loads(ended.out)["error"].endswith("which is not installed: pip install 'modelhost[sign]'")
+    assert json.loads(ended.out)["error"].endswith("which is not installed: pip install './app[sign]'")

@@ -5,7 +5,8 @@ import sys
 
 import pytest
 import yaml
-from rendering import PROJECT, ROLES, load
+from modelhost.settings import Settings
+from rendering import PROJECT, ROLES, evaluate, load
 
 
 def options(role: str) -> dict:
@@ -56,3 +57,19 @@ def test_the_readmes_are_what_the_specifications_make_of_them():
         [sys.executable, PROJECT / "docs" / "role_readmes.py", "--print"], capture_output=True, text=True, check=True
     )
     assert made.stdout == "".join(before[role] for role in ROLES), "run `make docs`"
+
+
+@pytest.mark.parametrize(
+    ("names", "good"),
+    [
+        ([], True), (["churn", "a-1_b"], True), (["a" * 64], True), ("churn", False), (["Churn"], False),
+        (["a b"], False), (["churn", "a,b"], False), ([""], False), (["1a"], False), ([True], False),
+        (["a" * 65], False),
+    ],
+)  # fmt: skip
+def test_models_that_may_be_pickles_are_named_as_the_server_takes_them(names, good):
+    rules = load("release", "tasks/validate.yml")[0]["modelhost.modelhost.check_rules"]["rules"]
+    (rule,) = [rule for rule in rules if rule["variable"] == "release_allow_pickle"]
+    assert evaluate("release", rule["holds"], release_allow_pickle=names) == str(good)
+    if good:
+        assert Settings.from_environment({"MODELHOST_ALLOW_PICKLE": ",".join(names)}).allow_pickle == tuple(names)

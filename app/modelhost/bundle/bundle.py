@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from .manifest import MANIFEST, BundleError, label, read_manifest, wrong
+from .manifest import MANIFEST, SIGNATURE, BundleError, label, read_manifest, wrong
 from .schema import Example, Manifest
 from .validation import violations
 
@@ -21,7 +21,6 @@ __all__ = [
     "MANIFEST", "SIGNATURE", "Bundle", "BundleError", "check_files", "file_digest", "find_bundles", "read_bundle",
 ]  # fmt: skip
 
-SIGNATURE = "model.sig"  # who has signed the others (`modelhost sign`); as in modelhostctl/checks/signature.py
 SETTLED_SECONDS = 2  # file systems tick at most so slowly
 
 _digests: dict[tuple[int, ...], str] = {}  # by device, inode, size, mtime and ctime

@@ -11,6 +11,7 @@ import yaml
 from .schema import Content, Datatype, Format, Library, Manifest
 
 MANIFEST = "model.yaml"
+SIGNATURE = "model.sig"  # who has signed the others (`modelhost sign`); as in modelhostctl/checks/signature.py
 
 # What to write in each field; refusals quote it.
 WRITE = {

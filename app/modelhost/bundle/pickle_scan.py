@@ -9,14 +9,15 @@ import gzip
 import io
 import logging
 import lzma
+import re
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, NamedTuple, cast
 
 from .manifest import BundleError, label
-from .pickle_imports import Import, UnreadableError, read_imports
+from .pickle_imports import Import, UnreadableError, read_imports, reads_arrays
 from .schema import Manifest
 
 # What others than the entry of the format pickle are called, where their first bytes do not tell.
@@ -38,14 +39,18 @@ DAMAGED = (
 # What picklescan lets pass, though it reaches code by a name that is data, or opens a pickle that no one has read.
 # "*": all of a module, and of those below it.
 MORE: dict[str, set[str]] = {
+    "_compat_pickle": {"*"},
     "_io": {"open", "open_code"},
     "builtins": {"__import__", "delattr", "globals", "input", "locals", "setattr", "vars"},
     "cloudpickle": {"load", "loads"},
+    "copyreg": {"_extension_cache", "_extension_registry", "_inverted_registry", "add_extension"},
     "dill": {"*"},
+    "gc": {"*"},
     "importlib": {"*"},
     "io": {"FileIO", "open", "open_code"},
     "joblib": {"load"},
-    "joblib.numpy_pickle": {"load"},
+    "joblib.numpy_pickle": {"_unpickle", "load", "load_compatibility", "load_temporary_memmap"},
+    "joblib.numpy_pickle_compat": {"load_compatibility"},
     "marshal": {"*"},
     "multiprocessing": {"*"},
     "numpy": {"load"},
@@ -56,7 +61,17 @@ MORE: dict[str, set[str]] = {
 }
 # What picklescan lists, though it runs nothing but what the pickle imports beside, which is judged by its own name.
 # Pipelines have them in a FunctionTransformer.
+# With those, what Python keeps behind such a name is within reach: all classes, or a module's builtins.
+HIDDEN = re.compile(r"__\w+__")
+MAKERS = {"__newobj__", "__newobj_ex__"}  # copyreg's, which are harmless
 SPARED = {"functools": {"partial"}, "_operator": {"itemgetter"}, "operator": {"itemgetter"}}
+
+
+class _Way(NamedTuple):
+    """How a file is read."""
+
+    is_model: bool
+    plain: bool  # as pickle.load does, which knows no arrays
 
 
 class _Inflated(io.RawIOBase):
@@ -69,13 +84,14 @@ class _Inflated(io.RawIOBase):
         return True
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        while not self._inflate.eof:
-            packed = self._inflate.unconsumed_tail or self._file.read(2**16)
+        while True:
+            packed = self._inflate.unconsumed_tail or self._inflate.unused_data or self._file.read(2**16)
+            if self._inflate.eof:  # joblib goes on to what is packed behind it
+                self._inflate = zlib.decompressobj()
             piece = self._inflate.decompress(packed, len(buffer))
             if piece or not packed:
                 buffer[: len(piece)] = piece
                 return len(piece)
-        return 0
 
 
 # How joblib packs, by a file's first bytes.
@@ -89,7 +105,7 @@ PACKED: dict[bytes, Callable[[Any], Any]] = {
 
 
 def refuse_dangerous_pickles(directory: Path, manifest: Manifest) -> None:
-    """Raise BundleError for a pickle that imports what runs commands, or the model's own that cannot be read.
+    """Raise BundleError for a pickle that imports what runs commands, or whose imports are not known.
 
     Raises ModuleNotFoundError where a pickle is there and picklescan is not installed.
     """
@@ -101,7 +117,8 @@ def refuse_dangerous_pickles(directory: Path, manifest: Manifest) -> None:
             dangers = dangerous_imports(directory / file, is_model)
         except UnreadableError as error:
             problem = f"{file} is no pickle that can be read to its end ({error}), so what it imports is not known"
-            raise BundleError(f"{label(directory)}: entry: {problem}: store the model again, by joblib.dump") from None
+            field, what = ("entry", "the model") if is_model else ("files", "it")
+            raise BundleError(f"{label(directory)}: {field}: {problem}: store {what} again, by joblib.dump") from None
         for where, names in dangers.items():
             raise BundleError(f"{label(directory)}: files: {file}{where} {danger(names)}")
 
@@ -117,18 +134,27 @@ def danger(names: list[str]) -> str:
 def dangerous_imports(path: Path, is_model: bool) -> dict[str, list[str]]:
     """What pickles in a file import that runs commands, by their places in it; empty where that is nothing.
 
-    `is_model`: it is to be opened as a pickle, whatever it looks like; raises UnreadableError where it is none.
+    `is_model`: joblib.load opens it, whatever it looks like; raises UnreadableError where it cannot be read to its end.
+    What opens another file is not known: it is read as joblib.load does, and as pickle.load does where they differ.
+    Raises UnreadableError also for such a file where it imports something, and then cannot be read.
     """
-    found = {}
-    with path.open("rb") as file:
-        for where, imports in _pickles(file, path.suffix.lower(), is_model, 0):
-            if names := sorted(f"{module}.{name}" for module, name in imports if is_dangerous(module, name)):
-                found[where] = names
-    return found
+    found: dict[str, set[str]] = {}
+    arrays = False
+    for plain in (False, True):
+        if plain and (is_model or not arrays):
+            break
+        with path.open("rb") as file:
+            for where, imports in _pickles(file, path.suffix.lower(), _Way(is_model, plain), 0):
+                arrays |= any(reads_arrays(*each) for each in imports)
+                if names := {f"{module}.{name}" for module, name in imports if is_dangerous(module, name)}:
+                    found.setdefault(where, set()).update(names)
+    return {where: sorted(names) for where, names in found.items()}
 
 
 def is_dangerous(module: str, name: str) -> bool:
     """Whether a pickle that imports this can run commands, or reach what does."""
+    if HIDDEN.search(name) and name not in MAKERS:
+        return True
     parts = [*module.split("."), *name.split(".")]
     # A name with dots walks from a module to another that it has imported: logging, and os.system of it.
     ways = [(module, name)]
@@ -163,42 +189,45 @@ def _importing(module: str, name: str) -> bytes:
     return b"\x80\x04" + written + b"\x93."
 
 
-def _pickles(file: BinaryIO, suffix: str, is_model: bool, depth: int) -> Iterator[tuple[str, set[Import]]]:
+def _pickles(file: BinaryIO, suffix: str, way: _Way, depth: int) -> Iterator[tuple[str, set[Import]]]:
     """Each pickle in a file: its place, empty for the file itself, and what it imports."""
     opened = file if isinstance(file, io.BufferedReader) else io.BufferedReader(cast(io.RawIOBase, file))
     head = opened.peek(HEAD)[:HEAD]
-    if unpack := next((unpack for start, unpack in PACKED.items() if head.startswith(start)), None):
-        yield from _unpacked(unpack(opened), suffix, is_model, depth)
-    elif head.startswith(b"PK\x03\x04") and not is_model:
-        yield from _in_archive(opened, depth)
-    elif head.startswith(b"\x93NUMPY") and not is_model:
+    unpack = next((unpack for start, unpack in PACKED.items() if head.startswith(start)), None)
+    # joblib unpacks once; BZ can begin a pickle too.
+    if unpack and not (way.is_model and depth and head.startswith(b"BZ")):
+        yield from _unpacked(unpack(opened), suffix, way, depth)
+    elif head.startswith(b"PK\x03\x04") and not way.is_model:
+        yield from _in_archive(opened, way, depth)
+    elif head.startswith(b"\x93NUMPY") and not way.is_model:
         if _holds_objects(opened):
-            yield from _read(opened, is_model)
-    elif is_model or head.startswith(STARTS) or suffix in SUFFIXES:
-        yield from _read(opened, is_model)
+            yield from _read(opened, way)
+    elif way.is_model or head.startswith(STARTS) or suffix in SUFFIXES:
+        yield from _read(opened, way)
 
 
-def _read(file: BinaryIO, is_model: bool) -> Iterator[tuple[str, set[Import]]]:
+def _read(file: BinaryIO, way: _Way) -> Iterator[tuple[str, set[Import]]]:
     found: set[Import] = set()
     try:
-        read_imports(file, found)
+        read_imports(file, found, way.plain)
     except UnreadableError:
-        if is_model and not any(is_dangerous(*each) for each in found):
+        known = way.plain or any(is_dangerous(*each) for each in found)
+        if not known and (way.is_model or found):
             raise
     yield "", found
 
 
-def _unpacked(file: Any, suffix: str, is_model: bool, depth: int) -> Iterator[tuple[str, set[Import]]]:
+def _unpacked(file: Any, suffix: str, way: _Way, depth: int) -> Iterator[tuple[str, set[Import]]]:
     """What is in a compressed file. One that is packed too often, or wrongly, holds no pickle that anything opens."""
     try:
         if depth < DEEPEST:
-            yield from _pickles(file, suffix, is_model, depth + 1)
+            yield from _pickles(file, suffix, way, depth + 1)
     except DAMAGED as error:
-        if is_model:
+        if way.is_model:
             raise UnreadableError(f"{error}") from None
 
 
-def _in_archive(file: BinaryIO, depth: int) -> Iterator[tuple[str, set[Import]]]:
+def _in_archive(file: BinaryIO, way: _Way, depth: int) -> Iterator[tuple[str, set[Import]]]:
     """What is in a zip file, which may be wrong in ways that PyTorch overlooks."""
     from picklescan.relaxed_zipfile import RelaxedZipFile
 
@@ -207,7 +236,7 @@ def _in_archive(file: BinaryIO, depth: int) -> Iterator[tuple[str, set[Import]]]
             for member in archive.infolist() if depth < DEEPEST else []:
                 with contextlib.suppress(*DAMAGED), archive.open(member) as opened:
                     suffix = Path(member.filename).suffix.lower()
-                    for where, imports in _pickles(cast(BinaryIO, opened), suffix, False, depth + 1):
+                    for where, imports in _pickles(cast(BinaryIO, opened), suffix, way, depth + 1):
                         yield f":{member.filename}{where}", imports
     except DAMAGED:
         return
@@ -218,4 +247,6 @@ def _holds_objects(file: BinaryIO) -> bool:
     start = file.read(8)
     length = int.from_bytes(file.read(2 if start[6:7] == b"\x01" else 4), "little")
     header = file.read(min(length, 2**20))
-    return b"O" in header or b"object" in header
+    if length > len(header):
+        raise UnreadableError("the header of numpy's in it has no end")
+    return b"O" in header or b"object" in header or b"\\" in header  # by which an O can be written too

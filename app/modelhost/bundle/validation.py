@@ -6,6 +6,7 @@ from typing import Any
 from msgspec import UNSET
 
 from . import base64_text
+from .manifest import SIGNATURE
 from .schema import Feature, Input, Manifest, Output
 
 LARGEST = {"FP16": 65504.0, "FP32": 3.4028234663852886e38, "FP64": 1.7976931348623157e308}  # finite ones
@@ -24,8 +25,8 @@ def violations(manifest: Manifest) -> list[Violation]:
     for field, file in named.items():
         if file not in files and (file or field not in OPTIONAL):
             found.append((field, file, "one of the names under files: " + ", ".join(files)))
-    if "model.sig" in files:
-        found.append(("files", "model.sig", "no model.sig: a signature is no part of what it signs"))
+    if SIGNATURE in files:
+        found.append(("files", SIGNATURE, f"no {SIGNATURE}: a signature is no part of what it signs"))
     if manifest.allow_pickle != (manifest.format == "pickle"):
         instead = "true if whoever made the pickle may run code on the server; better, pack the model as onnx or skops"
         if manifest.allow_pickle:

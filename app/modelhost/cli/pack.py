@@ -90,7 +90,7 @@ def pack(model: Path, no_convert: bool, labels: str, **options: Any) -> Report:
         from modelhost.packing.options import PackOptions
         from modelhost.packing.pack import pack as make
     except ModuleNotFoundError as error:
-        raise CommandError(f"{error.name} is not installed: pip install 'modelhost[pack]'") from None
+        raise CommandError(f"{error.name} is not installed: pip install './app[pack]'") from None
     if options["sample"] is None and model.is_file():
         raise click.UsageError("Missing option '--sample': only a folder of MLflow's may bring its own rows.")
     names = tuple(name.strip() for name in labels.split(",")) if labels else ()

@@ -79,7 +79,5 @@ def _library() -> Any:
     try:
         from modelhost.packing import signing
     except ModuleNotFoundError as error:
-        raise CommandError(
-            f"signing needs {error.name}, which is not installed: pip install 'modelhost[sign]'"
-        ) from None
+        raise CommandError(f"signing needs {error.name}, which is not installed: pip install './app[sign]'") from None
     return signing

@@ -21,7 +21,7 @@ def clean_environment(texts: dict[str, str]) -> Path:
     try:
         from platformdirs import user_cache_path
     except ModuleNotFoundError as error:
-        raise PackError(f"{error.name} is not installed: pip install 'modelhost[pack]'") from None
+        raise PackError(f"{error.name} is not installed: pip install './app[pack]'") from None
     contents = repr([sorted(texts.items()), PYTHON, platform.machine(), sys.platform, sys.version_info[:2]])
     folder = Path(user_cache_path("modelhost"), "environments", hashlib.sha256(contents.encode()).hexdigest()[:16])
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")

@@ -23,7 +23,7 @@ def find_uv() -> str:
     except (ImportError, FileNotFoundError):
         found = shutil.which("uv")
     if not found:
-        raise PackError("uv is not installed: pip install 'modelhost[pack]'")
+        raise PackError("uv is not installed: pip install './app[pack]'")
     return found
 
 

@@ -51,6 +51,7 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"release_models": []}, ["release_models: got []", "at least one bundle"]),
         ({"release_workers": -1}, ["release_workers: got -1", "from 0"]),
         ({"release_allow_pickle": "churn"}, ['release_allow_pickle: got "churn"', "a list of models' names"]),
+        ({"release_allow_pickle": ["Churn"]}, ['release_allow_pickle: got ["Churn"]', "each of a-z, 0-9, _ and -"]),
         ({"release_trusted_keys": "a.pub"}, ['release_trusted_keys: got "a.pub"', "a list of public keys"]),
         ({"release_trusted_keys": ["none.pub"]}, ['release_trusted_keys: got "none.pub"', "cannot be read"]),
         ({"release_memory_limit_mb": 16}, ["release_memory_limit_mb: got 16", "at least 128 MB"]),

@@ -89,4 +89,4 @@ def load_format(name: str) -> ModuleType:
         return importlib.import_module(f"modelhost.packing.formats.{name}")
     except ModuleNotFoundError as error:
         extras = f"pack,{name}" if name in BOOSTED else "pack"
-        raise PackError(f"{error.name} is not installed: pip install 'modelhost[{extras}]'") from error
+        raise PackError(f"{error.name} is not installed: pip install './app[{extras}]'") from error

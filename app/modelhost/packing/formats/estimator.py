@@ -4,7 +4,6 @@ CatBoost's, and pipelines, searches and ensembles of them.
 Unpickling runs what the file holds: it is done here, on the trainer's own machine, only.
 """
 
-import contextlib
 import importlib
 import io
 import re
@@ -67,14 +66,22 @@ def inspect_loaded(loaded: Any, path: Path, sample: Sample, allow_pickle: bool, 
 
 
 def _refuse_dangerous(path: Path) -> None:
-    """Raise ConsentError for a pickle that imports what runs commands: opening it would run them here."""
-    with contextlib.suppress(UnreadableError):  # said when it is opened
-        for names in dangerous_imports(path, is_model=True).values():
-            raise ConsentError(
-                f"{path} imports {', '.join(names)}, which can run commands, or reach what does, as soon as it is "
-                "opened. If you know why it does that, and trust it, add --allow-pickle",
-                "--allow-pickle",
-            )
+    """Raise ConsentError for a pickle that imports what runs commands, or one knows not what: opening it runs that."""
+    try:
+        dangers = dangerous_imports(path, is_model=True)
+    except UnreadableError as error:
+        raise ConsentError(
+            f"{path} is no pickle that can be read to its end ({error}), so what it imports, and would run as soon as "
+            "it is opened, is not known. Store the model again, by joblib.dump; if you trust this file, add "
+            "--allow-pickle",
+            "--allow-pickle",
+        ) from None
+    for names in dangers.values():
+        raise ConsentError(
+            f"{path} imports {', '.join(names)}, which can run commands, or reach what does, as soon as it is "
+            "opened. If you know why it does that, and trust it, add --allow-pickle",
+            "--allow-pickle",
+        )
 
 
 def _load(path: Path) -> tuple[Any, list[str]]:
