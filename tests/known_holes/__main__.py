@@ -20,7 +20,7 @@ for folder in (".", "tests/known_holes"):
 
 import debian_packages  # noqa: E402 - the project's own modules, in the folders named above
 import python_packages  # noqa: E402
-from looked import GOOD, HOLES, UNKNOWN, Looked, lines_of  # noqa: E402
+from comparison import GOOD, HOLES, UNKNOWN, Comparison, lines_of  # noqa: E402
 
 LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "app/locks").glob("*.lock"))]
 
@@ -28,28 +28,30 @@ LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "app/locks").glob("*.
 def main() -> int:
     """Look, print what is known; return the exit code."""
     options = arguments()
-    looked = known_holes(options.sboms, options.osv, options.tracker)
-    for one in looked:
+    comparisons = known_holes(options.sboms, options.osv, options.tracker)
+    for one in comparisons:
         print("\n".join(lines_of(one)))
-    code = exit_code(looked)
+    code = exit_code(comparisons)
     print({GOOD: "no hole is known", HOLES: "holes are known", UNKNOWN: "NOT KNOWN: not all could be compared"}[code])
     return code
 
 
-def known_holes(sboms: Path, osv: str = python_packages.OSV, tracker: str = debian_packages.TRACKER) -> list[Looked]:
+def known_holes(
+    sboms: Path, osv: str = python_packages.OSV, tracker: str = debian_packages.TRACKER
+) -> list[Comparison]:
     """What is known of the lock files, and of each list of an image in a folder and those below it."""
     found = [python_packages.look(LOCKS, osv)]
     files = sorted(sboms.rglob("*.cdx.json"))
     if not files:
-        found.append(Looked("images", unknown=[f"{sboms} has no list of an image; `make sbom` writes them"]))
+        found.append(Comparison("images", unknown=[f"{sboms} has no list of an image; `make sbom` writes them"]))
     return found + [debian_packages.look(file, tracker) for file in files]
 
 
-def exit_code(looked: list[Looked]) -> int:
+def exit_code(comparisons: list[Comparison]) -> int:
     """Holes come first: what is known is to be mended, whatever else is not known."""
-    if any(one.holes for one in looked):
+    if any(one.holes for one in comparisons):
         return HOLES
-    return UNKNOWN if any(one.unknown for one in looked) else GOOD
+    return UNKNOWN if any(one.unknown for one in comparisons) else GOOD
 
 
 def arguments() -> argparse.Namespace:

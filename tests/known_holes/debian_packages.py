@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from looked import Hole, Looked
+from comparison import Comparison, Hole
 
 from modelhostctl.store.cyclonedx import SOURCE, SOURCE_VERSION, property_of, system_of
 
@@ -17,7 +17,7 @@ SECONDS = 120
 LINE = re.compile(r"(\S+) (\S+)(?: \((.*)\))?")
 
 
-def look(file: Path, tracker: str = TRACKER) -> Looked:
+def look(file: Path, tracker: str = TRACKER) -> Comparison:
     """Compare each package of a list (SBOM)."""
     what = f"Debian packages of {file.name.removesuffix('.cdx.json')}"
     try:
@@ -25,14 +25,14 @@ def look(file: Path, tracker: str = TRACKER) -> Looked:
         packages = [one for one in sbom["components"] if one.get("purl", "").startswith("pkg:deb/debian/")]
         _, codename = system_of(sbom)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        return Looked(what, unknown=[f"{file} cannot be read: {error}"])
+        return Comparison(what, unknown=[f"{file} cannot be read: {error}"])
     if not packages or not codename:
-        return Looked(what, unknown=[f"{file} names no Debian package, or not of which release"])
+        return Comparison(what, unknown=[f"{file} names no Debian package, or not of which release"])
     try:
         printed = _debsecan(dpkg_status(packages), codename, tracker)
     except OSError as error:
-        return Looked(what, unknown=[str(error)])
-    return Looked(what, len(packages), [_hole(line, packages) for line in printed.splitlines() if line.strip()])
+        return Comparison(what, unknown=[str(error)])
+    return Comparison(what, len(packages), [_hole(line, packages) for line in printed.splitlines() if line.strip()])
 
 
 def dpkg_status(packages: list[dict[str, Any]]) -> str:

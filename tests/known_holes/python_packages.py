@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from looked import Hole, Looked
+from comparison import Comparison, Hole
 
 OSV = "https://api.osv.dev/v1/query"
 SECONDS = 600
 
 
-def look(locks: Sequence[Path], osv: str = OSV) -> Looked:
+def look(locks: Sequence[Path], osv: str = OSV) -> Comparison:
     """Compare each pinned version; nothing is installed or resolved.
 
     pip-audit ends well where it has skipped every package, and with 1 both for a hole and for a database that it did
@@ -28,10 +28,10 @@ def look(locks: Sequence[Path], osv: str = OSV) -> Looked:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         dependencies = json.loads(done.stdout)["dependencies"]
     except subprocess.TimeoutExpired:
-        return Looked(what, unknown=[f"{osv} did not answer within {SECONDS} s"])
+        return Comparison(what, unknown=[f"{osv} did not answer within {SECONDS} s"])
     except (ValueError, KeyError):
         said = (done.stderr.strip().splitlines() or ["pip-audit says nothing"])[-1]
-        return Looked(what, unknown=[f"pip-audit could not compare with {osv}: {said[:300]}"])
+        return Comparison(what, unknown=[f"pip-audit could not compare with {osv}: {said[:300]}"])
     skipped = [f"{one['name']}: {one['skip_reason']}" for one in dependencies if "skip_reason" in one]
     compared = [one for one in dependencies if "skip_reason" not in one]
     if not compared:
@@ -41,4 +41,4 @@ def look(locks: Sequence[Path], osv: str = OSV) -> Looked:
         for one in compared
         for hole in one["vulns"]
     ]
-    return Looked(what, len(compared), holes, skipped)
+    return Comparison(what, len(compared), holes, skipped)

@@ -13,7 +13,7 @@ from pathlib import Path
 import debian_packages
 import pytest
 import python_packages
-from looked import Looked, lines_of
+from comparison import Comparison, lines_of
 
 from modelhostctl.host.docker import Image
 from modelhostctl.host.image_contents import Contents, Package
@@ -102,31 +102,31 @@ def osv(asked: bytes) -> bytes:
 
 
 def test_a_hole_of_a_pinned_version_is_found_with_what_mends_it(lock, database):
-    looked = python_packages.look([lock], database(osv))
-    assert looked.compared == 2
-    assert looked.unknown == []
-    assert lines_of(looked) == [
+    comparison = python_packages.look([lock], database(osv))
+    assert comparison.compared == 2
+    assert comparison.unknown == []
+    assert lines_of(comparison) == [
         "Python packages of a.lock: 2 packages compared, 1 known holes, 1 of them mended by an update",
         "  GHSA-aaaa-bbbb-cccc flask 3.1.2: 3.1.3",
     ]
 
 
 def test_a_version_without_a_hole_is_sound(lock, database):
-    assert python_packages.look([lock], database(lambda _: b"{}")) == Looked("Python packages of a.lock", 2)
+    assert python_packages.look([lock], database(lambda _: b"{}")) == Comparison("Python packages of a.lock", 2)
 
 
 @pytest.mark.parametrize("answer", [None, b"", b"<html>", b"[1]"])
 def test_a_database_that_is_not_reached_or_not_understood_shows_nothing(lock, database, answer):
-    looked = python_packages.look([lock], NOWHERE if answer is None else database(lambda _: answer))
-    assert (looked.compared, looked.holes) == (0, [])
-    assert "pip-audit could not compare" in looked.unknown[0]
-    assert "NOT KNOWN" in lines_of(looked)[0]
+    comparison = python_packages.look([lock], NOWHERE if answer is None else database(lambda _: answer))
+    assert (comparison.compared, comparison.holes) == (0, [])
+    assert "pip-audit could not compare" in comparison.unknown[0]
+    assert "NOT KNOWN" in lines_of(comparison)[0]
 
 
 @needs_debsecan
 def test_holes_of_debian_packages_are_found_and_those_with_an_update_come_first(sbom, database):
-    looked = debian_packages.look(sbom, database(lambda _: zlib.compress(TRACKED.encode())))
-    assert lines_of(looked) == [
+    comparison = debian_packages.look(sbom, database(lambda _: zlib.compress(TRACKED.encode())))
+    assert lines_of(comparison) == [
         "Debian packages of modelhost-app-a: 2 packages compared, 2 known holes, 1 of them mended by an update",
         "  CVE-2026-1 libssl3t64 3.5.1-1: mended by an update (make upgrade)",
         "  CVE-2026-2 bash 5.2.37-2: no update yet",
@@ -136,9 +136,9 @@ def test_holes_of_debian_packages_are_found_and_those_with_an_update_come_first(
 @needs_debsecan
 @pytest.mark.parametrize("answer", [None, zlib.compress(b"VERSION 2\n"), b"<html>"])
 def test_a_tracker_that_is_not_reached_or_not_understood_shows_nothing(sbom, database, answer):
-    looked = debian_packages.look(sbom, NOWHERE if answer is None else database(lambda _: answer))
-    assert (looked.compared, looked.holes) == (0, [])
-    assert "debsecan could not compare" in looked.unknown[0]
+    comparison = debian_packages.look(sbom, NOWHERE if answer is None else database(lambda _: answer))
+    assert (comparison.compared, comparison.holes) == (0, [])
+    assert "debsecan could not compare" in comparison.unknown[0]
 
 
 def test_without_debsecan_it_is_said_how_to_have_it(sbom, monkeypatch):
