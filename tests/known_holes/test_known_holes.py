@@ -1,6 +1,7 @@
 """A hole that is known is found; and what could not be compared is never taken for sound."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,24 @@ bash,1,S  ?,,
 
 openssl,libssl3t64
 """
+# Prints what a file says, once it has been asked as debsecan wants to be; notes the packages that it was to compare.
+DEBSECAN = """\
+#!{python}
+import sys
+config, nothing, whitelist, none, status, file, suite, codename, source, tracker = sys.argv[1:]
+words = [config, nothing, whitelist, none, status, suite, codename, source]
+if words != ["--config", "/dev/null", "--whitelist", "", "--status", "--suite", "trixie", "--source"]:
+    sys.exit(f"error: usage: {{sys.argv[1:]}}")
+if not tracker.startswith("http"): sys.exit(f"error: while downloading {{tracker}}")
+open("{folder}/asked", "a").write(open(file).read())
+print(open("{folder}/prints").read(), end="")
+sys.exit(open("{folder}/errors").read() or 0)
+"""
+FOUND = [
+    "Debian packages of modelhost-app-a: 2 packages compared, 2 known holes, 1 of them mended by an update",
+    "  CVE-2026-1 libssl3t64 3.5.1-1: mended by an update (make upgrade)",
+    "  CVE-2026-2 bash 5.2.37-2: no update yet",
+]
 needs_debsecan = pytest.mark.skipif(not shutil.which("debsecan"), reason="debsecan is not on this machine")
 
 
@@ -96,6 +115,24 @@ def sbom(tmp_path) -> Path:
     return file
 
 
+@pytest.fixture
+def debsecan(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """Have a stand-in for debsecan print lines, or end with an error; returns a file with what it was asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "debsecan"
+    program.write_text(DEBSECAN.format(python=sys.executable, folder=folder))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def prints(*lines: str, errors: str = "") -> Path:
+        (folder / "prints").write_text("".join(f"{line}\n" for line in lines))
+        (folder / "errors").write_text(errors)
+        return folder / "asked"
+
+    return prints
+
+
 def osv(asked: bytes) -> bytes:
     named = json.loads(asked)["package"]["name"]
     return json.dumps({"vulns": [ADVISORY]} if named == "flask" else {}).encode()
@@ -126,10 +163,19 @@ def test_a_database_that_is_not_reached_or_not_understood_shows_nothing(lock, da
 @needs_debsecan
 def test_holes_of_debian_packages_are_found_and_those_with_an_update_come_first(sbom, database):
     comparison = debian_packages.look(sbom, database(lambda _: zlib.compress(TRACKED.encode())))
-    assert lines_of(comparison) == [
-        "Debian packages of modelhost-app-a: 2 packages compared, 2 known holes, 1 of them mended by an update",
-        "  CVE-2026-1 libssl3t64 3.5.1-1: mended by an update (make upgrade)",
-        "  CVE-2026-2 bash 5.2.37-2: no update yet",
+    assert lines_of(comparison) == FOUND
+
+
+def test_what_debsecan_is_given_and_prints_is_understood(sbom, debsecan):
+    asked = debsecan(
+        "CVE-2026-2 bash (low urgency)", "CVE-2026-1 libssl3t64 (fixed, remotely exploitable, high urgency)", ""
+    )
+    assert lines_of(debian_packages.look(sbom, "http://tracker/")) == FOUND
+    assert asked.read_text().split("\n\n")[1].splitlines() == [
+        "Package: libssl3t64",
+        "Status: install ok installed",
+        "Version: 3.5.1-1",
+        "Source: openssl (3.5.1-1)",
     ]
 
 
@@ -139,6 +185,13 @@ def test_a_tracker_that_is_not_reached_or_not_understood_shows_nothing(sbom, dat
     comparison = debian_packages.look(sbom, NOWHERE if answer is None else database(lambda _: answer))
     assert (comparison.compared, comparison.holes) == (0, [])
     assert "debsecan could not compare" in comparison.unknown[0]
+
+
+def test_where_debsecan_ends_with_an_error_nothing_is_known(sbom, debsecan):
+    debsecan("CVE-2026-2 bash", errors="a traceback\nerror: while downloading")
+    comparison = debian_packages.look(sbom, "http://tracker/")
+    assert (comparison.compared, comparison.holes) == (0, [])
+    assert comparison.unknown == ["debsecan could not compare with http://tracker/: error: while downloading"]
 
 
 def test_without_debsecan_it_is_said_how_to_have_it(sbom, monkeypatch):
@@ -176,8 +229,10 @@ def test_the_exit_code_tells_not_known_from_none_and_from_some(tmp_path, databas
     assert run(tmp_path, "--what").returncode == 2
 
 
-@needs_debsecan
-def test_where_all_is_compared_and_nothing_found_the_exit_code_is_0(tmp_path, sbom, database):
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=needs_debsecan)])
+def test_where_all_is_compared_and_nothing_found_the_exit_code_is_0(tmp_path, sbom, database, request, real):
     nothing = zlib.compress(b"VERSION 1\n\n\n\n")
+    if not real:
+        request.getfixturevalue("debsecan")()
     ended = run(tmp_path, "--osv", database(lambda _: b"{}"), "--tracker", database(lambda _: nothing))
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "no hole is known"), ended.stdout + ended.stderr
