@@ -21,6 +21,7 @@ for folder in (".", "tests/known_holes"):
 import debian_packages  # noqa: E402 - the project's own modules, in the folders named above
 import python_packages  # noqa: E402
 from comparison import GOOD, HOLES, UNKNOWN, Comparison, lines_of  # noqa: E402
+from listed import UnreadableError, read_list  # noqa: E402
 
 LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "app/locks").glob("*.lock"))]
 
@@ -44,7 +45,12 @@ def known_holes(
     files = sorted(sboms.rglob("*.cdx.json"))
     if not files:
         found.append(Comparison("images", unknown=[f"{sboms} has no list of an image; `make sbom` writes them"]))
-    return found + [debian_packages.look(file, tracker) for file in files]
+    for file in files:
+        try:
+            found.append(debian_packages.look(read_list(file), tracker))
+        except UnreadableError as error:
+            found.append(Comparison("images", unknown=[str(error)]))
+    return found
 
 
 def exit_code(comparisons: list[Comparison]) -> int:

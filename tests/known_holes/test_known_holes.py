@@ -15,6 +15,7 @@ import debian_packages
 import pytest
 import python_packages
 from comparison import Comparison, lines_of
+from listed import UnreadableError, read_list
 
 from modelhostctl.host.docker import Image
 from modelhostctl.host.image_contents import Contents, Package
@@ -162,7 +163,7 @@ def test_a_database_that_is_not_reached_or_not_understood_shows_nothing(lock, da
 
 @needs_debsecan
 def test_holes_of_debian_packages_are_found_and_those_with_an_update_come_first(sbom, database):
-    comparison = debian_packages.look(sbom, database(lambda _: zlib.compress(TRACKED.encode())))
+    comparison = debian_packages.look(read_list(sbom), database(lambda _: zlib.compress(TRACKED.encode())))
     assert lines_of(comparison) == FOUND
 
 
@@ -170,7 +171,7 @@ def test_what_debsecan_is_given_and_prints_is_understood(sbom, debsecan):
     asked = debsecan(
         "CVE-2026-2 bash (low urgency)", "CVE-2026-1 libssl3t64 (fixed, remotely exploitable, high urgency)", ""
     )
-    assert lines_of(debian_packages.look(sbom, "http://tracker/")) == FOUND
+    assert lines_of(debian_packages.look(read_list(sbom), "http://tracker/")) == FOUND
     assert asked.read_text().split("\n\n")[1].splitlines() == [
         "Package: libssl3t64",
         "Status: install ok installed",
@@ -182,28 +183,65 @@ def test_what_debsecan_is_given_and_prints_is_understood(sbom, debsecan):
 @needs_debsecan
 @pytest.mark.parametrize("answer", [None, zlib.compress(b"VERSION 2\n"), b"<html>"])
 def test_a_tracker_that_is_not_reached_or_not_understood_shows_nothing(sbom, database, answer):
-    comparison = debian_packages.look(sbom, NOWHERE if answer is None else database(lambda _: answer))
+    comparison = debian_packages.look(read_list(sbom), NOWHERE if answer is None else database(lambda _: answer))
     assert (comparison.compared, comparison.holes) == (0, [])
     assert "debsecan could not compare" in comparison.unknown[0]
 
 
 def test_where_debsecan_ends_with_an_error_nothing_is_known(sbom, debsecan):
     debsecan("CVE-2026-2 bash", errors="a traceback\nerror: while downloading")
-    comparison = debian_packages.look(sbom, "http://tracker/")
+    comparison = debian_packages.look(read_list(sbom), "http://tracker/")
     assert (comparison.compared, comparison.holes) == (0, [])
     assert comparison.unknown == ["debsecan could not compare with http://tracker/: error: while downloading"]
 
 
+@pytest.mark.parametrize("line", ["What?", "CVE-2026-3", "CVE-2026-3 zsh (fixed)", "CVE-2026-3 bash (low) more"])
+def test_a_line_that_is_not_understood_is_said_and_the_others_count(sbom, debsecan, line):
+    debsecan("CVE-2026-1 libssl3t64 (fixed)", line, "CVE-2026-2 bash")
+    assert lines_of(debian_packages.look(read_list(sbom), "http://tracker/")) == [
+        *FOUND,
+        f"Debian packages of modelhost-app-a: NOT KNOWN: debsecan says what is not understood: {line!r}",
+    ]
+
+
+def test_a_list_that_cannot_be_compared_takes_nothing_from_the_others(tmp_path, sbom, debsecan, database):
+    debsecan("CVE-2026-2 bash")
+    sbom.with_name("a.cdx.json").write_text(sbom.read_text().replace('"version": "5.2.37-2"', '"more": 1'))
+    sbom.with_name("b.cdx.json").write_text('{"components": [1]}')
+    ended = run(tmp_path, "--osv", database(lambda _: b"{}"))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert ended.stderr == ""
+    assert "  CVE-2026-2 bash 5.2.37-2: no update yet" in ended.stdout
+    assert ended.stdout.count("NOT KNOWN: ") == 2
+
+
 def test_without_debsecan_it_is_said_how_to_have_it(sbom, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert debian_packages.look(sbom).unknown == ["debsecan is not on this machine: apt install debsecan"]
+    assert debian_packages.look(read_list(sbom)).unknown == ["debsecan is not on this machine: apt install debsecan"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"components": []}'])
-def test_a_list_that_is_none_shows_nothing(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "{}", '{"components": []}', "[" * 100_000, '{"components": [1]}'])
+def test_a_list_that_is_none_is_refused(tmp_path, text):
     file = tmp_path / "a.cdx.json"
     file.write_text(text)
-    assert debian_packages.look(file).unknown
+    with pytest.raises(UnreadableError, match=r"a\.cdx\.json is no list"):
+        read_list(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"5.2.37-2"', '"5\\nPackage: x"'), ('"bash"', '"\\u001b[2J"'), ('"bash"', "1")]
+)
+def test_what_cannot_be_a_package_is_refused(sbom, old, new):
+    sbom.write_text(sbom.read_text().replace(old, new))
+    with pytest.raises(UnreadableError) as refused:
+        read_list(sbom)
+    assert str(refused.value).isprintable()
+
+
+def test_a_list_without_a_package_of_debian_shows_nothing(sbom):
+    sbom.write_text(sbom.read_text().replace("pkg:deb/debian/", "pkg:deb/other/"))
+    comparison = debian_packages.look(read_list(sbom))
+    assert (comparison.compared, len(comparison.unknown)) == (0, 1)
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
