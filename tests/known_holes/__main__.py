@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compare what is locked and what is served with the advisories of Python packages and of Debian.
 
-Python packages: each pinned version of the lock files, by pip-audit, with the database of osv.dev. Debian packages:
-those of the images, as `make sbom` has listed them, by debsecan, with Debian's security tracker.
+Python packages: each pinned version of the lock files, and those of the images, as `make sbom` has listed them: by
+pip-audit, with the database of osv.dev. Debian packages, those of the images: by debsecan, with Debian's tracker.
 
     make known-holes                      the lock files, and the lists in sboms/
     make sbom WHERE=demo                  writes such lists, from a host that serves
@@ -23,6 +23,8 @@ import python_packages  # noqa: E402
 from comparison import GOOD, HOLES, UNKNOWN, Comparison, lines_of  # noqa: E402
 from listed import UnreadableError, read_list  # noqa: E402
 
+from modelhostctl.printable import printable  # noqa: E402
+
 LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "app/locks").glob("*.lock"))]
 
 
@@ -31,7 +33,7 @@ def main() -> int:
     options = arguments()
     comparisons = known_holes(options.sboms, options.osv, options.tracker)
     for one in comparisons:
-        print("\n".join(lines_of(one)))
+        print(printable("\n".join(lines_of(one))))
     code = exit_code(comparisons)
     print({GOOD: "no hole is known", HOLES: "holes are known", UNKNOWN: "NOT KNOWN: not all could be compared"}[code])
     return code
@@ -41,16 +43,20 @@ def known_holes(
     sboms: Path, osv: str = python_packages.OSV, tracker: str = debian_packages.TRACKER
 ) -> list[Comparison]:
     """What is known of the lock files, and of each list of an image in a folder and those below it."""
-    found = [python_packages.look(LOCKS, osv)]
     files = sorted(sboms.rglob("*.cdx.json"))
-    if not files:
-        found.append(Comparison("images", unknown=[f"{sboms} has no list of an image; `make sbom` writes them"]))
+    unknown = [] if files else [f"{sboms} has no list of an image; `make sbom` writes them"]
+    lists = []
     for file in files:
         try:
-            found.append(debian_packages.look(read_list(file), tracker))
+            lists.append(read_list(file))
         except UnreadableError as error:
-            found.append(Comparison("images", unknown=[str(error)]))
-    return found
+            unknown.append(str(error))
+    return [
+        python_packages.look_at_locks(LOCKS, osv),
+        *python_packages.look_at_lists(lists, osv),
+        *(debian_packages.look(listed, tracker) for listed in lists),
+        Comparison("images", unknown=unknown),
+    ]
 
 
 def exit_code(comparisons: list[Comparison]) -> int:

@@ -15,7 +15,7 @@ import debian_packages
 import pytest
 import python_packages
 from comparison import Comparison, lines_of
-from listed import UnreadableError, read_list
+from listed import Listed, UnreadableError, read_list
 
 from modelhostctl.host.docker import Image
 from modelhostctl.host.image_contents import Contents, Package
@@ -140,7 +140,7 @@ def osv(asked: bytes) -> bytes:
 
 
 def test_a_hole_of_a_pinned_version_is_found_with_what_mends_it(lock, database):
-    comparison = python_packages.look([lock], database(osv))
+    comparison = python_packages.look_at_locks([lock], database(osv))
     assert comparison.compared == 2
     assert comparison.unknown == []
     assert lines_of(comparison) == [
@@ -150,15 +150,41 @@ def test_a_hole_of_a_pinned_version_is_found_with_what_mends_it(lock, database):
 
 
 def test_a_version_without_a_hole_is_sound(lock, database):
-    assert python_packages.look([lock], database(lambda _: b"{}")) == Comparison("Python packages of a.lock", 2)
+    assert python_packages.look_at_locks([lock], database(lambda _: b"{}")) == Comparison(
+        "Python packages of a.lock", 2
+    )
 
 
 @pytest.mark.parametrize("answer", [None, b"", b"<html>", b"[1]"])
 def test_a_database_that_is_not_reached_or_not_understood_shows_nothing(lock, database, answer):
-    comparison = python_packages.look([lock], NOWHERE if answer is None else database(lambda _: answer))
+    comparison = python_packages.look_at_locks([lock], NOWHERE if answer is None else database(lambda _: answer))
     assert (comparison.compared, comparison.holes) == (0, [])
     assert "pip-audit could not compare" in comparison.unknown[0]
     assert "NOT KNOWN" in lines_of(comparison)[0]
+
+
+def listed(of: str, *pins: str) -> Listed:
+    return Listed(of, "trixie", [], list(pins))
+
+
+def test_a_hole_of_what_a_list_names_is_found_and_equal_lists_are_compared_once(database):
+    lists = [listed("a", "flask==3.1.2", "more==1"), listed("b", "flask==3.1.2", "more==1"), listed("c", "more==2")]
+    asked = []
+    found = python_packages.look_at_lists(
+        [*lists, listed("nginx")], database(lambda one: asked.append(one) or osv(one))
+    )
+    assert [line for one in found for line in lines_of(one)] == [
+        "Python packages of a, b: 2 packages compared, 1 known holes, 1 of them mended by an update",
+        "  GHSA-aaaa-bbbb-cccc flask 3.1.2: 3.1.3",
+        "Python packages of c: 1 packages compared, no hole is known",
+    ]
+    assert len(asked) == 3
+
+
+def test_each_version_of_a_package_is_compared_and_one_that_is_none_is_said(database):
+    found = python_packages.look_at_lists([listed("a", "flask==3.1.1", "flask==3.1.2", "more==x")], database(osv))
+    assert [hole.package for one in found for hole in one.holes] == ["flask 3.1.1", "flask 3.1.2"]
+    assert [why for one in found for why in one.unknown] == ["more==x is no version of Python's"]
 
 
 @needs_debsecan
@@ -252,6 +278,23 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_what_a_list_names_beyond_the_lock_files_is_compared_too(tmp_path, sbom, database, debsecan):
+    debsecan()
+    content = json.loads(sbom.read_text())
+    old = {"type": "library", "name": "old", "version": "1.0", "purl": "pkg:pypi/old@1.0"}
+    sbom.write_text(json.dumps({**content, "components": [*content["components"], old]}))
+
+    def answer(asked: bytes) -> bytes:
+        known = json.loads(asked)["package"]["name"] == "old"
+        return json.dumps(
+            {"vulns": [json.loads(json.dumps(ADVISORY).replace("flask", "old"))]} if known else {}
+        ).encode()
+
+    ended = run(tmp_path, "--osv", database(answer))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Python packages of modelhost-app-a: 1 packages compared, 1 known holes" in ended.stdout
 
 
 def test_the_exit_code_tells_not_known_from_none_and_from_some(tmp_path, database):
