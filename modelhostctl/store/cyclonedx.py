@@ -66,6 +66,16 @@ def system_of(sbom: Sbom) -> tuple[str, str]:
     return system["name"], property_of(system, CODENAME)
 
 
+def image_of(sbom: Any) -> str:
+    """The ID of the image that a list is of, be it that image's own or a release's; empty for what is no such list."""
+    try:
+        parts = [sbom["metadata"]["component"], *sbom["components"]]
+        (image,) = (part["bom-ref"] for part in parts if part["type"] == "container")
+        return str(image)
+    except (KeyError, TypeError, ValueError):
+        return ""
+
+
 def packages_of(sbom: Sbom) -> dict[tuple[str, str], str]:
     """The versions of an image's Debian packages, by name and architecture."""
     packages = [one for one in sbom["components"] if one.get("purl", "").startswith("pkg:deb/")]

@@ -225,6 +225,29 @@ def test_every_image_is_listed_and_that_on_which_they_stand_once(machine, capsys
     capsys.readouterr()
 
 
+def test_a_list_of_a_release_is_made_anew_where_its_image_is_another_one_now(machine, capsys, tmp_path):
+    bundle_of_its_own(machine, tmp_path)
+    prepare(machine, capsys, machine.new)
+    file = Record.of(machine.layout, machine.new.id).folder / "sbom.cdx.json"
+    right, other = file.read_text(), "sha256:" + "cd" * 32
+    old = right.replace(json.loads(right)["components"][0]["bom-ref"], other)
+    for text in (old, "{}", "[]", '{"components": [1]}'):
+        file.write_text(text)
+        assert machine.type("sbom") == 0
+        assert capsys.readouterr().out == right
+        assert file.read_text() == text, "who looks writes nothing"
+        prepare(machine, capsys, machine.new)
+        assert file.read_text() == right
+
+
+def test_a_list_of_a_release_whose_image_is_gone_is_what_was_served(machine, capsys, tmp_path):
+    bundle_of_its_own(machine, tmp_path)
+    prepare(machine, capsys, machine.new)
+    has_images(machine)
+    assert machine.type("sbom") == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["component"]["version"] == machine.new.id
+
+
 def test_an_image_that_does_not_answer_is_named_and_nothing_is_kept_of_it(machine, capsys):
     has_images(machine, APP)
     machine.file("contents").write_text("os ID=debian")
