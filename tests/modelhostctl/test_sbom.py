@@ -204,10 +204,10 @@ def test_a_release_that_cannot_be_listed_is_prepared_and_says_so(machine, capsys
     assert capsys.readouterr().err
 
 
-def configure(machine, capsys) -> dict:
+def configure(machine, capsys, *words: str) -> dict:
     options = {"lock": machine.lock(), "settings": machine.settings.__dict__}
     (machine.bin / "options.json").write_text(json.dumps(options))
-    machine.type("configure", "--options", str(machine.bin / "options.json"))
+    machine.type("configure", "--options", str(machine.bin / "options.json"), *words)
     return json.loads(capsys.readouterr().out)
 
 
@@ -223,6 +223,22 @@ def test_every_image_is_listed_and_that_on_which_they_stand_once(machine, capsys
     assert f"one of those on this host: {APP}, {PROXY}, {BASE}" in capsys.readouterr().err
     assert machine.type("sbom", machine.new.id, "--image", PROXY) == 2
     capsys.readouterr()
+
+
+def test_check_mode_says_that_lists_would_be_made_and_makes_none(machine, capsys):
+    has_images(machine, APP)
+    assert configure(machine, capsys, "--check")["changed"]
+    assert kept(machine) == []
+    assert "run --rm" not in machine.file("log").read_text()
+    configure(machine, capsys)
+    assert not configure(machine, capsys, "--check")["changed"]
+
+
+def test_check_mode_does_without_an_engine_as_on_a_bare_host(machine, capsys):
+    machine.program("docker", "#!/bin/sh\nexit 127\n")
+    answer = configure(machine, capsys, "--check")
+    assert not answer.get("failed")
+    assert not answer["changed"]
 
 
 def test_a_list_of_a_release_is_made_anew_where_its_image_is_another_one_now(machine, capsys, tmp_path):
