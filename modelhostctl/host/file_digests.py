@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import StepError
 from ..printable import one_line
-
-PIECE = 1024 * 1024
+from .plain_file import NotPlainError, digest_plain
 
 
 def file_digests(folder: Path) -> dict[str, str]:
@@ -29,12 +26,7 @@ def _names(folder: Path, below: str = "") -> Iterator[str]:
 
 
 def _digest(path: Path) -> str:
-    """Neither a link is followed, nor is anything waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StepError(f"{one_line(str(path))[:300]} is no file, and a bundle has nothing else")
-        found = hashlib.sha256()
-        while piece := file.read(PIECE):
-            found.update(piece)
-    return found.hexdigest()
+    try:
+        return digest_plain(path)
+    except NotPlainError as error:
+        raise StepError(f"{one_line(str(path))[:300]} {error}") from None

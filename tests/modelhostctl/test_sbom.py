@@ -14,6 +14,7 @@ from modelhostctl.errors import StepError
 from modelhostctl.host.docker import Image
 from modelhostctl.host.file_digests import file_digests
 from modelhostctl.host.image_contents import Distribution, Package, parse
+from modelhostctl.host.plain_file import NotPlainError, digest_plain, read_plain
 from modelhostctl.store.cyclonedx import sbom_of_image, sbom_of_release, text_of
 from modelhostctl.store.release import Record
 
@@ -130,12 +131,19 @@ def test_files_of_a_bundle_are_read_and_nothing_else_is(tmp_path):
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert list(file_digests(tmp_path).items())[1] == ("deep/model.onnx", empty)
     (tmp_path / "link").symlink_to("/etc/passwd")
-    with pytest.raises(OSError, match="link"):
+    with pytest.raises(StepError, match="link cannot be read"):
         file_digests(tmp_path)
     (tmp_path / "link").unlink()
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StepError, match="pipe is no file"):
+    with pytest.raises(StepError, match="pipe is no plain file"):
         file_digests(tmp_path)
+
+
+def test_no_more_is_read_of_a_file_than_it_had_at_first():
+    with pytest.raises(NotPlainError, match="grows while it is read"):
+        digest_plain(Path("/proc/self/status"))
+    with pytest.raises(NotPlainError, match="grows while it is read"):
+        read_plain(Path("/proc/self/status"), 10)
 
 
 def has_images(machine, *names: str) -> None:
