@@ -63,7 +63,7 @@ def keep_of_images(host: Host) -> tuple[bool, list[str]]:
         try:
             _keep_of_image(host, image)
         except (StepError, OSError) as error:
-            problems.append(_problem(f"image {image.name}", error))
+            problems.append(problem(f"image {image.name}", error))
     return len(missing) > len(problems), problems
 
 
@@ -77,7 +77,7 @@ def keep_of_release(host: Host, record: Record, release: Release) -> list[str]:
             _keep_of_image(host, _image_of(host, release))
             write(_file_of_release(record), text_of(_made(host, release)))
     except (StepError, OSError) as error:
-        return [_problem(f"release {record.id}", error)]
+        return [problem(f"release {record.id}", error)]
     return []
 
 
@@ -121,5 +121,6 @@ def _file_of_release(record: Record) -> Path:
     return record.folder / "sbom.cdx.json"
 
 
-def _problem(what: str, error: Exception) -> str:
+def problem(what: str, error: Exception) -> str:
+    """Why something is not listed, in words."""
     return f"what is in {what} is not listed: {one_line(str(error))}"

@@ -12,7 +12,7 @@ from release_host import CONTENTS
 
 from modelhostctl.errors import StepError
 from modelhostctl.host.docker import Image
-from modelhostctl.host.file_digests import file_digests
+from modelhostctl.host.file_digests import Link, file_digests
 from modelhostctl.host.image_contents import Distribution, Package, parse
 from modelhostctl.host.plain_file import NotPlainError, digest_plain, read_plain
 from modelhostctl.store.cyclonedx import sbom_of_image, sbom_of_release, text_of
@@ -131,12 +131,16 @@ def test_files_of_a_bundle_are_read_and_nothing_else_is(tmp_path):
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert list(file_digests(tmp_path).items())[1] == ("deep/model.onnx", empty)
     (tmp_path / "link").symlink_to("/etc/passwd")
-    with pytest.raises(StepError, match="link cannot be read"):
-        file_digests(tmp_path)
-    (tmp_path / "link").unlink()
+    (tmp_path / "folder").symlink_to("deep")
+    assert {name: one for name, one in file_digests(tmp_path).items() if isinstance(one, Link)} == {
+        "link": Link("/etc/passwd"),
+        "folder": Link("deep"),
+    }
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(StepError, match="pipe is no plain file"):
         file_digests(tmp_path)
+    with pytest.raises(StepError, match="gone cannot be read: No such file"):
+        file_digests(tmp_path / "gone")
 
 
 def test_no_more_is_read_of_a_file_than_it_had_at_first():
@@ -196,13 +200,22 @@ def test_what_was_prepared_by_an_older_version_is_listed_when_asked_for_and_noth
     assert machine.tree() == before
 
 
-@pytest.mark.parametrize("fails", ["a broken answer", "a bundle that holds a link"])
+def test_a_link_in_a_bundle_is_listed_as_one(machine):
+    sbom = of_release(machine, {"model.onnx": Link("blobs/1"), "blobs/1": "ab" * 32})
+    assert problems(sbom) == []
+    by_hash, link = components(sbom)["iris"]["components"]
+    assert (by_hash["name"], link["name"]) == ("blobs/1", "model.onnx")
+    assert "hashes" not in link
+    assert link["properties"] == [{"name": "modelhost:link", "value": "blobs/1"}]
+
+
+@pytest.mark.parametrize("fails", ["a broken answer", "a bundle that holds a pipe"])
 def test_a_release_that_cannot_be_listed_is_prepared_and_says_so(machine, capsys, tmp_path, fails):
     bundle_of_its_own(machine, tmp_path)
     if fails == "a broken answer":
         machine.file("contents").write_text("sh: \x1b[2Jno")
     else:
-        Path(machine.bundles[0]["folder"], "more").symlink_to("/etc/passwd")
+        os.mkfifo(Path(machine.bundles[0]["folder"], "more"))
     answer = prepare(machine, capsys, machine.new)
     assert answer.get("failed") is None
     (line,) = answer["progress"]
@@ -304,6 +317,23 @@ def test_a_play_gets_each_as_a_file(machine, capsys, tmp_path):
     ]
     assert answer["lines"][1] == "modelhost-app-aaaaaaaaaaaa.cdx.json: 6 components"
     assert all(problems(json.loads(text)) == [] for text in answer["files"].values())
+
+
+def test_what_cannot_be_listed_is_said_and_keeps_nothing_from_the_rest(machine, capsys, tmp_path):
+    bundle_of_its_own(machine, tmp_path)
+    os.mkfifo(Path(machine.bundles[0]["folder"], "more"))
+    has_images(machine, APP, PROXY, BASE)
+    assert machine.type("sbom", "--all", "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["files"]) == len(answer["lines"]) == 3
+    (line,) = answer["unlisted"]
+    assert line.startswith(f"what is in release {machine.new.id} is not listed: ")
+    assert answer["msg"] == line
+    machine.file("contents").write_text("no")
+    assert machine.type("sbom", "--all", "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["files"], len(answer["unlisted"])) == ({}, 4)
+    assert all(line in answer["msg"] for line in answer["unlisted"])
 
 
 def test_the_container_that_is_asked_has_no_network_and_no_rights_and_is_removed(machine, capsys):
