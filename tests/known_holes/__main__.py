@@ -46,6 +46,8 @@ def known_holes(
     files = sorted(sboms.rglob("*.cdx.json"))
     unknown = [] if files else [f"{sboms} has no list of an image; `make sbom` writes them"]
     lists = []
+    for file in sboms.rglob("not-listed.txt"):
+        unknown += [f"{file.parent.name}: {line}" for line in file.read_text(errors="replace").splitlines()]
     for file in files:
         try:
             lists.append(read_list(file))

@@ -297,6 +297,14 @@ def test_what_a_list_names_beyond_the_lock_files_is_compared_too(tmp_path, sbom,
     assert "Python packages of modelhost-app-a: 1 packages compared, 1 known holes" in ended.stdout
 
 
+def test_what_could_not_be_listed_is_not_known(tmp_path, sbom, database, debsecan):
+    debsecan()
+    sbom.with_name("not-listed.txt").write_text("what is in image a is not listed: it hangs\n")
+    ended = run(tmp_path, "--osv", database(lambda _: b"{}"))
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "images: NOT KNOWN: vm1: what is in image a is not listed: it hangs" in ended.stdout
+
+
 def test_the_exit_code_tells_not_known_from_none_and_from_some(tmp_path, database):
     ended = run(tmp_path, "--osv", NOWHERE)
     assert ended.returncode == 3, ended.stdout + ended.stderr

@@ -40,12 +40,19 @@ def lists(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in (folder / "sboms" / "one").glob("*")}
 
 
-def test_each_list_is_written_to_the_letter(tmp_path):
+def test_each_list_is_written_to_the_letter_and_those_of_what_is_gone_are_removed(tmp_path):
     texts = {APP: '{\n  "a": "{{ no }}"\n}\n', PROXY: "{}\n"}
     printed = write(tmp_path, texts)
     assert printed.code == 0, printed.out + printed.err
     assert f"sboms/one/{APP}: 1 components" in printed.out
     assert lists(tmp_path) == texts
+    other = tmp_path / "sboms" / "two" / APP
+    other.parent.mkdir()
+    other.write_text("of another host")
+    (tmp_path / "sboms" / "one" / "notes.txt").write_text("mine")
+    assert write(tmp_path, {PROXY: "{}\n"}).code == 0
+    assert lists(tmp_path) == {PROXY: "{}\n", "notes.txt": "mine"}
+    assert other.is_file()
 
 
 @pytest.mark.parametrize(
@@ -79,7 +86,13 @@ def test_too_many_characters_are_refused(tmp_path):
 
 
 def test_what_is_not_listed_is_said_once_the_rest_is_written(tmp_path):
+    write(tmp_path, {APP: "{}", PROXY: "{}"})
     printed = write(tmp_path, {PROXY: "{}"}, unlisted=["what is in image modelhost-app:a is not listed: it hangs"])
     assert printed.code == 2
     assert "what is in image modelhost-app:a is not listed: it hangs" in printed.out
+    assert lists(tmp_path) == {
+        PROXY: "{}",
+        "not-listed.txt": "what is in image modelhost-app:a is not listed: it hangs\n",
+    }
+    write(tmp_path, {PROXY: "{}"})
     assert lists(tmp_path) == {PROXY: "{}"}
