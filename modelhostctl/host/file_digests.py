@@ -1,22 +1,30 @@
-"""The SHA-256 of each file of a folder that someone else has filled."""
+"""What is in a folder that someone else has filled: the SHA-256 of each file, and where links lead."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StepError
 from ..printable import one_line
+from .plain_file import NotPlainError, digest_plain
 
-PIECE = 1024 * 1024
+
+@dataclass(frozen=True)
+class Link:
+    """A symbolic link, which is not followed: what it leads to within the folder is there by itself."""
+
+    target: str
 
 
-def file_digests(folder: Path) -> dict[str, str]:
-    """In hexadecimal, by the file's path in the folder; raises StepError for what is neither a file nor a folder."""
-    return {name: _digest(folder / name) for name in sorted(_names(folder))}
+def file_digests(folder: Path) -> dict[str, str | Link]:
+    """Digests in hexadecimal, and links, by their path in the folder; raises StepError for what is anything else."""
+    try:
+        return {name: _what_is_at(folder / name) for name in sorted(_names(folder))}
+    except OSError as error:
+        raise StepError(f"{_shown(Path(error.filename or folder))} cannot be read: {error.strerror}") from None
 
 
 def _names(folder: Path, below: str = "") -> Iterator[str]:
@@ -28,13 +36,14 @@ def _names(folder: Path, below: str = "") -> Iterator[str]:
                 yield below + entry.name
 
 
-def _digest(path: Path) -> str:
-    """Neither a link is followed, nor is anything waited for."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise StepError(f"{one_line(str(path))[:300]} is no file, and a bundle has nothing else")
-        found = hashlib.sha256()
-        while piece := file.read(PIECE):
-            found.update(piece)
-    return found.hexdigest()
+def _what_is_at(path: Path) -> str | Link:
+    if path.is_symlink():
+        return Link(os.readlink(path))
+    try:
+        return digest_plain(path)
+    except NotPlainError as error:
+        raise StepError(f"{_shown(path)} {error}") from None
+
+
+def _shown(path: Path) -> str:
+    return one_line(str(path))[:300]

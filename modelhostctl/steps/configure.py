@@ -8,6 +8,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from ..errors import StepError
 from ..store import reserve, sboms
 from ..store.atomic_files import read_json, write_json
 from .step import LOCK, Step
@@ -19,11 +20,10 @@ def run(step: Step) -> dict[str, Any]:
     """Write what is not there yet; returns `diff` of the settings, and of which image it is not known what is in it."""
     layout, wanted = step.host.layout, asdict(step.settings)
     before = read_json(layout.settings)
-    listed, unlisted = False, {}
     if not step.check_mode:
         reserve.keep(layout)
-        listed, problems = sboms.keep_of_images(step.host)
-        unlisted = {"progress": problems} if problems else {}
+    listed, problems = _keep_lists(step)
+    unlisted = {"progress": problems} if problems else {}
     if before == wanted:
         return {"changed": listed, **unlisted}
     if not step.check_mode:
@@ -31,6 +31,16 @@ def run(step: Step) -> dict[str, Any]:
     headers = {"before_header": str(layout.settings), "after_header": str(layout.settings)}
     diff = {"before": _text(before), "after": _text(wanted), **headers}
     return {"changed": True, **unlisted, "diff": diff}
+
+
+def _keep_lists(step: Step) -> tuple[bool, list[str]]:
+    """Whether any list is new, or would be, and of which image it is not known what is in it."""
+    if not step.check_mode:
+        return sboms.keep_of_images(step.host)
+    try:
+        return bool(sboms.missing_images(step.host)), []
+    except StepError:  # on a bare host there is no engine yet
+        return False, []
 
 
 def _text(settings: Any) -> str:

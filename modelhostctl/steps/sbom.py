@@ -6,6 +6,8 @@ prepared; of one that an older version has prepared it is made now. Changes noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from ..errors import StepError, UsageError
@@ -26,7 +28,10 @@ OPTIONS = [
 
 
 def run(step: Step) -> dict[str, Any]:
-    """Look; returns the document as `lines` and `sbom`, or with `all` each one's text by its file's name in `files`."""
+    """Look; returns the document as `lines` and `sbom`, or with `all` each one's text by its file's name in `files`.
+
+    With `all` what cannot be listed is said in `unlisted`, and the step fails, with the rest in `files`.
+    """
     release, image = step.options["release"], step.options["image"]
     if image and (release or step.options["all"]):
         raise UsageError("image is for one image alone; leave the other options out")
@@ -42,22 +47,33 @@ def _printed(sbom: Sbom) -> dict[str, Any]:
 
 
 def _all(host: Host, release: str) -> dict[str, Any]:
-    found = {}
-    for sbom in [_of_release(host, release), *(sboms.of_image(host, image) for image in sboms.find_images(host))]:
+    release = release or _live(host)
+    wanted: list[tuple[str, Callable[[], Sbom]]] = [(f"release {release}", partial(_of_release, host, release))]
+    wanted += [(f"image {image.name}", partial(sboms.of_image, host, image)) for image in sboms.find_images(host)]
+    found, unlisted = {}, []
+    for what, make in wanted:
+        try:
+            sbom = make()
+        except (StepError, OSError) as error:
+            unlisted.append(sboms.problem(what, error))
+            continue
         component = sbom["metadata"]["component"]
         name = f"{component['name']}-{component['version']}".replace("/", "-")
         found[f"{name}.cdx.json"] = sbom
     lines = [f"{name}: {len(sbom['components'])} components" for name, sbom in found.items()]
-    return {"lines": lines, "files": {name: text_of(sbom) for name, sbom in found.items()}}
+    answer = {"lines": lines, "files": {name: text_of(sbom) for name, sbom in found.items()}, "unlisted": unlisted}
+    return {**answer, "failed": True, "msg": "\n".join(unlisted)} if unlisted else answer
 
 
 def _of_release(host: Host, release: str) -> Sbom:
-    if not release:
-        live = State.read(host).live
-        if live is None:
-            raise StepError("nothing is live on this host; name a release, or an image by --image")
-        release = live.release
-    return sboms.of_release(host, Record.of(host.layout, release))
+    return sboms.of_release(host, Record.of(host.layout, release or _live(host)))
+
+
+def _live(host: Host) -> str:
+    live = State.read(host).live
+    if live is None:
+        raise StepError("nothing is live on this host; name a release, or an image by --image")
+    return live.release
 
 
 def _image(host: Host, name: str) -> Image:

@@ -15,12 +15,14 @@ from urllib.parse import quote
 
 from .. import __version__
 from ..host.docker import Image
+from ..host.file_digests import Link
 from ..host.image_contents import Contents, Distribution, Package
 from .release import Release
 
 Sbom = dict[str, Any]
 IMAGE, BASE = "modelhost:image", "modelhost:base-image"
 CODENAME, ARCHITECTURE = "modelhost:codename", "modelhost:architecture"
+LINK = "modelhost:link"
 SOURCE, SOURCE_VERSION = "modelhost:source-package", "modelhost:source-version"
 
 
@@ -33,10 +35,10 @@ def sbom_of_image(image: Image, contents: Contents) -> Sbom:
     return _document(whole, parts, [_depends(whole, parts)])
 
 
-def sbom_of_release(release: Release, image: Sbom, files: Mapping[str, Mapping[str, str]]) -> Sbom:
+def sbom_of_release(release: Release, image: Sbom, files: Mapping[str, Mapping[str, str | Link]]) -> Sbom:
     """What a release is made of: its image, with what is in that, and its models.
 
-    `files` has for each bundle's folder the SHA-256 of each of its files.
+    `files` has for each bundle's folder the SHA-256 of each of its files, or where a link leads.
     """
     named = {"type": "application", "name": "modelhost-release", "version": release.id}
     whole = {**named, "bom-ref": f"release:{release.id}"}
@@ -64,6 +66,16 @@ def system_of(sbom: Sbom) -> tuple[str, str]:
     """Which system an image is, as in ("debian", "trixie")."""
     (system,) = (one for one in sbom["components"] if one["type"] == "operating-system")
     return system["name"], property_of(system, CODENAME)
+
+
+def image_of(sbom: Any) -> str:
+    """The ID of the image that a list is of, be it that image's own or a release's; empty for what is no such list."""
+    try:
+        parts = [sbom["metadata"]["component"], *sbom["components"]]
+        (image,) = (part["bom-ref"] for part in parts if part["type"] == "container")
+        return str(image)
+    except (KeyError, TypeError, ValueError):
+        return ""
 
 
 def packages_of(sbom: Sbom) -> dict[tuple[str, str], str]:
@@ -142,7 +154,7 @@ def _sorted(release: Release) -> list[dict[str, Any]]:
     return sorted(release.bundles, key=lambda bundle: (bundle["name"], bundle["version"]))
 
 
-def _model(bundle: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any]:
+def _model(bundle: Mapping[str, Any], files: Mapping[str, str | Link]) -> dict[str, Any]:
     ref = f"model:{bundle['name']}@{bundle['version']}"
     return {
         "type": "machine-learning-model",
@@ -150,16 +162,15 @@ def _model(bundle: Mapping[str, Any], files: Mapping[str, str]) -> dict[str, Any
         "name": bundle["name"],
         "version": str(bundle["version"]),
         "properties": _properties({"modelhost:bundle": bundle["digest"]}),
-        "components": [
-            {
-                "type": "file",
-                "bom-ref": f"{ref}/{name}",
-                "name": name,
-                "hashes": [{"alg": "SHA-256", "content": digest}],
-            }
-            for name, digest in sorted(files.items())
-        ],
+        "components": [_file(ref, name, content) for name, content in sorted(files.items())],
     }
+
+
+def _file(ref: str, name: str, content: str | Link) -> dict[str, Any]:
+    named = {"type": "file", "bom-ref": f"{ref}/{name}", "name": name}
+    if isinstance(content, Link):
+        return {**named, "properties": _properties({LINK: content.target})}
+    return {**named, "hashes": [{"alg": "SHA-256", "content": content}]}
 
 
 def _properties(values: Mapping[str, str]) -> list[dict[str, str]]:

@@ -12,7 +12,7 @@ from ..host.image_contents import read_contents
 from ..host.layout import Layout
 from ..printable import one_line
 from .atomic_files import read_json, write
-from .cyclonedx import Sbom, sbom_of_image, sbom_of_release, text_of
+from .cyclonedx import Sbom, image_of, sbom_of_image, sbom_of_release, text_of
 from .release import Record, Release
 
 if TYPE_CHECKING:
@@ -31,7 +31,10 @@ def find_images(host: Host) -> list[Image]:
 
 def of_image(host: Host, image: Image) -> Sbom:
     """What is kept of an image, or else what it says now; raises StepError."""
-    return kept_of_image(host, image) or sbom_of_image(image, read_contents(host.docker, image))
+    kept = kept_of_image(host, image)
+    if kept is not None and image_of(kept) == image.id:
+        return kept
+    return sbom_of_image(image, read_contents(host.docker, image))
 
 
 def kept_of_image(host: Host, image: Image) -> Sbom | None:
@@ -42,24 +45,25 @@ def kept_of_image(host: Host, image: Image) -> Sbom | None:
 
 def of_release(host: Host, record: Record) -> Sbom:
     """What is kept of a release, or else what it is made of now; raises StepError."""
-    kept: Sbom | None = read_json(_file_of_release(record))
     release = record.read()
-    if kept is not None:
-        return kept
     if release is None:
         raise StepError(f"there is no release {record.id} on this host; `modelhostctl history` shows which there were")
-    return _made(host, release)
+    return _kept_of_release(host, record, release) or _made(host, release)
+
+
+def missing_images(host: Host) -> list[Image]:
+    """The images of which it is not kept what is in them."""
+    return [image for image in find_images(host) if image_of(kept_of_image(host, image)) != image.id]
 
 
 def keep_of_images(host: Host) -> tuple[bool, list[str]]:
     """Keep what is in each image, unless that is kept; returns whether any is new, and of which it is not known."""
-    missing = [image for image in find_images(host) if not _file(host.layout, image).is_file()]
-    problems = []
+    missing, problems = missing_images(host), []
     for image in missing:
         try:
             _keep_of_image(host, image)
         except (StepError, OSError) as error:
-            problems.append(_problem(f"image {image.name}", error))
+            problems.append(problem(f"image {image.name}", error))
     return len(missing) > len(problems), problems
 
 
@@ -68,14 +72,12 @@ def keep_of_release(host: Host, record: Record, release: Release) -> list[str]:
 
     A release is not refused for that: it says what is served, and decides nothing.
     """
-    file = _file_of_release(record)
-    if file.is_file():
-        return []
     try:
-        _keep_of_image(host, _image_of(host, release))
-        write(file, text_of(_made(host, release)))
+        if _kept_of_release(host, record, release) is None:
+            _keep_of_image(host, _image_of(host, release))
+            write(_file_of_release(record), text_of(_made(host, release)))
     except (StepError, OSError) as error:
-        return [_problem(f"release {record.id}", error)]
+        return [problem(f"release {record.id}", error)]
     return []
 
 
@@ -86,9 +88,17 @@ def left_over(host: Host, removed: list[str]) -> list[Path]:
 
 
 def _keep_of_image(host: Host, image: Image) -> None:
-    file = _file(host.layout, image)
-    if not file.is_file():
-        write(file, text_of(of_image(host, image)))
+    write(_file(host.layout, image), text_of(of_image(host, image)))
+
+
+def _kept_of_release(host: Host, record: Record, release: Release) -> Sbom | None:
+    """None where nothing is, or what is of another image: one that was built anew has the same name.
+
+    Of a release whose image is gone, what is kept says what it was made of.
+    """
+    kept: Sbom | None = read_json(_file_of_release(record))
+    of, there = image_of(kept), host.docker.describe_images([release.image])
+    return kept if of and all(of == image.id for image in there) else None
 
 
 def _made(host: Host, release: Release) -> Sbom:
@@ -111,5 +121,6 @@ def _file_of_release(record: Record) -> Path:
     return record.folder / "sbom.cdx.json"
 
 
-def _problem(what: str, error: Exception) -> str:
+def problem(what: str, error: Exception) -> str:
+    """Why something is not listed, in words."""
     return f"what is in {what} is not listed: {one_line(str(error))}"

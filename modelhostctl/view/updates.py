@@ -23,7 +23,7 @@ OS_RELEASE = Path("/etc/os-release")
 WITHIN_SECONDS = 2.0
 OLD_LISTS_SECONDS = 3 * 86400
 MOST_NAMES = 5
-DAY = re.compile(r"-(\d{4})(\d{2})(\d{2})$")
+DAY = re.compile(r"-([0-9]{4})([0-9]{2})([0-9]{2})\Z")
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _of_host(archive: apt.SecurityList | str, ends: float) -> Waiting:
 def _of_image(
     host: Host, image: Image, system: dict[str, str], archive: apt.SecurityList | str, ends: float
 ) -> Waiting:
-    day = "-".join(found.groups()) if (found := DAY.search(image.base)) else ""
+    day = _day(image.base)
     try:
         sbom = sboms.kept_of_image(host, image)
         if sbom is None:
@@ -122,6 +122,15 @@ def _of_image(
         return Waiting(image.name, None, str(error), day)
     except (KeyError, TypeError, ValueError):
         return Waiting(image.name, None, "what is kept of it is no list of the kind that is written here", day)
+
+
+def _day(base: str) -> str:
+    """The day that a base image has in its name; empty where that is none, since anyone may call an image anything."""
+    found = DAY.search(base)
+    try:
+        return date(*map(int, found.groups())).isoformat() if found else ""
+    except ValueError:
+        return ""
 
 
 def _known(archive: apt.SecurityList | str) -> apt.SecurityList:

@@ -7,6 +7,7 @@ import os
 import shlex
 from typing import Any
 
+from ansible import constants
 from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.modelhostctl.store.lock_owner import describe, has_ended
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool import build_tool
@@ -14,6 +15,22 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.release_tool i
 INSTALLED = "/usr/local/bin/modelhostctl"
 # How the shell says that the installed tool is another one, or none. The tool itself ends with 0 to 3.
 DIFFERS = 96
+
+
+def _answer(printed: str) -> dict[str, Any] | None:
+    """The object that the tool has printed last, after what a login prints; None where there is none.
+
+    Without what Ansible itself would act on, which it leaves out of what its own modules return: a host that was taken
+    over could otherwise add hosts to the play, with a connection to whatever it likes, this machine included.
+    """
+    try:
+        answer = json.loads(printed.strip().rpartition("\n")[2])
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(answer, dict):
+        return None
+    acted_on = (*constants.INTERNAL_RESULT_KEYS, "ansible_", "_ansible_")
+    return {name: value for name, value in answer.items() if not name.startswith(acted_on)}
 
 
 class ActionModule(ActionBase):
@@ -55,10 +72,8 @@ class ActionModule(ActionBase):
             self._fixup_perms2((folder, copy))
             ended = self._run_tool(f"exec {shlex.quote(copy)}", step, options)
             self._remove_tmp_path(folder)
-        try:
-            # What a login prints comes before it.
-            answer: dict[str, Any] = json.loads(ended["stdout"].strip().rpartition("\n")[2])
-        except ValueError:
+        answer = _answer(ended["stdout"])
+        if answer is None:
             said = ended["stderr"] or ended["stdout"]
             return {"failed": True, "msg": f"`modelhostctl {step}` ended with exit code {ended['rc']}: {said}"}
         return answer

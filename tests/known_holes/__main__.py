@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Compare what is locked and what is served with the advisories of Python packages and of Debian.
 
-Python packages: each pinned version of the lock files, by pip-audit, with the database of osv.dev. Debian packages:
-those of the images, as `make sbom` has listed them, by debsecan, with Debian's security tracker.
+Python packages: each pinned version of the lock files, and those of the images, as `make sbom` has listed them: by
+pip-audit, with the database of osv.dev. Debian packages, those of the images: by debsecan, with Debian's tracker.
 
     make known-holes                      the lock files, and the lists in sboms/
     make sbom WHERE=demo                  writes such lists, from a host that serves
@@ -20,7 +20,10 @@ for folder in (".", "tests/known_holes"):
 
 import debian_packages  # noqa: E402 - the project's own modules, in the folders named above
 import python_packages  # noqa: E402
-from looked import GOOD, HOLES, UNKNOWN, Looked, lines_of  # noqa: E402
+from comparison import GOOD, HOLES, UNKNOWN, Comparison, lines_of  # noqa: E402
+from listed import UnreadableError, read_list  # noqa: E402
+
+from modelhostctl.printable import printable  # noqa: E402
 
 LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "app/locks").glob("*.lock"))]
 
@@ -28,28 +31,41 @@ LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "app/locks").glob("*.
 def main() -> int:
     """Look, print what is known; return the exit code."""
     options = arguments()
-    looked = known_holes(options.sboms, options.osv, options.tracker)
-    for one in looked:
-        print("\n".join(lines_of(one)))
-    code = exit_code(looked)
+    comparisons = known_holes(options.sboms, options.osv, options.tracker)
+    for one in comparisons:
+        print(printable("\n".join(lines_of(one))))
+    code = exit_code(comparisons)
     print({GOOD: "no hole is known", HOLES: "holes are known", UNKNOWN: "NOT KNOWN: not all could be compared"}[code])
     return code
 
 
-def known_holes(sboms: Path, osv: str = python_packages.OSV, tracker: str = debian_packages.TRACKER) -> list[Looked]:
+def known_holes(
+    sboms: Path, osv: str = python_packages.OSV, tracker: str = debian_packages.TRACKER
+) -> list[Comparison]:
     """What is known of the lock files, and of each list of an image in a folder and those below it."""
-    found = [python_packages.look(LOCKS, osv)]
     files = sorted(sboms.rglob("*.cdx.json"))
-    if not files:
-        found.append(Looked("images", unknown=[f"{sboms} has no list of an image; `make sbom` writes them"]))
-    return found + [debian_packages.look(file, tracker) for file in files]
+    unknown = [] if files else [f"{sboms} has no list of an image; `make sbom` writes them"]
+    lists = []
+    for file in sboms.rglob("not-listed.txt"):
+        unknown += [f"{file.parent.name}: {line}" for line in file.read_text(errors="replace").splitlines()]
+    for file in files:
+        try:
+            lists.append(read_list(file))
+        except UnreadableError as error:
+            unknown.append(str(error))
+    return [
+        python_packages.look_at_locks(LOCKS, osv),
+        *python_packages.look_at_lists(lists, osv),
+        *(debian_packages.look(listed, tracker) for listed in lists),
+        Comparison("images", unknown=unknown),
+    ]
 
 
-def exit_code(looked: list[Looked]) -> int:
+def exit_code(comparisons: list[Comparison]) -> int:
     """Holes come first: what is known is to be mended, whatever else is not known."""
-    if any(one.holes for one in looked):
+    if any(one.holes for one in comparisons):
         return HOLES
-    return UNKNOWN if any(one.unknown for one in looked) else GOOD
+    return UNKNOWN if any(one.unknown for one in comparisons) else GOOD
 
 
 def arguments() -> argparse.Namespace:

@@ -1,15 +1,11 @@
 """Holes of the Debian packages that an image's list names, by debsecan."""
 
-import json
 import re
 import subprocess
 import tempfile
-from pathlib import Path
-from typing import Any
 
-from looked import Hole, Looked
-
-from modelhostctl.store.cyclonedx import SOURCE, SOURCE_VERSION, property_of, system_of
+from comparison import Comparison, Hole
+from listed import Listed
 
 TRACKER = "https://security-tracker.debian.org/tracker/debsecan/release/1/"
 SECONDS = 120
@@ -17,31 +13,31 @@ SECONDS = 120
 LINE = re.compile(r"(\S+) (\S+)(?: \((.*)\))?")
 
 
-def look(file: Path, tracker: str = TRACKER) -> Looked:
+def look(listed: Listed, tracker: str = TRACKER) -> Comparison:
     """Compare each package of a list (SBOM)."""
-    what = f"Debian packages of {file.name.removesuffix('.cdx.json')}"
+    what = f"Debian packages of {listed.of}"
+    if not listed.debian or not listed.codename:
+        return Comparison(what, unknown=["its list names no Debian package, or not of which release"])
     try:
-        sbom = json.loads(file.read_text())
-        packages = [one for one in sbom["components"] if one.get("purl", "").startswith("pkg:deb/debian/")]
-        _, codename = system_of(sbom)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        return Looked(what, unknown=[f"{file} cannot be read: {error}"])
-    if not packages or not codename:
-        return Looked(what, unknown=[f"{file} names no Debian package, or not of which release"])
-    try:
-        printed = _debsecan(dpkg_status(packages), codename, tracker)
+        printed = _debsecan(dpkg_status(listed.debian), listed.codename, tracker)
     except OSError as error:
-        return Looked(what, unknown=[str(error)])
-    return Looked(what, len(packages), [_hole(line, packages) for line in printed.splitlines() if line.strip()])
+        return Comparison(what, unknown=[str(error)])
+    comparison = Comparison(what, len(listed.debian))
+    for line in filter(str.strip, printed.splitlines()):
+        if hole := _hole(line, listed.debian):
+            comparison.holes.append(hole)
+        else:
+            comparison.unknown.append(f"debsecan says what is not understood: {line[:200]!r}")
+    return comparison
 
 
-def dpkg_status(packages: list[dict[str, Any]]) -> str:
+def dpkg_status(packages: list[dict[str, str]]) -> str:
     """What dpkg's own file would say where these were installed."""
     return "".join(
         f"Package: {one['name']}\n"
         "Status: install ok installed\n"
         f"Version: {one['version']}\n"
-        f"Source: {property_of(one, SOURCE)} ({property_of(one, SOURCE_VERSION)})\n\n"
+        f"Source: {one['source']} ({one['source_version']})\n\n"
         for one in packages
     )
 
@@ -67,11 +63,12 @@ def _debsecan(status: str, codename: str, tracker: str) -> str:
     return done.stdout
 
 
-def _hole(line: str, packages: list[dict[str, Any]]) -> Hole:
+def _hole(line: str, packages: list[dict[str, str]]) -> Hole | None:
+    """None where the line is not understood, or is about a package that is not among these."""
     match = LINE.fullmatch(line)
-    if match is None:
-        raise OSError(f"debsecan says what is not understood: {line[:200]!r}")
+    versions = sorted({one["version"] for one in packages if match and one["name"] == match[2]})
+    if match is None or not versions:
+        return None
     name, package, notes = match.groups()
-    (version,) = {one["version"] for one in packages if one["name"] == package}
     mended = "mended by an update (make upgrade)" if "fixed" in (notes or "").split(", ") else ""
-    return Hole(f"{package} {version}", name, mended)
+    return Hole(f"{package} {', '.join(versions)}", name, mended)

@@ -1,6 +1,7 @@
 """A hole that is known is found; and what could not be compared is never taken for sound."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,7 +14,8 @@ from pathlib import Path
 import debian_packages
 import pytest
 import python_packages
-from looked import Looked, lines_of
+from comparison import Comparison, lines_of
+from listed import Listed, UnreadableError, read_list
 
 from modelhostctl.host.docker import Image
 from modelhostctl.host.image_contents import Contents, Package
@@ -42,6 +44,24 @@ bash,1,S  ?,,
 
 openssl,libssl3t64
 """
+# Prints what a file says, once it has been asked as debsecan wants to be; notes the packages that it was to compare.
+DEBSECAN = """\
+#!{python}
+import sys
+config, nothing, whitelist, none, status, file, suite, codename, source, tracker = sys.argv[1:]
+words = [config, nothing, whitelist, none, status, suite, codename, source]
+if words != ["--config", "/dev/null", "--whitelist", "", "--status", "--suite", "trixie", "--source"]:
+    sys.exit(f"error: usage: {{sys.argv[1:]}}")
+if not tracker.startswith("http"): sys.exit(f"error: while downloading {{tracker}}")
+open("{folder}/asked", "a").write(open(file).read())
+print(open("{folder}/prints").read(), end="")
+sys.exit(open("{folder}/errors").read() or 0)
+"""
+FOUND = [
+    "Debian packages of modelhost-app-a: 2 packages compared, 2 known holes, 1 of them mended by an update",
+    "  CVE-2026-1 libssl3t64 3.5.1-1: mended by an update (make upgrade)",
+    "  CVE-2026-2 bash 5.2.37-2: no update yet",
+]
 needs_debsecan = pytest.mark.skipif(not shutil.which("debsecan"), reason="debsecan is not on this machine")
 
 
@@ -96,61 +116,158 @@ def sbom(tmp_path) -> Path:
     return file
 
 
+@pytest.fixture
+def debsecan(tmp_path, monkeypatch) -> Callable[..., Path]:
+    """Have a stand-in for debsecan print lines, or end with an error; returns a file with what it was asked."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program = folder / "debsecan"
+    program.write_text(DEBSECAN.format(python=sys.executable, folder=folder))
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+
+    def prints(*lines: str, errors: str = "") -> Path:
+        (folder / "prints").write_text("".join(f"{line}\n" for line in lines))
+        (folder / "errors").write_text(errors)
+        return folder / "asked"
+
+    return prints
+
+
 def osv(asked: bytes) -> bytes:
     named = json.loads(asked)["package"]["name"]
     return json.dumps({"vulns": [ADVISORY]} if named == "flask" else {}).encode()
 
 
 def test_a_hole_of_a_pinned_version_is_found_with_what_mends_it(lock, database):
-    looked = python_packages.look([lock], database(osv))
-    assert looked.compared == 2
-    assert looked.unknown == []
-    assert lines_of(looked) == [
+    comparison = python_packages.look_at_locks([lock], database(osv))
+    assert comparison.compared == 2
+    assert comparison.unknown == []
+    assert lines_of(comparison) == [
         "Python packages of a.lock: 2 packages compared, 1 known holes, 1 of them mended by an update",
         "  GHSA-aaaa-bbbb-cccc flask 3.1.2: 3.1.3",
     ]
 
 
 def test_a_version_without_a_hole_is_sound(lock, database):
-    assert python_packages.look([lock], database(lambda _: b"{}")) == Looked("Python packages of a.lock", 2)
+    assert python_packages.look_at_locks([lock], database(lambda _: b"{}")) == Comparison(
+        "Python packages of a.lock", 2
+    )
 
 
 @pytest.mark.parametrize("answer", [None, b"", b"<html>", b"[1]"])
 def test_a_database_that_is_not_reached_or_not_understood_shows_nothing(lock, database, answer):
-    looked = python_packages.look([lock], NOWHERE if answer is None else database(lambda _: answer))
-    assert (looked.compared, looked.holes) == (0, [])
-    assert "pip-audit could not compare" in looked.unknown[0]
-    assert "NOT KNOWN" in lines_of(looked)[0]
+    comparison = python_packages.look_at_locks([lock], NOWHERE if answer is None else database(lambda _: answer))
+    assert (comparison.compared, comparison.holes) == (0, [])
+    assert "pip-audit could not compare" in comparison.unknown[0]
+    assert "NOT KNOWN" in lines_of(comparison)[0]
+
+
+def listed(of: str, *pins: str) -> Listed:
+    return Listed(of, "trixie", [], list(pins))
+
+
+def test_a_hole_of_what_a_list_names_is_found_and_equal_lists_are_compared_once(database):
+    lists = [listed("a", "flask==3.1.2", "more==1"), listed("b", "flask==3.1.2", "more==1"), listed("c", "more==2")]
+    asked = []
+    found = python_packages.look_at_lists(
+        [*lists, listed("nginx")], database(lambda one: asked.append(one) or osv(one))
+    )
+    assert [line for one in found for line in lines_of(one)] == [
+        "Python packages of a, b: 2 packages compared, 1 known holes, 1 of them mended by an update",
+        "  GHSA-aaaa-bbbb-cccc flask 3.1.2: 3.1.3",
+        "Python packages of c: 1 packages compared, no hole is known",
+    ]
+    assert len(asked) == 3
+
+
+def test_each_version_of_a_package_is_compared_and_one_that_is_none_is_said(database):
+    found = python_packages.look_at_lists([listed("a", "flask==3.1.1", "flask==3.1.2", "more==x")], database(osv))
+    assert [hole.package for one in found for hole in one.holes] == ["flask 3.1.1", "flask 3.1.2"]
+    assert [why for one in found for why in one.unknown] == ["more==x is no version of Python's"]
 
 
 @needs_debsecan
 def test_holes_of_debian_packages_are_found_and_those_with_an_update_come_first(sbom, database):
-    looked = debian_packages.look(sbom, database(lambda _: zlib.compress(TRACKED.encode())))
-    assert lines_of(looked) == [
-        "Debian packages of modelhost-app-a: 2 packages compared, 2 known holes, 1 of them mended by an update",
-        "  CVE-2026-1 libssl3t64 3.5.1-1: mended by an update (make upgrade)",
-        "  CVE-2026-2 bash 5.2.37-2: no update yet",
+    comparison = debian_packages.look(read_list(sbom), database(lambda _: zlib.compress(TRACKED.encode())))
+    assert lines_of(comparison) == FOUND
+
+
+def test_what_debsecan_is_given_and_prints_is_understood(sbom, debsecan):
+    asked = debsecan(
+        "CVE-2026-2 bash (low urgency)", "CVE-2026-1 libssl3t64 (fixed, remotely exploitable, high urgency)", ""
+    )
+    assert lines_of(debian_packages.look(read_list(sbom), "http://tracker/")) == FOUND
+    assert asked.read_text().split("\n\n")[1].splitlines() == [
+        "Package: libssl3t64",
+        "Status: install ok installed",
+        "Version: 3.5.1-1",
+        "Source: openssl (3.5.1-1)",
     ]
 
 
 @needs_debsecan
 @pytest.mark.parametrize("answer", [None, zlib.compress(b"VERSION 2\n"), b"<html>"])
 def test_a_tracker_that_is_not_reached_or_not_understood_shows_nothing(sbom, database, answer):
-    looked = debian_packages.look(sbom, NOWHERE if answer is None else database(lambda _: answer))
-    assert (looked.compared, looked.holes) == (0, [])
-    assert "debsecan could not compare" in looked.unknown[0]
+    comparison = debian_packages.look(read_list(sbom), NOWHERE if answer is None else database(lambda _: answer))
+    assert (comparison.compared, comparison.holes) == (0, [])
+    assert "debsecan could not compare" in comparison.unknown[0]
+
+
+def test_where_debsecan_ends_with_an_error_nothing_is_known(sbom, debsecan):
+    debsecan("CVE-2026-2 bash", errors="a traceback\nerror: while downloading")
+    comparison = debian_packages.look(read_list(sbom), "http://tracker/")
+    assert (comparison.compared, comparison.holes) == (0, [])
+    assert comparison.unknown == ["debsecan could not compare with http://tracker/: error: while downloading"]
+
+
+@pytest.mark.parametrize("line", ["What?", "CVE-2026-3", "CVE-2026-3 zsh (fixed)", "CVE-2026-3 bash (low) more"])
+def test_a_line_that_is_not_understood_is_said_and_the_others_count(sbom, debsecan, line):
+    debsecan("CVE-2026-1 libssl3t64 (fixed)", line, "CVE-2026-2 bash")
+    assert lines_of(debian_packages.look(read_list(sbom), "http://tracker/")) == [
+        *FOUND,
+        f"Debian packages of modelhost-app-a: NOT KNOWN: debsecan says what is not understood: {line!r}",
+    ]
+
+
+def test_a_list_that_cannot_be_compared_takes_nothing_from_the_others(tmp_path, sbom, debsecan, database):
+    debsecan("CVE-2026-2 bash")
+    sbom.with_name("a.cdx.json").write_text(sbom.read_text().replace('"version": "5.2.37-2"', '"more": 1'))
+    sbom.with_name("b.cdx.json").write_text('{"components": [1]}')
+    ended = run(tmp_path, "--osv", database(lambda _: b"{}"))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert ended.stderr == ""
+    assert "  CVE-2026-2 bash 5.2.37-2: no update yet" in ended.stdout
+    assert ended.stdout.count("NOT KNOWN: ") == 2
 
 
 def test_without_debsecan_it_is_said_how_to_have_it(sbom, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    assert debian_packages.look(sbom).unknown == ["debsecan is not on this machine: apt install debsecan"]
+    assert debian_packages.look(read_list(sbom)).unknown == ["debsecan is not on this machine: apt install debsecan"]
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"components": []}'])
-def test_a_list_that_is_none_shows_nothing(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "{}", '{"components": []}', "[" * 100_000, '{"components": [1]}'])
+def test_a_list_that_is_none_is_refused(tmp_path, text):
     file = tmp_path / "a.cdx.json"
     file.write_text(text)
-    assert debian_packages.look(file).unknown
+    with pytest.raises(UnreadableError, match=r"a\.cdx\.json is no list"):
+        read_list(file)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"), [('"5.2.37-2"', '"5\\nPackage: x"'), ('"bash"', '"\\u001b[2J"'), ('"bash"', "1")]
+)
+def test_what_cannot_be_a_package_is_refused(sbom, old, new):
+    sbom.write_text(sbom.read_text().replace(old, new))
+    with pytest.raises(UnreadableError) as refused:
+        read_list(sbom)
+    assert str(refused.value).isprintable()
+
+
+def test_a_list_without_a_package_of_debian_shows_nothing(sbom):
+    sbom.write_text(sbom.read_text().replace("pkg:deb/debian/", "pkg:deb/other/"))
+    comparison = debian_packages.look(read_list(sbom))
+    assert (comparison.compared, len(comparison.unknown)) == (0, 1)
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
@@ -161,6 +278,31 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
+
+
+def test_what_a_list_names_beyond_the_lock_files_is_compared_too(tmp_path, sbom, database, debsecan):
+    debsecan()
+    content = json.loads(sbom.read_text())
+    old = {"type": "library", "name": "old", "version": "1.0", "purl": "pkg:pypi/old@1.0"}
+    sbom.write_text(json.dumps({**content, "components": [*content["components"], old]}))
+
+    def answer(asked: bytes) -> bytes:
+        known = json.loads(asked)["package"]["name"] == "old"
+        return json.dumps(
+            {"vulns": [json.loads(json.dumps(ADVISORY).replace("flask", "old"))]} if known else {}
+        ).encode()
+
+    ended = run(tmp_path, "--osv", database(answer))
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Python packages of modelhost-app-a: 1 packages compared, 1 known holes" in ended.stdout
+
+
+def test_what_could_not_be_listed_is_not_known(tmp_path, sbom, database, debsecan):
+    debsecan()
+    sbom.with_name("not-listed.txt").write_text("what is in image a is not listed: it hangs\n")
+    ended = run(tmp_path, "--osv", database(lambda _: b"{}"))
+    assert ended.returncode == 3, ended.stdout + ended.stderr
+    assert "images: NOT KNOWN: vm1: what is in image a is not listed: it hangs" in ended.stdout
 
 
 def test_the_exit_code_tells_not_known_from_none_and_from_some(tmp_path, database):
@@ -176,8 +318,10 @@ def test_the_exit_code_tells_not_known_from_none_and_from_some(tmp_path, databas
     assert run(tmp_path, "--what").returncode == 2
 
 
-@needs_debsecan
-def test_where_all_is_compared_and_nothing_found_the_exit_code_is_0(tmp_path, sbom, database):
+@pytest.mark.parametrize("real", [False, pytest.param(True, marks=needs_debsecan)])
+def test_where_all_is_compared_and_nothing_found_the_exit_code_is_0(tmp_path, sbom, database, request, real):
     nothing = zlib.compress(b"VERSION 1\n\n\n\n")
+    if not real:
+        request.getfixturevalue("debsecan")()
     ended = run(tmp_path, "--osv", database(lambda _: b"{}"), "--tracker", database(lambda _: nothing))
     assert (ended.returncode, ended.stdout.splitlines()[-1]) == (0, "no hole is known"), ended.stdout + ended.stderr

@@ -72,8 +72,10 @@ for one in found if words[0] == "ps" else []:
     asked = words[words.index("--filter") + 1] if "--filter" in words else "name=^"
     matches = one["Name"][1:].startswith(asked.removeprefix("name=^"))
     if matches and not stopped: say((".Image", one["Config"]["Image"]), (".Names", one["Name"][1:]))
-json.dump(found, open(file, "w"))
-json.dump(images, open(file + ".images", "w"))
+# Another command may read it meanwhile.
+for path, content in ((file, found), (file + ".images", images)):
+    with open(f"{{path}}.{{os.getpid()}}", "w") as unfinished: json.dump(content, unfinished)
+    os.replace(unfinished.name, path)
 """
 
 

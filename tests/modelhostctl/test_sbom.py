@@ -12,8 +12,9 @@ from release_host import CONTENTS
 
 from modelhostctl.errors import StepError
 from modelhostctl.host.docker import Image
-from modelhostctl.host.file_digests import file_digests
+from modelhostctl.host.file_digests import Link, file_digests
 from modelhostctl.host.image_contents import Distribution, Package, parse
+from modelhostctl.host.plain_file import NotPlainError, digest_plain, read_plain
 from modelhostctl.store.cyclonedx import sbom_of_image, sbom_of_release, text_of
 from modelhostctl.store.release import Record
 
@@ -130,12 +131,23 @@ def test_files_of_a_bundle_are_read_and_nothing_else_is(tmp_path):
     empty = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
     assert list(file_digests(tmp_path).items())[1] == ("deep/model.onnx", empty)
     (tmp_path / "link").symlink_to("/etc/passwd")
-    with pytest.raises(OSError, match="link"):
-        file_digests(tmp_path)
-    (tmp_path / "link").unlink()
+    (tmp_path / "folder").symlink_to("deep")
+    assert {name: one for name, one in file_digests(tmp_path).items() if isinstance(one, Link)} == {
+        "link": Link("/etc/passwd"),
+        "folder": Link("deep"),
+    }
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(StepError, match="pipe is no file"):
+    with pytest.raises(StepError, match="pipe is no plain file"):
         file_digests(tmp_path)
+    with pytest.raises(StepError, match="gone cannot be read: No such file"):
+        file_digests(tmp_path / "gone")
+
+
+def test_no_more_is_read_of_a_file_than_it_had_at_first():
+    with pytest.raises(NotPlainError, match="grows while it is read"):
+        digest_plain(Path("/proc/self/status"))
+    with pytest.raises(NotPlainError, match="grows while it is read"):
+        read_plain(Path("/proc/self/status"), 10)
 
 
 def has_images(machine, *names: str) -> None:
@@ -188,13 +200,22 @@ def test_what_was_prepared_by_an_older_version_is_listed_when_asked_for_and_noth
     assert machine.tree() == before
 
 
-@pytest.mark.parametrize("fails", ["a broken answer", "a bundle that holds a link"])
+def test_a_link_in_a_bundle_is_listed_as_one(machine):
+    sbom = of_release(machine, {"model.onnx": Link("blobs/1"), "blobs/1": "ab" * 32})
+    assert problems(sbom) == []
+    by_hash, link = components(sbom)["iris"]["components"]
+    assert (by_hash["name"], link["name"]) == ("blobs/1", "model.onnx")
+    assert "hashes" not in link
+    assert link["properties"] == [{"name": "modelhost:link", "value": "blobs/1"}]
+
+
+@pytest.mark.parametrize("fails", ["a broken answer", "a bundle that holds a pipe"])
 def test_a_release_that_cannot_be_listed_is_prepared_and_says_so(machine, capsys, tmp_path, fails):
     bundle_of_its_own(machine, tmp_path)
     if fails == "a broken answer":
         machine.file("contents").write_text("sh: \x1b[2Jno")
     else:
-        Path(machine.bundles[0]["folder"], "more").symlink_to("/etc/passwd")
+        os.mkfifo(Path(machine.bundles[0]["folder"], "more"))
     answer = prepare(machine, capsys, machine.new)
     assert answer.get("failed") is None
     (line,) = answer["progress"]
@@ -204,10 +225,10 @@ def test_a_release_that_cannot_be_listed_is_prepared_and_says_so(machine, capsys
     assert capsys.readouterr().err
 
 
-def configure(machine, capsys) -> dict:
+def configure(machine, capsys, *words: str) -> dict:
     options = {"lock": machine.lock(), "settings": machine.settings.__dict__}
     (machine.bin / "options.json").write_text(json.dumps(options))
-    machine.type("configure", "--options", str(machine.bin / "options.json"))
+    machine.type("configure", "--options", str(machine.bin / "options.json"), *words)
     return json.loads(capsys.readouterr().out)
 
 
@@ -223,6 +244,45 @@ def test_every_image_is_listed_and_that_on_which_they_stand_once(machine, capsys
     assert f"one of those on this host: {APP}, {PROXY}, {BASE}" in capsys.readouterr().err
     assert machine.type("sbom", machine.new.id, "--image", PROXY) == 2
     capsys.readouterr()
+
+
+def test_check_mode_says_that_lists_would_be_made_and_makes_none(machine, capsys):
+    has_images(machine, APP)
+    assert configure(machine, capsys, "--check")["changed"]
+    assert kept(machine) == []
+    assert "run --rm" not in machine.file("log").read_text()
+    configure(machine, capsys)
+    assert not configure(machine, capsys, "--check")["changed"]
+
+
+def test_check_mode_does_without_an_engine_as_on_a_bare_host(machine, capsys):
+    machine.program("docker", "#!/bin/sh\nexit 127\n")
+    answer = configure(machine, capsys, "--check")
+    assert not answer.get("failed")
+    assert not answer["changed"]
+
+
+def test_a_list_of_a_release_is_made_anew_where_its_image_is_another_one_now(machine, capsys, tmp_path):
+    bundle_of_its_own(machine, tmp_path)
+    prepare(machine, capsys, machine.new)
+    file = Record.of(machine.layout, machine.new.id).folder / "sbom.cdx.json"
+    right, other = file.read_text(), "sha256:" + "cd" * 32
+    old = right.replace(json.loads(right)["components"][0]["bom-ref"], other)
+    for text in (old, "{}", "[]", '{"components": [1]}'):
+        file.write_text(text)
+        assert machine.type("sbom") == 0
+        assert capsys.readouterr().out == right
+        assert file.read_text() == text, "who looks writes nothing"
+        prepare(machine, capsys, machine.new)
+        assert file.read_text() == right
+
+
+def test_a_list_of_a_release_whose_image_is_gone_is_what_was_served(machine, capsys, tmp_path):
+    bundle_of_its_own(machine, tmp_path)
+    prepare(machine, capsys, machine.new)
+    has_images(machine)
+    assert machine.type("sbom") == 0
+    assert json.loads(capsys.readouterr().out)["metadata"]["component"]["version"] == machine.new.id
 
 
 def test_an_image_that_does_not_answer_is_named_and_nothing_is_kept_of_it(machine, capsys):
@@ -257,6 +317,23 @@ def test_a_play_gets_each_as_a_file(machine, capsys, tmp_path):
     ]
     assert answer["lines"][1] == "modelhost-app-aaaaaaaaaaaa.cdx.json: 6 components"
     assert all(problems(json.loads(text)) == [] for text in answer["files"].values())
+
+
+def test_what_cannot_be_listed_is_said_and_keeps_nothing_from_the_rest(machine, capsys, tmp_path):
+    bundle_of_its_own(machine, tmp_path)
+    os.mkfifo(Path(machine.bundles[0]["folder"], "more"))
+    has_images(machine, APP, PROXY, BASE)
+    assert machine.type("sbom", "--all", "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert len(answer["files"]) == len(answer["lines"]) == 3
+    (line,) = answer["unlisted"]
+    assert line.startswith(f"what is in release {machine.new.id} is not listed: ")
+    assert answer["msg"] == line
+    machine.file("contents").write_text("no")
+    assert machine.type("sbom", "--all", "--json") == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["files"], len(answer["unlisted"])) == ({}, 4)
+    assert all(line in answer["msg"] for line in answer["unlisted"])
 
 
 def test_the_container_that_is_asked_has_no_network_and_no_rights_and_is_removed(machine, capsys):

@@ -138,6 +138,18 @@ def test_an_image_of_another_system_says_its_day_and_not_that_nothing_waits(patc
     assert lines[1].endswith("days ago")
 
 
+@pytest.mark.parametrize(
+    "name", ["other/base:build-20269999", "base:1-00000000", "base:v-\u0662\u0660\u0662\u0660\u0660\u0661\u0660\u0661"]
+)
+def test_a_base_whose_name_ends_in_digits_that_are_no_day_has_none(patched, capsys, name):
+    engine = patched.bin / "docker"
+    engine.write_text(engine.read_text().replace("modelhost-base:trixie-1-20260101", name))
+    patched.is_debian("bookworm")
+    updates, lines = status(patched, capsys)
+    assert [one["day"] for one in updates["waiting"]] == ["", ""]
+    assert "the host's lists are of another system" in lines[1]
+
+
 def test_an_image_that_is_not_listed_yet_is_not_known(patched, capsys):
     for file in patched.layout.sboms.glob("*"):
         file.unlink()

@@ -16,7 +16,7 @@ class Hole:
 
 
 @dataclass(frozen=True)
-class Looked:
+class Comparison:
     """Of one list of packages: how many were compared, their holes, and why the rest is not known."""
 
     of: str
@@ -25,12 +25,12 @@ class Looked:
     unknown: list[str] = field(default_factory=list)
 
 
-def lines_of(looked: Looked) -> list[str]:
+def lines_of(comparison: Comparison) -> list[str]:
     """The same in words; those that can be mended come first."""
-    holes = sorted(looked.holes, key=lambda hole: (not hole.mended, hole.package, hole.name))
+    holes = sorted(comparison.holes, key=lambda hole: (not hole.mended, hole.package, hole.name))
     mended = sum(bool(hole.mended) for hole in holes)
     words = f"{len(holes)} known holes, {mended} of them mended by an update" if holes else "no hole is known"
-    lines = [f"{looked.of}: {looked.compared} packages compared, {words}"] if looked.compared else []
+    lines = [f"{comparison.of}: {comparison.compared} packages compared, {words}"] if comparison.compared else []
     lines += [f"  {hole.name} {hole.package}: {hole.mended or 'no update yet'}" for hole in holes[:MOST_LINES]]
     lines += [f"  ... and {len(holes) - MOST_LINES} more"] * (len(holes) > MOST_LINES)
-    return lines + [f"{looked.of}: NOT KNOWN: {why}" for why in looked.unknown]
+    return lines + [f"{comparison.of}: NOT KNOWN: {why}" for why in comparison.unknown]
