@@ -1,6 +1,8 @@
 """site.yml refuses what cannot work before it touches the host: the variable, the value, the file, a right example."""
 
+import hashlib
 import os
+import pickle
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -118,8 +120,14 @@ def test_a_bundle_that_could_not_be_served_is_refused(inventory, tmp_path, spoil
 
 def test_a_pickle_that_the_deployment_does_not_name_is_refused(inventory, tmp_path):
     bundle = Path(shutil.copytree(PROJECT / "models" / "iris" / "1", tmp_path / "iris" / "1"))
-    manifest = yaml.safe_load((bundle / "model.yaml").read_text()) | {"format": "pickle", "allow_pickle": True}
-    (bundle / "model.yaml").write_text(yaml.safe_dump(manifest))
+    manifest = yaml.safe_load((bundle / "model.yaml").read_text())
+    (bundle / manifest["entry"]).unlink()
+    model = pickle.dumps({"harmless": True})
+    (bundle / "model.pkl").write_bytes(model)
+    files = {name: digest for name, digest in manifest["files"].items() if name != manifest["entry"]}
+    files["model.pkl"] = hashlib.sha256(model).hexdigest()
+    changed = {"format": "pickle", "allow_pickle": True, "entry": "model.pkl", "files": files}
+    (bundle / "model.yaml").write_text(yaml.safe_dump(manifest | changed))
     set_variables(inventory, release_models=[str(bundle)])
     output = site(inventory)
     assert "iris version 1 is a pickle, which can run any code on the host" in output
