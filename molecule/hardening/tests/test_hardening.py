@@ -21,6 +21,12 @@ DECOY = f"{RUN} --name decoy --publish 8080:80 decoy"
 PROXY = f"{RUN} --name proxy --network host --user 10002:10002 decoy"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def ufw_at_hand():
+    """Fetched while names are resolved: a restart of nftables takes away the rules by which Docker does that here."""
+    on_host("apt-get -qq install --download-only --no-install-recommends ufw >/dev/null")
+
+
 def harden(*options: str, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run the role again."""
     return play(BOOTSTRAP, "--tags", "host_hardening", *options, **variables)
