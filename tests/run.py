@@ -72,7 +72,6 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "chaos": chaos,
     "release": scenario("release"),
     "tls": scenario("tls"),
-    "upgrade": scenario("upgrade"),
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
@@ -98,8 +97,9 @@ PARTS: dict[str, Callable[[], Commands]] = {
     # What it reads and how it judges; `make audit` attacks a machine.
     "audit": lambda: [["pytest", "--quiet", "tests/audit"]],
 }
-# One at a time, because they are timed or have machines of the same names. They take hours.
+# One at a time, because they are timed or have machines of the same names. Together they take hours.
 LONG: dict[str, Callable[[], Commands]] = {
+    "upgrade": scenario("upgrade"),
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
     "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],
     "audit_long": lambda: [["python", "tests/audit", "--long"]],
