@@ -90,6 +90,7 @@ class Budget:
             raise UnreadableError(f"it has more than {MOST_BYTES // 2**30} GB that are no arrays of joblib's")
 
 
+# What is ignored below: Python's types say nothing of its own reader written in Python, whose parts are replaced here.
 class Reader(pickle._Unpickler):
     """Python's own unpickler, which follows the instructions and makes nothing but stand-ins."""
 

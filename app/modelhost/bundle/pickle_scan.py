@@ -25,6 +25,7 @@ SUFFIXES = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".dill", ".p")
 STARTS = tuple(bytes([0x80, protocol]) for protocol in range(6))
 DEEPEST = 3  # an archive in an archive in an archive
 HEAD = 16
+# What the libraries raise for a packed file that is not as it should be, or is packed in a way that they do not know.
 DAMAGED = (
     OSError,
     EOFError,
