@@ -162,6 +162,7 @@ AIMS: list[tuple[str, str, Judge]] = [
     ("iris, against FastAPI with scikit-learn, without nginx", "at least 1.8 times", times("iris", "fastapi", 1.8)),
     ("iris, against FastAPI with ONNX Runtime, without nginx", "at least 1.25", times("iris", "fastapi-onnx", 1.25)),
     ("iris, against a fixed answer on the same worker", "at least 0.75", times("iris", "raw", 0.75)),
+    ("iris over TLS, kept connections, against without", "at least 0.85", times("iris", OURS, 0.85, "modelhost-tls")),
     ("rf, against the best framework", "at least 4.5 times", times("rf", FRAMEWORKS, 4.5)),
     ("rf, against the seed's template", "at least 20 times", times("rf", "seed", 20)),
     ("rf64, against the best framework", "at least 3.2 times", times("rf64", FRAMEWORKS, 3.2)),

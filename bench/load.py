@@ -1,6 +1,7 @@
 """Load by wrk: many connections that send varying bodies as fast as they are answered."""
 
 import json
+import re
 import subprocess
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -49,13 +50,13 @@ class Load:
 class Wrk:
     """A run of wrk that has been started."""
 
-    def __init__(self, folder: Path, port: int, path: str, bodies: list[Any], connections: int, seconds: int) -> None:
-        script, lines = folder / "load.lua", folder / f"bodies-{path.replace('/', '_')}.jsonl"
+    def __init__(self, folder: Path, url: str, bodies: list[Any], connections: int, seconds: int) -> None:
+        script, lines = folder / "load.lua", folder / f"bodies-{re.sub(r'[^a-z0-9]', '_', url)}.jsonl"
         script.write_text(SCRIPT)
         lines.write_text("".join(json.dumps(body) + "\n" for body in bodies))
         command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "30s", "-s", str(script)]
         self.process = subprocess.Popen(
-            [*command, f"http://127.0.0.1:{port}{path}", "--", str(lines)],
+            [*command, url, "--", str(lines)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -35,7 +35,7 @@ def serve(peer: Peer, model: str, cases: list[str], seconds: int, figures: dict[
     with serving(peer, model, requests(model)) as server:
         for name in cases:
             case = CASES[name]
-            check_all(server.place.port, peer.wire, case.model, requests(case.requests))
+            check_all(server.place.port, peer.tls, peer.wire, case.model, requests(case.requests))
         figures.setdefault("start_seconds", server.start_seconds)
         for name in cases:
             found = timed(server, peer, CASES[name], seconds)
@@ -51,8 +51,8 @@ def timed(server: Server, peer: Peer, case: Case, seconds: int) -> Load:
     run(server, peer, case, WARM_SECONDS).result()
     slow = None
     if case.beside:
-        path = peer.wire.path.format(model=case.beside)
-        slow = Wrk(server.place.folder, server.place.port, path, [{"x": 1.0}], BESIDE_CONNECTIONS, seconds + 1)
+        url = address(server, peer, case.beside)
+        slow = Wrk(server.place.folder, url, [{"x": 1.0}], BESIDE_CONNECTIONS, seconds + 1)
         time.sleep(1)  # until it is saturated
     found = run(server, peer, case, seconds).result()
     for load in (found, slow.result() if slow else found):
@@ -64,8 +64,13 @@ def timed(server: Server, peer: Peer, case: Case, seconds: int) -> Load:
 def run(server: Server, peer: Peer, case: Case, seconds: int) -> Wrk:
     """Start a run of wrk with the case's requests."""
     bodies = [peer.wire.write(rows) for rows in requests(case.requests)["rows"]]
-    path = peer.wire.path.format(model=case.model)
-    return Wrk(server.place.folder, server.place.port, path, bodies, case.connections, seconds)
+    return Wrk(server.place.folder, address(server, peer, case.model), bodies, case.connections, seconds)
+
+
+def address(server: Server, peer: Peer, model: str) -> str:
+    """Where a model is asked."""
+    scheme = "https" if peer.tls else "http"
+    return f"{scheme}://127.0.0.1:{server.place.port}{peer.wire.path.format(model=model)}"
 
 
 def weigh_long(peer: Peer, total: int, seconds: int, say: Say) -> list[dict[str, float]]:
@@ -73,7 +78,7 @@ def weigh_long(peer: Peer, total: int, seconds: int, say: Say) -> list[dict[str,
     case = CASES["iris"]
     points: list[dict[str, float]] = []
     with serving(peer, case.model, requests(case.requests)) as server:
-        check_all(server.place.port, peer.wire, case.model, requests(case.requests))
+        check_all(server.place.port, peer.tls, peer.wire, case.model, requests(case.requests))
         answered = 0
         while answered < total:
             load = run(server, peer, case, seconds).result()

@@ -51,6 +51,7 @@ class Peer:
     one_model: bool = False  # it is started anew for each model
     ours: bool = False
     framework: bool = False  # a serving framework, not something written by hand over a web framework
+    tls: bool = False
     absent: str = ""  # why it cannot be measured with this code
 
 
@@ -127,9 +128,13 @@ def ours(
     app: tuple[str, ...] = (),
     settings: dict[str, str] | None = None,
     proxied: dict[str, Any] | None = None,
+    tls: bool = False,
 ) -> list[Command]:
     """Our app with its own Gunicorn settings, on a unix socket behind the role's nginx."""
-    config, socket = proxy.of_role(place.folder, place.port, **(proxied or {}))
+    if tls:
+        config, socket = proxy.over_tls(place.folder, place.port, place.upstream)
+    else:
+        config, socket = proxy.of_role(place.folder, place.port, **(proxied or {}))
     variables = {
         "PYTHONPATH": str(PROJECT / "app"),
         "MODELHOST_MODELS_DIR": str(MODELS / bundles),
@@ -176,6 +181,16 @@ ONNX = {"ONNX": str(MODELS / "bundles")}
 
 ALL = (
     Peer("modelhost", "modelhost", "modelhost", wires.OURS, partial(ours, "bundles"), ours=True),
+    Peer(
+        "modelhost-tls",
+        "modelhost, over TLS",
+        "modelhost",
+        wires.OURS,
+        partial(ours, "bundles", tls=True),
+        ("iris", "iris1"),
+        ours=True,
+        tls=True,
+    ),
     Peer("raw", "a fixed answer on the same worker", "modelhost", wires.RAW, raw, ("iris",), ours=True),
     cached(
         "modelhost-cached",

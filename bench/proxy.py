@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,10 +24,14 @@ def plain(folder: Path, peer: str, port: int, upstream: int) -> Path:
 
 
 def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
-    """Write what the role's configuration becomes, below `folder`; return nginx's file and the socket it looks for."""
+    """Write what the role's configuration becomes, below `folder`; return nginx's file and the socket it looks for.
+
+    Without TLS, as the peers are measured, unless `overrides` say otherwise.
+    """
     from rendering import render  # Ansible's own templar: it takes a second to import
 
-    overrides = {"reverse_proxy_http_port": port, "__reverse_proxy_cores": os.cpu_count(), **overrides}
+    without_tls = {"reverse_proxy_tls": "off", "reverse_proxy_http_port": port}
+    overrides = {"__reverse_proxy_cores": os.cpu_count(), **without_tls, **overrides}
     config = folder / "etc/nginx/nginx.conf"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(below(folder, render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides)))
@@ -42,6 +47,28 @@ def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
     return config, socket
 
 
+def over_tls(folder: Path, port: int, without: int) -> tuple[Path, Path]:
+    """As of_role, with TLS at `port` and a certificate of its own; what comes without TLS is at the other port.
+
+    Less HTTP/2, which wrk does not speak, and the post-quantum key exchange: what Debian 12 has knows neither.
+    """
+    ports = {"reverse_proxy_https_port": port, "reverse_proxy_http_port": without}
+    config, socket = of_role(folder, port, reverse_proxy_tls="selfsigned", **ports)
+    text = config.read_text()
+    for unknown in ("http2 on;", "X25519MLKEM768:"):
+        if unknown not in text:
+            raise ValueError(f"the role's nginx.conf has no {unknown}")
+        text = text.replace(unknown, "")
+    config.write_text(text)
+    certificate = folder / "etc/tls/current"
+    certificate.mkdir(parents=True, exist_ok=True)
+    key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", certificate / "key.pem"]
+    words = ["-subj", "/CN=127.0.0.1", "-days", "1", "-out", certificate / "certificate.pem"]
+    subprocess.run(["openssl", "req", "-x509", *key, *words], check=True, capture_output=True)
+    (certificate / "key.pem").chmod(0o644)  # nginx's workers read it, and are another user where root starts nginx
+    return config, socket
+
+
 def below(folder: Path, text: str) -> str:
     """Move every path that nginx writes to, reads or connects to below `folder`, and make the folders."""
 
@@ -50,4 +77,4 @@ def below(folder: Path, text: str) -> str:
         path.parent.mkdir(parents=True, exist_ok=True)
         return found["before"] + str(path)
 
-    return re.sub(r"(?P<before>[\s:=])(?P<path>/(?:tmp|run|var|srv|etc/nginx)/[^\s;:]+)", move, text)
+    return re.sub(r"(?P<before>[\s:=])(?P<path>/(?:tmp|run|var|srv|etc/nginx|etc/tls)/[^\s;:)]+)", move, text)

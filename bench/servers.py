@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from check import WrongAnswerError, check_one
+from check import WrongAnswerError, check_one, connect
 from peers import Command, Peer, Place
 
 LONGEST_START = 120.0
@@ -80,7 +80,7 @@ def wait_until_right(
     last: Exception | None = None
     until = time.monotonic() + LONGEST_START
     while time.monotonic() < until:
-        connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=10)
+        connection = connect(place.port, peer.tls, 10)
         try:
             check_one(connection, peer.wire, place.model, requests["rows"][0], requests["probabilities"][0])
             return

@@ -51,10 +51,10 @@ def test_right_answers_pass_and_a_wrong_one_is_named(form, answers):
     port, todo = answers
     right = [(200, json.dumps(write(p)).encode()) for p in REQUESTS["probabilities"]]
     todo += right
-    check_all(port, wire, "iris", REQUESTS)
+    check_all(port, False, wire, "iris", REQUESTS)
     todo += [right[0], (200, json.dumps(write([[0.2002, 0.7998]])).encode())]
     with pytest.raises(WrongAnswerError, match="request 1 of iris"):
-        check_all(port, wire, "iris", REQUESTS)
+        check_all(port, False, wire, "iris", REQUESTS)
 
 
 @pytest.mark.parametrize(
@@ -71,4 +71,4 @@ def test_a_failure_a_wrong_label_or_another_form_is_wrong(status, body, answers)
     port, todo = answers
     todo += [(status, body)]
     with pytest.raises(WrongAnswerError):
-        check_all(port, wires.OURS, "iris", REQUESTS)
+        check_all(port, False, wires.OURS, "iris", REQUESTS)

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from peers import ALL, Command, Place
 from places import PEERS, PROJECT
-from proxy import of_role
+from proxy import of_role, over_tls
 from servers import end, family, pss_mb, start
 
 
@@ -34,18 +34,22 @@ def test_children_count_even_in_a_session_of_their_own_and_all_end(place):
     assert not left
 
 
-def test_the_roles_nginx_touches_nothing_outside_its_folder(tmp_path):
-    config, socket = of_role(tmp_path, 18080)
+@pytest.mark.parametrize("tls", [False, True])
+def test_the_roles_nginx_touches_nothing_outside_its_folder(tls, tmp_path):
+    config, socket = over_tls(tmp_path, 18080, 18081) if tls else of_role(tmp_path, 18080)
     text = config.read_text()
     paths = re.findall(r"(?<=[ :])/[^\s;]+", text)
-    assert "listen 18080" in text
+    assert f"listen 18080{' ssl' * tls} " in text
+    assert ("return 308" in text) == tls
     assert socket.is_relative_to(tmp_path)
     outside = [path for path in paths if re.match(r"/(tmp|run|var|srv|etc)/", path)]
     assert [path for path in outside if not Path(path).is_relative_to(tmp_path)] == []
     role = (PROJECT / "roles/reverse_proxy/templates/etc/nginx/conf.d/app.conf.j2").read_text()
     kept = yaml.safe_load((PROJECT / "roles/reverse_proxy/vars/main.yml").read_text())["__reverse_proxy_kept_seconds"]
     role = role.replace("{{ __reverse_proxy_kept_seconds }}", str(kept))
-    ours, theirs = (re.findall(r"keepalive\w* .*;", one.partition("upstream app {")[2]) for one in (text, role))
+    ours, theirs = (
+        re.findall(r"keepalive\w* .*;", one.partition("upstream app {")[2].partition("}")[0]) for one in (text, role)
+    )
     assert ours == theirs
 
 
