@@ -34,7 +34,7 @@ def main() -> int:
         with stage(f"ansible-playbook site.yml -i inventory/{NAME}"):
             command(PROJECT / ".venv/bin/ansible-playbook", "site.yml", "-i", f"inventory/{NAME}")
         with stage("predictions"):
-            vm.fetch_certificate(NAME, INVENTORY)
+            vm.fetch_ca(NAME, INVENTORY)
             right = all(post(model) for model in ("colours", "iris", "digits", "churn"))
     except subprocess.CalledProcessError as error:
         print(f"\ndemo: `{' '.join(map(str, error.cmd))}` failed; its output is above.", file=sys.stderr)
@@ -51,9 +51,9 @@ def main() -> int:
     print(f"""
 The endpoint: {url}/   (open it in a browser, or `make -s demo-url{named}`)
 
-  curl --cacert inventory/{NAME}/.certificate.pem -X POST {url}/ -d '{{"index": 2}}' -H 'Content-Type: application/json'
+  curl --cacert inventory/{NAME}/.ca.pem -X POST {url}/ -d '{{"index": 2}}' -H 'Content-Type: application/json'
 
-The machine has no public address, so it has signed its certificate itself; a browser asks whether to go on.
+The machine has no public address, so a CA of its own has signed its certificate; a browser asks whether to go on.
 
 `make demo{named}` again converges in seconds; `make demo-down{named}` removes every trace.""")
     return 0 if right else 1
@@ -88,7 +88,7 @@ def post(model: str) -> bool:
 def ask(url: str, row: dict[str, Any]) -> dict[str, Any]:
     """Post one row of inputs and return the prediction."""
     request = urllib.request.Request(url, json.dumps(row).encode(), {"Content-Type": "application/json"})
-    trusted = ssl.create_default_context(cafile=INVENTORY / ".certificate.pem")
+    trusted = ssl.create_default_context(cafile=INVENTORY / ".ca.pem")
     with urllib.request.urlopen(request, timeout=10, context=trusted) as answer:
         prediction: dict[str, Any] = json.load(answer)["prediction"]
     return prediction

@@ -221,12 +221,12 @@ def https_address(name: str) -> str:
     return f"https://127.0.0.1:{published_port(f'modelhost-{name}', 443)}"
 
 
-def fetch_certificate(name: str, folder: Path) -> Path:
-    """Copy a deployed machine's certificate over SSH, whose key is trusted; return the file's path."""
-    served = "/srv/modelhost/proxy/tls/current/certificate.pem"
-    text = run("ssh", "-F", folder / ".ssh" / "config", "-l", "deploy", name, "cat", served)
+def fetch_ca(name: str, folder: Path) -> Path:
+    """Copy the certificate of a deployed machine's own CA over SSH, whose key is trusted; return the file's path."""
+    authority = "/srv/modelhost/proxy/certificate-authority/ca.pem"
+    text = run("ssh", "-F", folder / ".ssh" / "config", "-l", "deploy", name, "cat", authority)
     # A hidden file, because Ansible would read another one as inventory.
-    file = folder / ".certificate.pem"
+    file = folder / ".ca.pem"
     file.write_text(text)
     return file
 

@@ -24,6 +24,11 @@ class Layout:
         return self.root / "proxy" / "tls" / "current" / "facts.json"
 
     @property
+    def certificate_authority(self) -> Path:
+        """What clients trust where a CA of the host's own has signed what is served."""
+        return self.root / "proxy" / "certificate-authority" / "ca.pem"
+
+    @property
     def certificate_settings(self) -> Path:
         """Which certificate is wanted, and by which image it is asked for."""
         return self.root / "proxy" / "certificate.json"

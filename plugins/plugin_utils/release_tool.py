@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-import io
-import zipfile
 from pathlib import Path
 
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils import program
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.project import ROOT
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.run_files import make_once
 
 PACKAGE = ROOT / "modelhostctl"
-SHEBANG = b"#!/usr/bin/env python3\n"
-MAIN = "import sys\n\nfrom modelhostctl.cli import main\n\nsys.exit(main())\n"
 
 
 def pack() -> bytes:
-    """Pack the package into an executable zip file; the same source gives the same bytes on every machine."""
-    packed = io.BytesIO()
-    # Stored, because what compresses differs from machine to machine. An entry's date is 1980 unless it is given.
-    with zipfile.ZipFile(packed, "w", zipfile.ZIP_STORED) as archive:
-        archive.writestr(zipfile.ZipInfo("__main__.py"), MAIN)
-        for file in sorted(PACKAGE.rglob("*.py"), key=str):
-            archive.writestr(zipfile.ZipInfo(str(file.relative_to(PACKAGE.parent))), file.read_bytes())
-    return SHEBANG + packed.getvalue()
+    """The tool, as it is installed."""
+    return program.pack(PACKAGE)
 
 
 def build_tool() -> tuple[Path, str]:
     """Write the tool to a file that lives as long as this run; return its path and its SHA-256 in hexadecimal."""
-    content = pack()
-    digest = hashlib.sha256(content).hexdigest()
-    return make_once(f"modelhostctl-{digest[:16]}", lambda file: file.write(content)), digest
+    return program.build(PACKAGE)

@@ -89,7 +89,7 @@ def test_every_command_of_the_documents_prints_what_they_say(clone):
                 ["bash", "-c", script],
                 cwd=clone,
                 # As a public issuer's certificate would be.
-                env=environment(clone) | {"CURL_CA_BUNDLE": str(clone / "inventory" / NAME / ".certificate.pem")},
+                env=environment(clone) | {"CURL_CA_BUNDLE": str(clone / "inventory" / NAME / ".ca.pem")},
                 capture_output=True,
                 text=True,
                 check=False,

@@ -23,10 +23,10 @@ def addresses() -> list[str]:
 
 
 def trusted() -> ssl.SSLContext:
-    """The machine has signed its certificate itself, for the addresses that it is asked at."""
-    served = "/srv/modelhost/proxy/tls/current/certificate.pem"
+    """A CA of the machine's own has signed its certificate, for the addresses that it is asked at."""
+    authority = "/srv/modelhost/proxy/certificate-authority/ca.pem"
     return ssl.create_default_context(
-        cadata=subprocess.check_output(["docker", "exec", NAME, "cat", served], text=True)
+        cadata=subprocess.check_output(["docker", "exec", NAME, "cat", authority], text=True)
     )
 
 

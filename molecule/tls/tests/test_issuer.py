@@ -50,6 +50,18 @@ def test_without_an_issuer_auto_serves_a_certificate_of_the_host_and_says_why(ma
     assert "modelhost_certificate_failed 1" in machine("curl -s http://127.0.0.1/metrics/certificate")
 
 
+def test_while_the_issuer_is_away_the_hosts_own_is_renewed_in_time(machine: Machine, issuer: Issuer):
+    issuer.stop()
+    before = client.fingerprint()
+    assert "exit code 1" in renew(machine)
+    assert client.fingerprint() == before
+    client.age(machine, days=46)
+    assert "exit code 1" in renew(machine)
+    assert client.fingerprint() != before
+    assert facts(machine)["kind"] == "selfsigned"
+    issuer.start()
+
+
 def test_the_timer_goes_on_trying_and_has_it_once_the_issuer_is_there(machine: Machine, issuer: Issuer):
     assert "hourly" in machine("systemctl cat modelhost-certificate.timer")
     assert machine(
@@ -111,17 +123,17 @@ def unverified() -> ssl.SSLContext:
 def test_half_of_its_time_is_when_it_is_renewed(machine: Machine, issuer: Issuer):
     before = client.fingerprint(NAME)
     # As if 79 of 160 hours were over, and then as if 81 were.
-    age(machine, hours=79)
+    client.age(machine, hours=79)
     assert "exit code 0" in renew(machine)
     assert client.fingerprint(NAME) == before
-    age(machine, hours=2)
+    client.age(machine, hours=2)
     assert "exit code 0" in renew(machine)
     assert client.fingerprint(NAME) != before
 
 
 def test_while_the_issuer_is_away_the_old_one_is_served_and_the_failure_is_seen(machine: Machine, issuer: Issuer):
     before = client.fingerprint(NAME)
-    age(machine, hours=100)
+    client.age(machine, hours=100)
     issuer.stop()
     machine("systemctl start modelhost-certificate.service || true")
     assert client.fingerprint(NAME) == before
@@ -192,14 +204,6 @@ def test_from_an_issuer_to_the_hosts_own_and_to_none_leaves_nothing(machine: Mac
     ]
     proxied.deploy(reverse_proxy_tls="off")
     assert machine("systemctl list-timers --all --no-pager | grep -c modelhost-cert || true").strip() == "0"
-
-
-def age(machine: Machine, hours: int) -> None:
-    """Let the certificate be older, for the tool that renews it."""
-    older = facts(machine)
-    for name in ("not_before", "not_after"):
-        older[name] -= hours * 3600
-    machine(f"echo {base64.b64encode(json.dumps(older).encode()).decode()} | base64 -d > {CURRENT}/facts.json")
 
 
 def close_account(machine: Machine) -> None:
