@@ -235,7 +235,7 @@ def test_no_one_but_nginx_reads_the_key_and_no_one_but_root_the_cas(machine: Mac
 
 
 def test_browsers_are_not_bound_to_a_certificate_that_they_do_not_accept(machine: Machine, tmp_path: Path):
-    proxied.deploy(reverse_proxy_server_names=[NAME])
+    proxied.deploy(reverse_proxy_tls="selfsigned", reverse_proxy_server_names=[NAME])
     assert client.ask(trusted=ca(machine), name=NAME)[0] == 200
     assert "strict-transport-security" not in client.ask(name=NAME)[1]
     # Nor where someone takes it for one of an issuer.
