@@ -106,7 +106,7 @@ def test_by_default_a_ca_of_the_host_signs_for_the_addresses_that_it_has(machine
     assert found["not_before"] <= NOW.timestamp()
 
 
-def test_curl_requests_and_openssl_accept_what_they_were_given(machine: Machine, tmp_path: Path):
+def test_curl_requests_openssl_and_gnutls_accept_what_they_were_given(machine: Machine, tmp_path: Path):
     given_file = tmp_path / "modelhost.pem"
     given_file.write_text(ca(machine))
     url = f"https://{proxied.address()}/"
@@ -115,6 +115,8 @@ def test_curl_requests_and_openssl_accept_what_they_were_given(machine: Machine,
     assert requests.get(url, verify=str(given_file), timeout=20).status_code == 200
     strict = f"openssl verify -x509_strict -purpose sslserver -verify_ip {proxied.address()} -CAfile {AUTHORITY}/ca.pem"
     assert machine(f"{strict} {CURRENT}/certificate.pem").endswith(": OK\n")
+    gnutls = f"certtool --verify --load-ca-certificate {AUTHORITY}/ca.pem --verify-hostname {proxied.address()}"
+    assert "Output: Verified" in machine(f"{gnutls} --infile {CURRENT}/certificate.pem || true")
 
 
 def test_the_ca_can_vouch_for_this_host_alone(machine: Machine):

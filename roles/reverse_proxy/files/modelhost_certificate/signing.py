@@ -38,7 +38,8 @@ default_md = sha256
 policy = policy
 x509_extensions = extensions
 [policy]
-commonName = supplied
+organizationName = optional
+commonName = optional
 [extensions]
 extendedKeyUsage = serverAuth
 subjectKeyIdentifier = hash
@@ -68,9 +69,8 @@ def sign_authority(image: str, key: bytes, names: Sequence[str]) -> bytes:
 
 def sign_server(image: str, authority: bytes, authority_key: bytes, key: bytes, names: Sequence[str]) -> bytes:
     """A server's certificate, which an authority signs."""
-    # An address as the common name would be taken for a name, which the constraints do not permit.
-    common = next((name for name in names if not is_address(name)), "modelhost")
-    request = openssl(image, key, REQUEST, "-subj", f"/CN={common[:64]}")
+    # No common name: where the others are addresses, OpenSSL and GnuTLS take it for a name, which is not permitted.
+    request = openssl(image, key, REQUEST, "-subj", "/O=modelhost")
     config = CONFIG + OF_A_SERVER.format(alternative_names(names))
     return openssl(image, authority_key + authority + request, SIGN, config, *lasting(time.time(), SERVER_DAYS))
 
