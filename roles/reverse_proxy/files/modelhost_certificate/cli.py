@@ -21,13 +21,13 @@ def main() -> int:
     helped = {
         "show": "say which certificate is served, and until when",
         "prepare": "have one to serve, without asking an issuer",
-        "renew": "have the one that is wanted; of an issuer's, a new one when half of its time is over",
+        "renew": "have the one that is wanted; of what is not yours, a new one when half of its time is over",
     }
     for name, text in helped.items():
         command = commands.add_parser(name, help=text)
         command.add_argument("--json", action="store_true", help="print an object for programs")
         command.add_argument("--check", action="store_true", help="change nothing, and say whether something would")
-        command.add_argument("--now", action="store_true", help="with renew: ask for a new one whatever its time")
+        command.add_argument("--now", action="store_true", help="with renew: have a new one whatever its time")
     arguments = parser.parse_args()
     settings = read_json(SETTINGS)
     if settings is None:
