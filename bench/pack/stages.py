@@ -62,15 +62,17 @@ def pack(directory: Path, model: str, options: list[str]) -> dict[str, Any]:
 
 def serve(directory: Path) -> dict[str, Any]:
     """The bundle in the application; every fresh row is asked, and compared."""
+    from a2wsgi import ASGIMiddleware
     from modelhost.settings import Settings
     from modelhost.web.app import create_app
+    from werkzeug.test import Client
 
     with (directory / "expected.pickle").open("rb") as file:
         rows, expected = pickle.load(file)
     settings = Settings(
         models_dir=directory / "models", default_model=NAME, body_limit_mb=256, timeout_seconds=300, threads=1
     )
-    client = create_app(settings).test_client()
+    client = Client(ASGIMiddleware(create_app(settings)))
 
     def post(batch: list[dict[str, Any]]) -> tuple[int, Any]:
         body = json.dumps(batch, allow_nan=False)

@@ -4,25 +4,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from harness import MODELS, RELEASE, Bundles, Server, free_port
+from harness import MODELS, RELEASE, Bundles, Server, client_for, free_port
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from modelhost.web.asgi import Application
+from werkzeug.test import Client
 
 
-@pytest.fixture(scope="session", params=["fast path", "Flask"])
-def app(request: pytest.FixtureRequest) -> Flask:
-    """The application as it is served, and as it would be without the path past Flask."""
-    app = create_app(Settings(models_dir=MODELS, release=RELEASE, body_limit_mb=0.1))
-    if request.param == "Flask":
-        app.wsgi_app = app.wsgi_app.flask
-    return app
+@pytest.fixture(scope="session")
+def app() -> Application:
+    """The application as it is served."""
+    return create_app(Settings(models_dir=MODELS, release=RELEASE, body_limit_mb=0.1))
 
 
 @pytest.fixture
-def client(app: Flask) -> FlaskClient:
-    return app.test_client()
+def client(app: Application) -> Client:
+    return client_for(app)
 
 
 @pytest.fixture

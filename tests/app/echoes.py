@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from flask.testing import FlaskClient
-from harness import Bundles
+from harness import Bundles, client_for
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from werkzeug.test import Client
 
 SOURCE = """
 import json
@@ -51,9 +51,9 @@ def write_bundle(
     return bundle
 
 
-def client_of(bundles: Bundles, **settings: Any) -> FlaskClient:
+def client_of(bundles: Bundles, **settings: Any) -> Client:
     """A client of the one model in `bundles`."""
-    return create_app(Settings(models_dir=bundles.directory, default_model="", **settings)).test_client()
+    return client_for(create_app(Settings(models_dir=bundles.directory, default_model="", **settings)))
 
 
 def manifest_of(bundle: Path) -> dict[str, Any]:

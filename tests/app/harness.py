@@ -1,5 +1,6 @@
 """What the tests work with: bundles to break, and the real server on a socket."""
 
+import asyncio
 import contextlib
 import hashlib
 import http.client
@@ -10,15 +11,18 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import yaml
-from flask.testing import FlaskClient
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from modelhost.web.asgi import Application
+from werkzeug.datastructures import EnvironHeaders
+from werkzeug.test import Client
 
 ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
@@ -69,7 +73,7 @@ class Bundles:
         self.write(bundle, "model.pkl", "I1\n.")
         return self.edit(bundle, lambda m: m.update(format="pickle", entry="model.pkl", allow_pickle=True))
 
-    def echo(self, datatype: str, example: list[Any]) -> FlaskClient:
+    def echo(self, datatype: str, example: list[Any]) -> Client:
         """A client of a model that answers, as y, the two elements it was sent as x."""
         bundle = self.copy("colours", "echo/1")
 
@@ -84,7 +88,45 @@ class Bundles:
         )
         golden = [{"inputs": {"x": example}, "outputs": {"y": example}}]
         self.write(bundle, "golden.json", json.dumps(golden))
-        return create_app(Settings(models_dir=self.directory, default_model="echo")).test_client()
+        return client_for(create_app(Settings(models_dir=self.directory, default_model="echo")))
+
+
+def client_for(app: Application) -> Client:
+    """A client in process, which speaks with the application as a server does: in a loop, over ASGI."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": environ["REQUEST_METHOD"],
+            "scheme": "http",
+            "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
+            "query_string": environ["QUERY_STRING"].encode("latin-1"),
+            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in EnvironHeaders(environ)],
+            "server": ("localhost", 80),
+        }
+        arriving = [{"type": "http.request", "body": environ["wsgi.input"].read(), "more_body": False}]
+        sent: list[dict[str, Any]] = []
+
+        async def receive() -> dict[str, Any]:
+            if not arriving:
+                await asyncio.Event().wait()  # the client waits for its answer
+            return arriving.pop()
+
+        async def send(message: dict[str, Any]) -> None:
+            sent.append(message)
+
+        asyncio.run_coroutine_threadsafe(app(scope, receive, send), LOOP).result(30)
+        start, *bodies = sent
+        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
+        start_response(f"{start['status']} -", headers)
+        return [message.get("body", b"") for message in bodies]
+
+    return Client(answer)
+
+
+LOOP = asyncio.new_event_loop()
+threading.Thread(target=LOOP.run_forever, daemon=True).start()
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -142,7 +184,7 @@ class Server:
         return UnixConnection(self.socket)
 
     def send(self, raw: bytes) -> bytes:
-        """What the server answers to bytes that need not be HTTP, until it closes."""
+        """What the server answers to bytes that need not be whole HTTP, after which it gets no more."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
             connection.settimeout(10)
             connection.connect(str(self.socket))

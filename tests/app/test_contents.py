@@ -10,12 +10,15 @@ from typing import Any
 import jsonschema
 import pytest
 from echoes import SOURCE, client_of, write_bundle
-from flask.testing import FlaskClient
 from harness import Bundles, assert_error_shape
 from modelhost.bundle.bundle import BundleError, read_bundle
-from modelhost.inference.executor import Deadline, Job, _compute
+from modelhost.inference.batching import compute
+from modelhost.inference.deadline import Deadline
+from modelhost.inference.queue import Job
+from modelhost.models.model import Model
 from modelhost.payload.records import read_record
 from protocol_requests import HEADER, dump, write_binary
+from werkzeug.test import Client
 
 SOURCE = SOURCE.replace(
     "def seen(value):", 'def seen(value):\n    if isinstance(value, bytes):\n        return "bytes " + value.hex()'
@@ -42,25 +45,28 @@ def hexed(value: bytes) -> str:
     return "bytes " + value.hex()
 
 
-def model_of(bundles: Bundles, inputs: list[Any], example: dict[str, Any], seen: dict[str, Any]) -> FlaskClient:
+NO_ONE_WAITS: Any = None
+
+
+def model_of(bundles: Bundles, inputs: list[Any], example: dict[str, Any], seen: dict[str, Any]) -> Client:
     write_bundle(bundles, inputs, [example], source=SOURCE, answers=[{"seen": json.dumps(seen)}])
     return client_of(bundles)
 
 
 @pytest.fixture
-def images(bundles: Bundles) -> FlaskClient:
+def images(bundles: Bundles) -> Client:
     """A model that takes an image and nothing else."""
     return model_of(bundles, [IMAGE], {"image": b64(b"\xff")}, {"image": "bytes ff"})
 
 
 @pytest.fixture
-def orders(bundles: Bundles) -> FlaskClient:
+def orders(bundles: Bundles) -> Client:
     """A model that takes a JSON value and nothing else."""
     return model_of(bundles, [ORDER], {"order": {"a": 1}}, {"order": {"a": 1}})
 
 
 @pytest.fixture
-def mixed(bundles: Bundles) -> FlaskClient:
+def mixed(bundles: Bundles) -> Client:
     """A model of every content, each of which may be missing or left out."""
     inputs = [
         IMAGE | {"nullable": True, "default": None},
@@ -73,7 +79,7 @@ def mixed(bundles: Bundles) -> FlaskClient:
     return model_of(bundles, inputs, example, seen)
 
 
-def seen(client: FlaskClient, url: str, body: bytes, **headers: str) -> list[Any]:
+def seen(client: Client, url: str, body: bytes, **headers: str) -> list[Any]:
     """What the model saw of each row."""
     answer = client.post(url, data=body, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -85,7 +91,7 @@ def seen(client: FlaskClient, url: str, body: bytes, **headers: str) -> list[Any
     return [json.loads(row["seen"] if isinstance(row, dict) else row) for row in rows]
 
 
-def refused(client: FlaskClient, url: str, body: bytes, **headers: str) -> dict[str, Any]:
+def refused(client: Client, url: str, body: bytes, **headers: str) -> dict[str, Any]:
     """The error to what must be refused; none of them is long."""
     answer = client.post(url, data=body, headers=headers)
     assert answer.status_code == 400, answer.text
@@ -115,7 +121,7 @@ V1, V2, MLFLOW = "/v1/models/echo:predict", "/v2/models/echo/infer", "/invocatio
 
 
 @pytest.mark.parametrize("rows", [[PNG], [b""], [PNG, b"\x00", b"text"] * 20], ids=["one", "empty", "many"])
-def test_bytes_reach_the_model_over_every_protocol(images: FlaskClient, rows: list[bytes]) -> None:
+def test_bytes_reach_the_model_over_every_protocol(images: Client, rows: list[bytes]) -> None:
     wanted = [{"image": hexed(row)} for row in rows]
     sent, strings = [b64(row) for row in rows], [text64(row) for row in rows]
     records = [{"image": row} for row in sent]
@@ -144,7 +150,7 @@ def test_bytes_reach_the_model_over_every_protocol(images: FlaskClient, rows: li
     "content_type",
     ["image/png", "Image/PNG; a=b", "application/octet-stream", "application/pdf", "audio/wav", "application/x-image"],
 )
-def test_a_file_is_a_body(images: FlaskClient, url: str, content_type: str) -> None:
+def test_a_file_is_a_body(images: Client, url: str, content_type: str) -> None:
     assert seen(images, url, PNG, **{"Content-Type": content_type}) == [{"image": hexed(PNG)}]
 
 
@@ -152,7 +158,7 @@ def test_a_file_is_a_body(images: FlaskClient, url: str, content_type: str) -> N
     "content_type",
     ["application/json", "", "application/x-www-form-urlencoded", "text/plain", "application/vnd.api+json"],
 )
-def test_json_under_any_name_is_no_file(images: FlaskClient, content_type: str) -> None:
+def test_json_under_any_name_is_no_file(images: Client, content_type: str) -> None:
     body = dump({"image": b64(PNG)})
     assert seen(images, "/", body, **{"Content-Type": content_type}) == [{"image": hexed(PNG)}]
     error = refused(images, "/", PNG, **{"Content-Type": content_type})
@@ -170,14 +176,14 @@ def test_a_file_is_a_body_of_a_stream(bundles: Bundles) -> None:
     assert json.loads(json.loads(event)["prediction"]["seen"]) == {"image": hexed(PNG)}
 
 
-def test_a_form_and_an_empty_file_are_refused(images: FlaskClient) -> None:
+def test_a_form_and_an_empty_file_are_refused(images: Client) -> None:
     error = refused(images, "/", b"--x\r\n", **{"Content-Type": "multipart/form-data; boundary=x"})
     assert error["error"].startswith("A form is not read here: send the file itself as the body")
     error = refused(images, "/", b"", **{"Content-Type": "image/png"})
     assert error["error"].startswith("The body is empty: send the file itself as the body")
 
 
-def test_a_file_is_refused_where_a_model_takes_more(mixed: FlaskClient) -> None:
+def test_a_file_is_refused_where_a_model_takes_more(mixed: Client) -> None:
     error = refused(mixed, "/", PNG, **{"Content-Type": "image/png"})
     assert error["error"].startswith("The body is not JSON")
     assert error["received"] == f"{len(PNG)} bytes"
@@ -202,7 +208,7 @@ def test_a_file_is_refused_where_a_model_takes_more(mixed: FlaskClient) -> None:
     ],
     ids=str,
 )
-def test_what_is_no_bytes_is_refused_with_what_to_send(images: FlaskClient, value: Any, said: str) -> None:
+def test_what_is_no_bytes_is_refused_with_what_to_send(images: Client, value: Any, said: str) -> None:
     for url, body in (("/", {"image": value}), (V1, {"instances": [{"image": value}]})):
         error = refused(images, url, dump(body))
         assert said in error["error"]
@@ -212,7 +218,7 @@ def test_what_is_no_bytes_is_refused_with_what_to_send(images: FlaskClient, valu
     assert "row 1" in error["error"]
 
 
-def test_bare_strings_are_base64_for_mlflow_and_mlserver_alone(images: FlaskClient) -> None:
+def test_bare_strings_are_base64_for_mlflow_and_mlserver_alone(images: Client) -> None:
     error = refused(images, MLFLOW, dump({"dataframe_records": [{"image": "no?"}]}))
     assert error["error"].startswith('image must be bytes in base64, as {"b64": "..."}, not "no?": \'?\' at 2 is no')
     error = refused(images, V2, tensor("image", ["no?"], parameters={"content_type": "base64"}))
@@ -222,7 +228,7 @@ def test_bare_strings_are_base64_for_mlflow_and_mlserver_alone(images: FlaskClie
     assert "'?' at 2 is no character of base64" in error["error"]
 
 
-def test_json_values_reach_the_model_over_every_protocol(orders: FlaskClient) -> None:
+def test_json_values_reach_the_model_over_every_protocol(orders: Client) -> None:
     for rows in ([ORDERS[0]], [ORDERS[1]], ORDERS * 10):
         wanted = [{"order": row} for row in rows]
         records = [{"order": row} for row in rows]
@@ -243,12 +249,12 @@ def test_json_values_reach_the_model_over_every_protocol(orders: FlaskClient) ->
 
 
 @pytest.mark.parametrize("rows", [[[5], [6]], [[[1, 2], [3]], 7], [[{"a": 1}]]])
-def test_a_plain_row_of_json_is_the_value_itself(orders: FlaskClient, rows: list[Any]) -> None:
+def test_a_plain_row_of_json_is_the_value_itself(orders: Client, rows: list[Any]) -> None:
     for url, body in (("/", {"rows": rows}), (V1, {"instances": rows}), (MLFLOW, {"instances": rows})):
         assert seen(orders, url, dump(body)) == [{"order": row} for row in rows]
 
 
-def test_a_json_value_that_is_missing_or_broken_is_refused(orders: FlaskClient) -> None:
+def test_a_json_value_that_is_missing_or_broken_is_refused(orders: Client) -> None:
     error = refused(orders, "/", dump({"order": None}))
     assert error["error"] == "order must be any JSON value, not null: this model takes no missing value here."
     body, headers = binary("order", [b'{"a": 1}', b"{a}"])
@@ -263,7 +269,7 @@ def test_a_json_value_that_is_missing_or_broken_is_refused(orders: FlaskClient) 
     assert refused(orders, V2, body)["field"] == "order.parameters.content_type"
 
 
-def test_what_may_be_missing_or_left_out_is(mixed: FlaskClient) -> None:
+def test_what_may_be_missing_or_left_out_is(mixed: Client) -> None:
     left_out = {"title": "t"}
     filled = {"image": None, "order": {"list": []}, "title": "t", "pages": ["bytes 00"]}
     nothing = {"title": "t", "image": None, "order": None, "pages": [b64(b"\x01"), b64(b"")]}
@@ -299,13 +305,11 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
     )
     example, answers = {"order": {"n": 1}}, [{"seen": json.dumps({"order": 1})}]
     write_bundle(bundles, [ORDER], [example], source=source, answers=answers, batching={"max_rows": 16})
-    client = client_of(bundles)
-    predictions: Any = client.application.extensions["modelhost"]
-    (served,) = predictions._served.values()
+    model = Model.load(read_bundle(bundles.directory / "echo" / "1"))
 
     def asked(*orders: Any) -> list[Any]:
-        jobs = [Job(Deadline(9e9), read_record(served.model.inputs, {"order": order}), 1) for order in orders]
-        results, _ = _compute(served.model, jobs)
+        read = [read_record(model.inputs, {"order": order}) for order in orders]
+        results, _, _ = compute(model, [Job(Deadline(9e9), NO_ONE_WAITS, inputs, 1) for inputs in read])
         return [json.loads(outputs["seen"][0])["order"] if outputs else str(error) for outputs, error in results]
 
     assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n': its inputs are order"]
@@ -313,7 +317,7 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
     assert asked({"n": 5}, {"n": deep}) == [5, deep]
 
 
-def test_text_may_be_base64_beside_bytes(mixed: FlaskClient) -> None:
+def test_text_may_be_base64_beside_bytes(mixed: Client) -> None:
     row = {"title": b64("grün".encode()), "image": b64(PNG)}
     for url, body in (("/", row), (V1, {"instances": [row]})):
         (found,) = seen(mixed, url, dump(body))
@@ -324,7 +328,7 @@ def test_text_may_be_base64_beside_bytes(mixed: FlaskClient) -> None:
     assert error["error"] == "title must be a string, not an object: it is base64 of bytes that are no text in UTF-8."
 
 
-def test_what_is_told_about_a_model_of_bytes_is_true(images: FlaskClient) -> None:
+def test_what_is_told_about_a_model_of_bytes_is_true(images: Client) -> None:
     example = (images.get("/models/echo").json or {})["example"]
     assert example == {"image": b64(b"\xff")}
     paths = (images.get("/openapi.json").json or {})["paths"]
@@ -354,7 +358,7 @@ def test_what_is_told_about_a_model_of_bytes_is_true(images: FlaskClient) -> Non
     assert "--data-binary @FILE -H &#39;Content-Type: application/octet-stream&#39;" in page
 
 
-def test_what_is_told_about_json_values_is_true(orders: FlaskClient, bundles: Bundles) -> None:
+def test_what_is_told_about_json_values_is_true(orders: Client, bundles: Bundles) -> None:
     description: Any = orders.get("/openapi.json").json
     schema = description["components"]["schemas"]["echo.Record"]
     for value in ORDERS:
@@ -408,7 +412,7 @@ def test_only_a_python_class_takes_other_than_text(bundles: Bundles) -> None:
         read_bundle(bundle)
 
 
-def test_a_text_is_written_in_binary_as_ever(mixed: FlaskClient) -> None:
+def test_a_text_is_written_in_binary_as_ever(mixed: Client) -> None:
     raw = write_binary(__import__("numpy").array(["grün"], object))
     head = dump({"inputs": [{"name": "title", "datatype": "BYTES", "shape": [1],
                              "parameters": {"binary_data_size": len(raw)}}]})  # fmt: skip

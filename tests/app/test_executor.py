@@ -1,64 +1,81 @@
 """When and where a call is made, in process: at once or in a thread, and for how long one is told to wait."""
 
+import asyncio
 import json
 import math
 import os
-import socket
 import time
-from pathlib import Path
-from typing import Any
+from collections.abc import Coroutine
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from gevent.threadpool import ThreadPool
 from harness import Bundles
 from modelhost.bundle.bundle import read_bundle
-from modelhost.inference.executor import BEHIND, Deadline, Executor, Job
+from modelhost.inference.deadline import Deadline
+from modelhost.inference.executor import Executor
 from modelhost.inference.latency import Latency
+from modelhost.inference.queue import FullError, Job, Queue
+from modelhost.inference.threads import BEHIND, Threads
 from modelhost.models.model import Model
-from modelhost.payload.errors import ClientError
+from modelhost.payload.errors import ClientError, ModelError
+
+T = TypeVar("T")
 
 # Answers with the priority of the thread that it is computed in.
 SOURCE = """
-import os, threading
+import asyncio, os, sys, threading, time
 import numpy as np
 class Model:
     def predict(self, inputs):
+        if (inputs["x"] == 5).any():
+            time.sleep(0.2)
+        if (inputs["x"] == 6).any():
+            raise asyncio.CancelledError
+        if (inputs["x"] == 7).any():
+            sys.exit("it wants to end")
         behind = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         return {"y": np.full(len(inputs["x"]), behind)}
 """
 
 
 def executor(bundles: Bundles, threads: int = 2, queue: int = 3, **more: Any) -> Executor:
-    """That of a model of one number, which may vary."""
+    """That of a model of one number, which may vary; its bundle says that it is quick."""
     bundle = bundles.copy("colours", "m/1")
     number = [{"name": "x", "datatype": "INT64", "shape": []}]
     outputs = [{"name": "y", "datatype": "INT64", "shape": []}]
-    bundles.edit(bundle, lambda said: said.update(name="m", inputs=number, outputs=outputs, varies=True, **more))
+    said = {"quick": True} | more
+    bundles.edit(bundle, lambda m: m.update(name="m", inputs=number, outputs=outputs, varies=True, **said))
     bundles.write(bundle, "model.py", SOURCE)
     bundles.write(bundle, "golden.json", json.dumps([{"inputs": {"x": 1}, "outputs": {"y": 0}}]))
-    return Executor(Model.load(read_bundle(bundle)), threads, queue, ThreadPool(2))
+    return Executor(Model.load(read_bundle(bundle)), threads, queue, Threads())
 
 
 def soon(seconds: float = 10) -> Deadline:
     return Deadline(time.perf_counter() + seconds)
 
 
+def run(waited: Coroutine[Any, Any, T]) -> T:
+    """In a loop of its own, which has to end soon."""
+    return asyncio.run(asyncio.wait_for(waited, 10))
+
+
 ROWS = {"x": np.array([1, 2, 3])}
+LONG, CANCELLED, ENDED = ({"x": np.array([number])} for number in (5, 6, 7))
 
 
 def test_a_fast_call_is_made_at_once_and_a_slow_one_behind_in_a_thread(bundles: Bundles) -> None:
     here = executor(bundles)
     mine = os.getpriority(os.PRIO_PROCESS, 0)
-    here.speed = Latency(0.0, 0.0009 / 3)
-    outcome = here.predict(ROWS, soon())
+    here.placement.speed = Latency(0.0, 0.0009 / 3)
+    outcome = run(here.predict(ROWS, soon()))
     assert outcome.outputs["y"].tolist() == [mine] * 3
     assert outcome.waited == 0.0
     assert 0 < outcome.computed < 1
-    here.speed = Latency(0.0, 0.0011 / 3)
+    here.placement.speed = Latency(0.0, 0.0011 / 3)
     calls = []
     here.on_call = lambda requests, rows: calls.append((requests, rows))
-    outcome = here.predict(ROWS, soon())
+    outcome = run(here.predict(ROWS, soon()))
     assert outcome.outputs["y"].tolist() == [max(mine, BEHIND)] * 3
     assert outcome.waited > 0
     assert outcome.computed > 0
@@ -66,22 +83,107 @@ def test_a_fast_call_is_made_at_once_and_a_slow_one_behind_in_a_thread(bundles: 
     assert (here.waiting, here.stuck()) == (0, 0.0)
 
 
+@pytest.mark.parametrize(("more", "in_loop"), [({"quick": None}, False), ({"quick": False}, False), ({}, True)])
+def test_a_python_class_computes_in_the_loop_only_where_its_bundle_says_so(
+    bundles: Bundles, more: dict[str, Any], in_loop: bool
+) -> None:
+    here = executor(bundles, **more)
+    here.placement.speed = Latency(0.0, 0.0)
+    assert here.placement.in_loop(1) is in_loop
+
+
+def test_a_format_that_is_known_computes_in_the_loop_until_a_call_was_slow(bundles: Bundles) -> None:
+    iris = Executor(Model.load(read_bundle(bundles.copy("iris"))), 1, 1, Threads())
+    iris.placement.speed = Latency(0.0001, 0.0)
+    assert iris.placement.in_loop(1)
+    iris.placement.learn(1, 0.5, 0.0001)
+    assert iris.placement.in_loop(1), "it waited for the core"
+    iris.placement.learn(1, 0.5, 0.002)
+    assert not iris.placement.in_loop(1)
+    for _ in range(50):
+        iris.placement.learn(1, 0.0001, 0.0001)
+    assert not iris.placement.in_loop(1), "the slowest of recent calls counts"
+    for _ in range(50):
+        iris.placement.learn(1, 0.0001, 0.0001)
+    assert iris.placement.in_loop(1)
+
+
+def test_others_are_answered_while_a_model_computes(bundles: Bundles) -> None:
+    here = executor(bundles, quick=None)
+
+    async def ask() -> float:
+        slow = asyncio.ensure_future(here.predict(LONG, soon()))
+        worst = 0.0
+        while not slow.done():
+            before = time.perf_counter()
+            await asyncio.sleep(0.001)
+            worst = max(worst, time.perf_counter() - before)
+        await slow
+        return worst
+
+    assert run(ask()) < 0.1
+
+
+@pytest.mark.parametrize("quick", [True, None], ids=["in the loop", "in a thread"])
+@pytest.mark.parametrize("bad", [CANCELLED, ENDED], ids=["cancelled", "wants to end"])
+def test_what_is_no_exception_fails_its_own_request_at_once(bundles: Bundles, bad: Any, quick: bool | None) -> None:
+    here = executor(bundles, quick=quick)
+    with pytest.raises(ModelError, match=r"predict raised (CancelledError|SystemExit)"):
+        run(here.predict(bad, soon()))
+    assert len(run(here.predict(ROWS, soon())).outputs["y"]) == 3
+
+
+def test_what_is_no_exception_fails_no_one_who_shared_the_call(bundles: Bundles) -> None:
+    here = executor(bundles, quick=None, batching={"max_rows": 8}, queue=10)
+
+    async def ask() -> list[Any]:
+        asked = [here.predict(inputs, soon()) for inputs in (ROWS, ENDED, ROWS)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    first, bad, last = run(ask())
+    assert [len(outcome.outputs["y"]) for outcome in (first, last)] == [3, 3]
+    assert isinstance(bad, ModelError)
+
+
+def test_what_fails_at_once_makes_no_model_look_quick(bundles: Bundles) -> None:
+    here = executor(bundles, quick=None)
+    here.placement.speed = Latency(0.5, 0.0)
+    for _ in range(20):
+        with pytest.raises(ModelError):
+            run(here.predict(ENDED, soon()))
+    assert here.placement.speed.expected(1) == 0.5
+
+
 def test_what_comes_too_late_is_not_computed(bundles: Bundles) -> None:
     here = executor(bundles)
     for speed in (Latency(0.0, 0.0), Latency(1.0, 0.0)):
-        here.speed = speed
+        here.placement.speed = speed
         with pytest.raises(ClientError, match="m did not answer in the time the client gave it") as late:
-            here.predict(ROWS, soon(-0.1))
+            run(here.predict(ROWS, soon(-0.1)))
         assert late.value.status == 504
         assert here.waiting == 0
+
+
+def test_who_waits_too_long_is_told_in_time(bundles: Bundles) -> None:
+    here = executor(bundles, quick=None)
+    start = time.perf_counter()
+    with pytest.raises(ClientError) as late:
+        run(here.predict(LONG, soon(0.05)))
+    assert late.value.status == 504
+    assert time.perf_counter() - start < 0.15
 
 
 def test_a_call_corrects_what_is_expected(bundles: Bundles) -> None:
     here = executor(bundles)
     for base in (0.0005, 0.5):
-        here.speed = Latency(base, 0.0)
-        here.predict(ROWS, soon())
-        assert here.speed.expected(1) != base
+        here.placement.speed = Latency(base, 0.0)
+        run(here.predict(ROWS, soon()))
+        assert here.placement.speed.expected(1) != base
+
+
+def job(rows: int = 1, **more: Any) -> Job:
+    nobody: Any = None
+    return Job(soon(), nobody, {"x": np.arange(rows)}, rows, rows, **more)
 
 
 @pytest.mark.parametrize(("threads", "waiting", "seconds"), [(2, 3, 8), (1, 3, 15), (3, 1, 2), (2, 0, 1)])
@@ -89,8 +191,9 @@ def test_who_is_refused_is_told_when_the_queue_will_be_empty(
     bundles: Bundles, threads: int, waiting: int, seconds: int
 ) -> None:
     here = executor(bundles, threads)
-    here.speed = Latency(5.0, 0.0)
-    here._waiting.extend(Job(soon()) for _ in range(waiting))
+    here.placement.speed = Latency(5.0, 0.0)
+    for _ in range(waiting):
+        here._queue.put(job())
     refused = here._too_many()
     assert (refused.status, refused.retry_after) == (503, seconds)
     assert seconds == max(1, math.ceil(waiting * 5 / threads))
@@ -98,16 +201,18 @@ def test_who_is_refused_is_told_when_the_queue_will_be_empty(
 
 
 def test_a_queue_holds_as_many_as_it_may(bundles: Bundles) -> None:
-    here = executor(bundles, queue=2)
-    here.speed = Latency(5.0, 0.0)
-    here._workers = 2  # all threads are in use
-    here._waiting.append(Job(soon()))
+    here = executor(bundles, threads=0, queue=2)  # all threads are in use
+    here.placement.speed = Latency(5.0, 0.0)
+    here._queue.put(job())
     with pytest.raises(ClientError) as late:
-        here.predict(ROWS, soon(0.01))
-    assert late.value.status == 504
-    here._waiting.append(Job(soon()))
+        run(here.predict(ROWS, soon(0.01)))
+    assert (late.value.status, here.waiting) == (504, 1)
+    here._queue.put(job())
+    with pytest.raises(FullError):
+        here._queue.put(job())
+    here.threads = 1
     with pytest.raises(ClientError) as full:
-        here.predict(ROWS, soon(0.01))
+        run(here.predict(ROWS, soon(0.01)))
     assert full.value.status == 503
 
 
@@ -115,7 +220,7 @@ def test_the_longest_call_is_known(bundles: Bundles) -> None:
     here = executor(bundles)
     assert here.stuck() == 0.0
     for seconds in (3, 7):
-        here._calls.add(Job(soon(), begun=time.perf_counter() - seconds))
+        here._calls.add(job(begun=time.perf_counter() - seconds))
     assert here.stuck() == pytest.approx(7, abs=1)
 
 
@@ -125,52 +230,51 @@ def test_requests_that_share_calls_have_one_thread(bundles: Bundles) -> None:
     assert (sharing.threads, sharing.most_rows) == (1, 8)
 
 
-def job(rows: int, **more: Any) -> Job:
-    return Job(soon(), {"x": np.arange(rows)}, rows, rows, **more)
-
-
 @pytest.mark.parametrize(
     ("waiting", "taken"),
     [([3, 5, 1], [3, 5]), ([9, 1], [9]), ([8], [8]), ([4, 4, 1], [4, 4]), ([4, 5], [4]), ([], [])],
 )
-def test_what_waits_shares_a_call_up_to_the_rows_of_the_bundle(
-    bundles: Bundles, waiting: list[int], taken: list[int]
-) -> None:
-    here = executor(bundles, batching={"max_rows": 8})
-    here._waiting.extend(map(job, waiting))
-    assert [one.rows for one in here._take()] == taken
-    assert [one.rows for one in here._waiting] == waiting[len(taken) :]
+def test_what_waits_shares_a_call_up_to_the_rows_of_the_bundle(waiting: list[int], taken: list[int]) -> None:
+    queue = Queue(10)
+    for rows in waiting:
+        queue.put(job(rows))
+    assert [one.rows for one in queue.take(8)] == taken
+    assert len(queue) == len(waiting) - len(taken)
 
 
 def test_another_call_shares_with_none(bundles: Bundles) -> None:
+    queue = Queue(10)
+    for one in (job(), job(call=lambda: 7), job()):
+        queue.put(one)
+    assert [len(queue.take(8)) for _ in range(3)] == [1, 1, 1]
     here = executor(bundles, batching={"max_rows": 8})
-    call = Job(soon(), call=lambda: 7)
-    here._waiting.extend([job(1), call, job(1)])
-    assert [len(here._take()) for _ in range(3)] == [1, 1, 1]
     counted: list[Any] = []
     here.on_call = lambda *call: counted.append(call)
-    assert here.call(lambda: 7, soon()) == 7
+    assert run(here.call(lambda: 7, soon())) == 7
     assert counted == [], "it is no call of the model's with rows"
 
 
-def test_a_client_is_gone_once_its_connection_is_closed() -> None:
-    assert not Deadline(0.0).gone()
-    mine, other = socket.socketpair()
-    with mine:
-        assert not Deadline(0.0, mine).gone()
-        other.sendall(b"it says more")
-        assert not Deadline(0.0, mine).gone()
-        other.close()
-        assert Deadline(0.0, mine).gone()
+def test_what_a_client_that_left_has_asked_is_not_computed(bundles: Bundles) -> None:
+    here = executor(bundles, threads=1, quick=None)
 
+    async def ask() -> float:
+        left = asyncio.Event()
 
-def test_what_a_client_that_left_has_asked_is_not_computed(bundles: Bundles, tmp_path: Path) -> None:
-    here = executor(bundles, batching={"max_rows": 8})
-    mine, other = socket.socketpair()
-    other.close()
-    with mine:
-        left = Job(Deadline(time.perf_counter() + 10, mine), {"x": np.arange(1)}, 1, 1)
-        here._waiting.extend([left, job(2)])
-        assert [one.rows for one in here._take()] == [2]
+        async def receive() -> dict[str, Any]:
+            await left.wait()
+            return {"type": "http.disconnect"}
+
+        before = asyncio.ensure_future(here.predict(LONG, soon()))
+        waits = asyncio.ensure_future(here.predict(LONG, Deadline(time.perf_counter() + 10, receive)))
+        await asyncio.sleep(0.05)
+        assert here.waiting == 1
+        left.set()
+        start = time.perf_counter()
         with pytest.raises(ClientError):
-            left.result.get(timeout=1)
+            await waits
+        assert (here.waiting, time.perf_counter() - start < 0.1) == (0, True)
+        await before
+        await here.predict(ROWS, soon())
+        return time.perf_counter() - start
+
+    assert run(ask()) < 0.3, "the thread computed what nobody waited for"

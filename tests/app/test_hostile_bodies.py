@@ -6,16 +6,16 @@ from typing import Any
 import numpy as np
 import orjson
 from echoes import SOURCE, client_of, write_bundle
-from flask import Flask
-from flask.testing import FlaskClient
-from harness import Bundles, Server, assert_error_shape
+from harness import Bundles, Server, assert_error_shape, client_for
 from hostile import spoil
 from hypothesis import HealthCheck, given, reject, settings
 from hypothesis import strategies as st
 from modelhost.bundle.schema import Input
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
+from modelhost.web.asgi import Application
 from protocol_requests import ProtocolRequest, every_way, ways
+from werkzeug.test import Client
 
 URLS = ["/", "/models/iris/predict", "/models/digits/predict", "/models/churn/predict"]
 NAMES = ["index", "measurements", "petal_width", "image", "petal_widht", "", "\x00", "x" * 500]
@@ -55,16 +55,16 @@ settings.load_profile("modelhost")
 
 @settings(max_examples=600)
 @given(body=bodies, url=st.sampled_from(URLS))
-def test_no_body_makes_the_server_fail(app: Flask, body: bytes, url: str) -> None:
-    answer = app.test_client().post(url, data=body)
+def test_no_body_makes_the_server_fail(app: Application, body: bytes, url: str) -> None:
+    answer = client_for(app).post(url, data=body)
     if answer.status_code != 200:
         assert 400 <= answer.status_code < 500, (body, answer.data)
         assert_error_shape(answer.data)
 
 
-def good_requests(app: Flask) -> list[ProtocolRequest]:
+def good_requests(app: Application) -> list[ProtocolRequest]:
     """Two rows to each model in every way of every protocol."""
-    client, found = app.test_client(), []
+    client, found = client_for(app), []
     for name in ("churn", "colours", "digits", "iris"):
         schema: Any = client.get(f"/models/{name}").json
         rows = [schema["example"]] * 2
@@ -72,7 +72,7 @@ def good_requests(app: Flask) -> list[ProtocolRequest]:
     return found
 
 
-def statuses_of_spoilt(client: FlaskClient, good: list[ProtocolRequest]) -> list[int]:
+def statuses_of_spoilt(client: Client, good: list[ProtocolRequest]) -> list[int]:
     """What 6,000 spoilt requests are answered with, each of which is right or an error in the one shape."""
     statuses = []
     for seed in range(6000):
@@ -85,8 +85,8 @@ def statuses_of_spoilt(client: FlaskClient, good: list[ProtocolRequest]) -> list
     return statuses
 
 
-def test_no_spoilt_request_of_any_protocol_makes_the_server_fail(app: Flask) -> None:
-    client, good = app.test_client(), good_requests(app)
+def test_no_spoilt_request_of_any_protocol_makes_the_server_fail(app: Application) -> None:
+    client, good = client_for(app), good_requests(app)
     statuses = statuses_of_spoilt(client, good)
     assert len(statuses) - statuses.count(200) > 3000, "most of what is sent should be wrong"
 
@@ -134,7 +134,7 @@ def test_no_spoilt_request_makes_a_model_of_bytes_and_objects_fail(bundles: Bund
     assert min(statuses.count(200), statuses.count(400)) > 500
 
 
-def test_two_thousand_hostile_requests_lose_no_worker(app: Flask, server: Server) -> None:
+def test_two_thousand_hostile_requests_lose_no_worker(app: Application, server: Server) -> None:
     good, workers = good_requests(app), server.worker_pids()
     connection = server.connect()
     for seed in range(2000):

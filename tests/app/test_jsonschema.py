@@ -4,14 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from echoes import client_of, write_bundle
-from flask import Flask
+from echoes import write_bundle
 from harness import Bundles
+from modelhost.bundle.bundle import read_bundle
 from modelhost.bundle.schema import Feature, Input, Output
-from modelhost.inference.pipeline import Pipeline
 from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
+from modelhost.payload.request import Request
 from modelhost.protocols import mlflow, native, tensorflow, v2_infer, v2_metadata
 from modelhost.protocols.jsonschema import array_of, element, object_of, output, tensor, tuple_of, whole
 
@@ -140,11 +140,7 @@ def model(bundles: Bundles) -> Model:
         {"name": "a", "datatype": "INT8", "shape": [], "maximum": 9},
         {"name": "b", "datatype": "BYTES", "shape": [], "default": "none"},
     ]
-    write_bundle(bundles, inputs, [{"a": 1, "b": "x"}])
-    app: Flask = client_of(bundles).application
-    pipeline: Pipeline = app.extensions["modelhost"]
-    ((served),) = pipeline._served.values()
-    return served.model
+    return Model.load(read_bundle(write_bundle(bundles, inputs, [{"a": 1, "b": "x"}])))
 
 
 def only(name: str, schema: dict[str, Any], **optional: Any) -> dict[str, Any]:
@@ -267,10 +263,10 @@ def test_a_wrong_part_of_a_v2_request_says_what_belongs_there(
 ) -> None:
     whole = v2_infer.example(model) | {name: value for name, value in sent.items() if name != "inputs"}
     if field is None:
-        v2_infer.parse(model, json.dumps(whole).encode(), {})
+        v2_infer.parse(model, json.dumps(whole).encode(), Request("/", []))
         return
     with pytest.raises(ClientError) as caught:
-        v2_infer.parse(model, json.dumps(whole).encode(), {})
+        v2_infer.parse(model, json.dumps(whole).encode(), Request("/", []))
     assert (caught.value.field, caught.value.received, caught.value.expected) == (field, received, expected)
 
 
@@ -291,12 +287,12 @@ def test_a_wrong_input_of_a_v2_request_says_what_belongs_there(
     model: Model, inputs: list[Any], field: str, received: Any, expected: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
-        v2_infer.parse(model, json.dumps({"inputs": inputs}).encode(), {})
+        v2_infer.parse(model, json.dumps({"inputs": inputs}).encode(), Request("/", []))
     assert (caught.value.field, caught.value.received, caught.value.expected) == (field, received, expected)
 
 
 def test_a_v2_request_that_leaves_out_what_has_a_default_is_whole(model: Model) -> None:
     sent = {"inputs": v2_infer.example(model)["inputs"][:1]}
-    arrays, wanted = v2_infer.parse(model, json.dumps(sent).encode(), {})
+    arrays, wanted = v2_infer.parse(model, json.dumps(sent).encode(), Request("/", []))
     assert {name: array.tolist() for name, array in arrays.items()} == {"a": [1], "b": ["none"]}
     assert wanted == (None, {"seen": False})

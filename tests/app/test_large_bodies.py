@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from echoes import client_of, write_bundle
-from flask.testing import FlaskClient
 from harness import MODELS, Bundles, Server, assert_error_shape, free_port
 from modelhost.bundle import bundle as bundle_module
 from modelhost.bundle.bundle import file_digest, read_bundle
 from modelhost.cli.predict import predict
 from modelhost.cli.serve import _body_limit
 from modelhost.payload.messages import EXAMPLE_BYTES, shorten
-from modelhost.server.buffered_response import SILENCE_SECONDS
+from modelhost.web.asgi import SILENCE_SECONDS
+from werkzeug.test import Client
 
 SIDE = 300
 PIXELS = [{"name": "image", "datatype": "FP32", "shape": [SIDE, SIDE]}]
@@ -38,7 +38,7 @@ def image_bundle(bundles: Bundles) -> Path:
 
 
 @pytest.fixture
-def client(bundles: Bundles, image_bundle: Path) -> FlaskClient:
+def client(bundles: Bundles, image_bundle: Path) -> Client:
     return client_of(bundles, body_limit_mb=2)
 
 
@@ -46,9 +46,7 @@ def client(bundles: Bundles, image_bundle: Path) -> FlaskClient:
     "url",
     ["/", "/models/echo/predict", "/v1/models/echo:predict", "/v2/models/echo/infer", "/invocations"],
 )
-def test_an_error_of_a_model_with_large_inputs_is_small_and_says_where_the_example_is(
-    client: FlaskClient, url: str
-) -> None:
+def test_an_error_of_a_model_with_large_inputs_is_small_and_says_where_the_example_is(client: Client, url: str) -> None:
     for body in (b"{}", b"[1]", b"{", json.dumps({"image": [[0.5] * SIDE] * (SIDE - 1) + [[None] * SIDE]}).encode()):
         answer = client.post(url, data=body)
         assert answer.status_code == 400
@@ -63,11 +61,11 @@ def test_an_error_of_a_model_with_large_inputs_is_small_and_says_where_the_examp
 
 @pytest.mark.parametrize("url", ["/", "/models", "/models/echo", "/openapi.json"])
 @pytest.mark.parametrize("accept", ["application/json", "text/html"])
-def test_no_page_carries_a_large_example(client: FlaskClient, url: str, accept: str) -> None:
+def test_no_page_carries_a_large_example(client: Client, url: str, accept: str) -> None:
     assert len(client.get(url, headers={"Accept": accept}).data) < 40_000
 
 
-def test_the_page_has_a_command_that_sends_the_whole_example(client: FlaskClient) -> None:
+def test_the_page_has_a_command_that_sends_the_whole_example(client: Client) -> None:
     page = client.get("/", headers={"Accept": "text/html"}).text
     assert "curl -s http://localhost/models/echo/versions/1/example | curl http://localhost/ --data-binary @-" in page
 

@@ -23,12 +23,12 @@ def test_a_call_is_expected_to_take_a_base_and_so_much_for_each_row() -> None:
 
 def test_calls_that_take_otherwise_correct_what_is_expected_a_little_at_a_time() -> None:
     latency = Latency(0.5, 0.25)
-    latency.learn(4, 3.0)  # twice as long
+    latency.learn(4, 3.0, 3.0)  # twice as long
     assert latency.expected(4) == pytest.approx(1.5 * 1.05)
-    latency.learn(4, 3.0)
+    latency.learn(4, 3.0, 3.0)
     assert latency.expected(4) == pytest.approx(1.5 * (1.05 + 0.05 * 0.95))
     for _ in range(300):
-        latency.learn(2, 0.1)
+        latency.learn(2, 0.1, 0.1)
     assert latency.expected(2) == pytest.approx(0.1, rel=0.01)
 
 

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from harness import RELEASE, Bundles, Server, assert_error_shape, eventually
+from harness import RELEASE, Bundles, Server, assert_error_shape, client_for, eventually
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from werkzeug.test import Client
 
 Start = Callable[..., Server]
 
@@ -346,7 +346,7 @@ class Model:
 """
 
 
-def test_no_model_is_answered_with_anothers_cached_answer(bundles: Bundles, client_of_cache: FlaskClient) -> None:
+def test_no_model_is_answered_with_anothers_cached_answer(bundles: Bundles, client_of_cache: Client) -> None:
     for model, answer in (("one", 2), ("two", 3), ("one", 2), ("two", 3)):
         told = client_of_cache.post(f"/models/{model}/predict", data='{"x": 1}')
         assert told.json
@@ -363,7 +363,7 @@ def test_no_model_is_answered_with_anothers_cached_answer(bundles: Bundles, clie
     assert "X-Cache" not in plain.headers
 
 
-def test_an_answer_that_is_larger_than_the_cache_is_not_kept(bundles: Bundles, client_of_cache: FlaskClient) -> None:
+def test_an_answer_that_is_larger_than_the_cache_is_not_kept(bundles: Bundles, client_of_cache: Client) -> None:
     rows = json.dumps([{"x": 123456789}] * 6000)
     for _ in range(2):
         large = client_of_cache.post("/models/one/predict", data=rows)
@@ -372,7 +372,7 @@ def test_an_answer_that_is_larger_than_the_cache_is_not_kept(bundles: Bundles, c
 
 
 @pytest.fixture
-def client_of_cache(bundles: Bundles) -> FlaskClient:
+def client_of_cache(bundles: Bundles) -> Client:
     """A client of two pure models whose answers are kept; they take and give alike, and answer otherwise."""
     for name, plus in (("one", 1), ("two", 2)):
         bundle = bundles.copy("colours", f"{name}/1")
@@ -384,7 +384,7 @@ def client_of_cache(bundles: Bundles) -> FlaskClient:
         bundles.edit(bundle, lambda manifest, said=said: manifest.update(said))
         bundles.write(bundle, "model.py", PLUS.format(plus=plus))
         bundles.write(bundle, "golden.json", json.dumps([{"inputs": {"x": 1}, "outputs": {"y": 1 + plus}}]))
-    return create_app(Settings(models_dir=bundles.directory, default_model="one", cache_mb=0.05)).test_client()
+    return client_for(create_app(Settings(models_dir=bundles.directory, default_model="one", cache_mb=0.05)))
 
 
 def test_pure_models_are_answered_from_the_cache_and_others_are_not(

@@ -8,13 +8,13 @@ import jsonschema
 import numpy as np
 import pytest
 from echoes import client_of, manifest_of, write_bundle
-from flask.testing import FlaskClient
 from harness import Bundles, assert_error_shape
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.bundle.schema import Feature, Input
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
 from protocol_requests import HEADER, dump, ways
+from werkzeug.test import Client
 
 PEOPLE = {
     "name": "numbers",
@@ -54,7 +54,7 @@ def nan_for_null(record: dict[str, Any], *names: str) -> dict[str, Any]:
 
 
 @pytest.fixture
-def people(bundles: Bundles) -> FlaskClient:
+def people(bundles: Bundles) -> Client:
     """A model of one matrix of features."""
     examples = [{"age": 41, "income": 5.5, "member": True}, {"age": None, "income": 1}]
     answers = [{"seen": json.dumps({"numbers": row})} for row in ([41.0, 5.5, 1.0], ["NaN", 1.0, 0.0])]
@@ -63,14 +63,14 @@ def people(bundles: Bundles) -> FlaskClient:
 
 
 @pytest.fixture
-def houses(bundles: Bundles) -> FlaskClient:
+def houses(bundles: Bundles) -> Client:
     """A model of columns of every kind."""
     answers = [{"seen": json.dumps(HOUSE)}, {"seen": json.dumps(nan_for_null(GAPS, "size"))}]
     write_bundle(bundles, MIXED, [HOUSE, GAPS], answers=answers)
     return client_of(bundles)
 
 
-def seen(client: FlaskClient, url: str, body: bytes, **headers: str) -> list[Any]:
+def seen(client: Client, url: str, body: bytes, **headers: str) -> list[Any]:
     """What the model saw of each row."""
     answer = client.post(url, data=body, headers=headers)
     assert answer.status_code == 200, answer.text
@@ -80,7 +80,7 @@ def seen(client: FlaskClient, url: str, body: bytes, **headers: str) -> list[Any
 
 
 @pytest.mark.parametrize("rows", [[HOUSE], [GAPS], [HOUSE, GAPS] * 20], ids=["whole", "gaps", "many"])
-def test_missing_columns_reach_the_model_over_every_protocol(houses: FlaskClient, rows: list[Any]) -> None:
+def test_missing_columns_reach_the_model_over_every_protocol(houses: Client, rows: list[Any]) -> None:
     spoken = ways(houses.get("/models/echo").json or {}, rows)
     assert len(spoken) >= 15
     for way, speak in spoken.items():
@@ -95,9 +95,7 @@ def test_missing_columns_reach_the_model_over_every_protocol(houses: FlaskClient
 
 @pytest.mark.parametrize("age", [41.0, None])
 @pytest.mark.parametrize("number", [1, 3, 50])
-def test_missing_features_reach_the_model_over_every_protocol(
-    people: FlaskClient, age: float | None, number: int
-) -> None:
+def test_missing_features_reach_the_model_over_every_protocol(people: Client, age: float | None, number: int) -> None:
     rows = [{"age": age, "income": 2.5, "member": member % 2 == 0} for member in range(number)]
     wanted = [[41.0 if age else "NaN", 2.5, float(row["member"])] for row in rows]
     for way, speak in ways(people.get("/models/echo").json or {}, rows).items():
@@ -127,11 +125,11 @@ def test_missing_features_reach_the_model_over_every_protocol(
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_feature_that_is_left_out_has_its_default(people: FlaskClient, url: str, body: Any) -> None:
+def test_a_feature_that_is_left_out_has_its_default(people: Client, url: str, body: Any) -> None:
     assert seen(people, url, dump(body)) == [{"numbers": ["NaN", 2.0, 0.0]}]
 
 
-def test_records_may_leave_out_different_features(people: FlaskClient) -> None:
+def test_records_may_leave_out_different_features(people: Client) -> None:
     rows = [{"income": 1}, {"age": 4, "income": 2}, {"income": 3, "member": True}, {"numbers": [5, 4, None]}]
     wanted = [["NaN", 1, 0], [4, 2, 0], ["NaN", 3, 1], [5, 4, "NaN"]]
     assert [row["numbers"] for row in seen(people, "/", dump(rows[:3] * 30))] == wanted[:3] * 30
@@ -140,7 +138,7 @@ def test_records_may_leave_out_different_features(people: FlaskClient) -> None:
     assert "Row 3: income is missing: send a number" in error["error"]
 
 
-def test_a_tensor_that_is_left_out_has_its_default(houses: FlaskClient) -> None:
+def test_a_tensor_that_is_left_out_has_its_default(houses: Client) -> None:
     tensors = [
         {"name": "size", "datatype": "FP64", "shape": [2], "data": [1, None]},
         {"name": "rooms", "datatype": "INT64", "shape": [2], "data": [None, 4]},
@@ -156,7 +154,7 @@ def test_a_tensor_that_is_left_out_has_its_default(houses: FlaskClient) -> None:
     assert error["error"] == "inputs lacks rooms: send it."
 
 
-def test_a_nan_in_a_binary_tensor_reaches_the_model_and_an_infinity_does_not(people: FlaskClient) -> None:
+def test_a_nan_in_a_binary_tensor_reaches_the_model_and_an_infinity_does_not(people: Client) -> None:
     sent = {"name": "numbers", "datatype": "FP32", "shape": [1, 3], "parameters": {"binary_data_size": 12}}
     head = json.dumps({"inputs": [sent]}).encode()
 
@@ -176,16 +174,14 @@ def test_a_nan_in_a_binary_tensor_reaches_the_model_and_an_infinity_does_not(peo
 
 
 @pytest.mark.parametrize("cell", ["", " ", "nan", "NaN", "NA", "N/A", "null", "NULL", "None"])
-def test_a_cell_for_want_of_a_value_is_missing_in_columns_of_numbers_and_booleans(
-    houses: FlaskClient, cell: str
-) -> None:
+def test_a_cell_for_want_of_a_value_is_missing_in_columns_of_numbers_and_booleans(houses: Client, cell: str) -> None:
     body = f"size,rooms,sold,note\n{cell},{cell},{cell},{cell}\n1,2,TRUE,x\n".encode()
     first, second = seen(houses, "/invocations", body, **{"Content-Type": "text/csv"})
     assert first == {"size": "NaN", "rooms": None, "city": None, "note": cell, "sold": None}
     assert second == {"size": 1.0, "rooms": 2, "city": None, "note": "x", "sold": True}
 
 
-def test_an_empty_cell_of_text_is_missing_only_where_it_may_be(houses: FlaskClient) -> None:
+def test_an_empty_cell_of_text_is_missing_only_where_it_may_be(houses: Client) -> None:
     body = b"size,rooms,city,note\n1,2,,\n"
     assert seen(houses, "/invocations", body, **{"Content-Type": "text/csv"}) == [
         {"size": 1.0, "rooms": 2, "city": None, "note": "", "sold": True}
@@ -208,7 +204,7 @@ def test_an_empty_cell_of_text_is_missing_only_where_it_may_be(houses: FlaskClie
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_value_that_may_not_be_missing_is_named(people: FlaskClient, row: Any, field: str, said: str) -> None:
+def test_a_value_that_may_not_be_missing_is_named(people: Client, row: Any, field: str, said: str) -> None:
     for body in (row, [{"income": 1}, row]):
         answer = people.post("/", json=body)
         assert answer.status_code == 400, answer.text
@@ -233,7 +229,7 @@ def test_a_value_that_may_not_be_missing_is_named(people: FlaskClient, row: Any,
         ("age", "x", 'age in row 1 must be a number from 0 to 120 or null, not "x".'),
     ],
 )
-def test_an_empty_cell_that_may_not_be_is_named(people: FlaskClient, column: str, cell: str, said: str) -> None:
+def test_an_empty_cell_that_may_not_be_is_named(people: Client, column: str, cell: str, said: str) -> None:
     rows = [{"age": "1", "income": "1"}, {"age": "1", "income": "1"} | {column: cell}]
     body = "age,income\n" + "".join(f"{row['age']},{row['income']}\n" for row in rows)
     answer = people.post("/invocations", data=body, content_type="text/csv")
@@ -259,7 +255,7 @@ def test_columns_that_leave_out_everything_are_refused(bundles: Bundles) -> None
         assert_error_shape(answer.data)
 
 
-def test_a_nan_as_python_writes_it_is_null(people: FlaskClient) -> None:
+def test_a_nan_as_python_writes_it_is_null(people: Client) -> None:
     body = b'{"records": [{"income": 1, "age": NaN}, {"age":NaN , "income": 2, "member": NaN}]}'
     assert [row["numbers"] for row in seen(people, "/", body)] == [["NaN", 1.0, 0.0], ["NaN", 2.0, "NaN"]]
     for wrong, said in (
@@ -284,13 +280,13 @@ def test_a_nan_as_python_writes_it_is_null(people: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("value", [True, False, 0, 1, 0.0, 1.0])
-def test_a_boolean_may_be_written_as_a_number(houses: FlaskClient, value: float) -> None:
+def test_a_boolean_may_be_written_as_a_number(houses: Client, value: float) -> None:
     assert seen(houses, "/", dump(HOUSE | {"sold": value}))[0]["sold"] is bool(value)
     body = f"size,rooms,sold\n1,2,{value}\n".encode()
     assert seen(houses, "/invocations", body, **{"Content-Type": "text/csv"})[0]["sold"] is bool(value)
 
 
-def test_the_schema_says_what_may_be_missing(people: FlaskClient) -> None:
+def test_the_schema_says_what_may_be_missing(people: Client) -> None:
     document: Any = people.get("/openapi.json").json
     schemas = document["components"]["schemas"]
     by_feature, whole = schemas["echo.Record"]["anyOf"]
@@ -307,7 +303,7 @@ def test_the_schema_says_what_may_be_missing(people: FlaskClient) -> None:
     assert "true, false or null; may be left out, which means false" in page
 
 
-def test_what_the_schema_allows_is_answered_and_nothing_else(people: FlaskClient) -> None:
+def test_what_the_schema_allows_is_answered_and_nothing_else(people: Client) -> None:
     schemas = (people.get("/openapi.json").json or {})["components"]["schemas"]
     validator = jsonschema.Draft202012Validator(schemas["echo.native.Request"])
     validator.check_schema(schemas["echo.native.Request"])

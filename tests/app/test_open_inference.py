@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from flask.testing import FlaskClient
 from harness import Bundles, assert_error_shape
 from modelhost.payload.datatypes import DTYPES
 from modelhost.protocols.tensors import write_bytes
+from werkzeug.test import Client
 
 INFER = "/v2/models/iris/infer"
 HEADER = "Inference-Header-Content-Length"
@@ -34,7 +34,7 @@ def binary_iris(data: bytes, **parameters: Any) -> dict[str, Any]:
     return framed({"inputs": [sent | {"parameters": {"binary_data_size": len(data)} | parameters}]}, data)
 
 
-def test_metadata_health_and_readiness_are_told(client: FlaskClient) -> None:
+def test_metadata_health_and_readiness_are_told(client: Client) -> None:
     server = client.get("/v2").json
     assert server
     assert server["extensions"] == ["binary_tensor_data", "model_repository"]
@@ -54,7 +54,7 @@ def test_metadata_health_and_readiness_are_told(client: FlaskClient) -> None:
     }
 
 
-def test_nested_flat_and_binary_data_answer_alike(client: FlaskClient) -> None:
+def test_nested_flat_and_binary_data_answer_alike(client: Client) -> None:
     nested = client.post(INFER, json={"id": "7", "inputs": [tensor()]})
     flat = client.post(INFER, json={"id": "7", "inputs": [tensor(data=[x for row in ROWS for x in row])]})
     assert nested.data == flat.data
@@ -70,7 +70,7 @@ def test_nested_flat_and_binary_data_answer_alike(client: FlaskClient) -> None:
     assert "id" not in binary.json
 
 
-def test_outputs_are_chosen_and_their_own_word_on_binary_wins(client: FlaskClient) -> None:
+def test_outputs_are_chosen_and_their_own_word_on_binary_wins(client: Client) -> None:
     body = {
         "inputs": [tensor()],
         "parameters": {"binary_data_output": True},
@@ -89,7 +89,7 @@ def test_outputs_are_chosen_and_their_own_word_on_binary_wins(client: FlaskClien
 
 
 @pytest.mark.parametrize(("encoding", "pack"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_bodies_may_be_compressed_both_ways(client: FlaskClient, encoding: str, pack: Any) -> None:
+def test_bodies_may_be_compressed_both_ways(client: Client, encoding: str, pack: Any) -> None:
     body = json.dumps({"inputs": [tensor(shape=[40, 4], data=ROWS * 20)]}).encode()
     plain = client.post(INFER, data=body)
     headers = {"Content-Encoding": encoding, "Accept-Encoding": encoding}
@@ -103,7 +103,7 @@ def test_bodies_may_be_compressed_both_ways(client: FlaskClient, encoding: str, 
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "deflate"])
-def test_a_body_that_unpacks_beyond_the_limit_is_a_413(client: FlaskClient, encoding: str) -> None:
+def test_a_body_that_unpacks_beyond_the_limit_is_a_413(client: Client, encoding: str) -> None:
     bomb = b"[" * 50_000_000
     packed = gzip.compress(bomb, 9) if encoding == "gzip" else zlib.compress(bomb, 9)
     assert len(packed) < 100_000
@@ -116,7 +116,7 @@ def test_a_body_that_unpacks_beyond_the_limit_is_a_413(client: FlaskClient, enco
     assert_error_shape(answer.data)
 
 
-def test_a_broken_compressed_body_is_a_client_error(client: FlaskClient) -> None:
+def test_a_broken_compressed_body_is_a_client_error(client: Client) -> None:
     packed = gzip.compress(b'{"index": 2}')
     for body in (b"", b"\x1f\x8b", packed[:-1], packed + b"x", packed + packed, b'{"index": 2}'):
         answer = client.post("/", data=body, headers={"Content-Encoding": "gzip"})
@@ -153,7 +153,7 @@ def test_a_broken_compressed_body_is_a_client_error(client: FlaskClient) -> None
     ],
     ids=lambda value: str(value)[-40:],
 )
-def test_a_wrong_tensor_is_named(client: FlaskClient, inputs: Any, field: str, said: str) -> None:
+def test_a_wrong_tensor_is_named(client: Client, inputs: Any, field: str, said: str) -> None:
     answer = client.post(INFER, json={"inputs": inputs})
     assert answer.status_code == 400
     error = assert_error_shape(answer.data)
@@ -176,7 +176,7 @@ def test_a_wrong_tensor_is_named(client: FlaskClient, inputs: Any, field: str, s
     ],
     ids=lambda value: str(value)[-40:],
 )
-def test_a_wrong_request_is_named(client: FlaskClient, changed: dict[str, Any], field: str) -> None:
+def test_a_wrong_request_is_named(client: Client, changed: dict[str, Any], field: str) -> None:
     answer = client.post(INFER, json={"inputs": [tensor()]} | changed)
     assert answer.status_code == 400
     assert assert_error_shape(answer.data)["field"] == field
@@ -193,28 +193,28 @@ def test_a_wrong_request_is_named(client: FlaskClient, changed: dict[str, Any], 
     ],
     ids=["too short", "too long", "an element too many", "NaN", "infinite"],
 )
-def test_wrong_binary_data_is_told(client: FlaskClient, data: bytes, said: str) -> None:
+def test_wrong_binary_data_is_told(client: Client, data: bytes, said: str) -> None:
     answer = client.post(INFER, **binary_iris(data))
     assert answer.status_code == 400
     assert said in assert_error_shape(answer.data)["error"]
 
 
 @pytest.mark.parametrize("length", ["", "-1", "0", "x", "99999", "9" * 400, "1.0", "²"])
-def test_a_wrong_length_of_the_json_is_told(client: FlaskClient, length: str) -> None:
+def test_a_wrong_length_of_the_json_is_told(client: Client, length: str) -> None:
     answer = client.post(INFER, json={"inputs": [tensor()]}, headers={HEADER: length})
     assert answer.status_code == 400
     assert assert_error_shape(answer.data)["field"] == HEADER
 
 
 @pytest.mark.parametrize("data", [[[1], [2]], [[1], 2], [{}, 1], [[], []]])
-def test_a_scalar_is_not_a_list(client: FlaskClient, data: Any) -> None:
+def test_a_scalar_is_not_a_list(client: Client, data: Any) -> None:
     sent = {"name": "index", "datatype": "INT64", "shape": [2], "data": data}
     answer = client.post("/v2/models/colours/infer", json={"inputs": [sent]})
     assert answer.status_code == 400
     assert "index in row 0 must be an integer from 0 to 4" in assert_error_shape(answer.data)["error"]
 
 
-def test_bytes_after_the_last_tensor_are_refused(client: FlaskClient) -> None:
+def test_bytes_after_the_last_tensor_are_refused(client: Client) -> None:
     sent = framed({"inputs": [tensor()]}, b"more")
     error = assert_error_shape(client.post(INFER, **sent).data)
     assert "4 bytes follow the last input" in error["error"]
@@ -286,7 +286,7 @@ def test_a_boolean_is_a_byte_of_0_or_1(bundles: Bundles) -> None:
     assert "0 or 1, not 2" in assert_error_shape(answer.data)["error"]
 
 
-def test_the_repository_tells_what_is_loaded_and_changes_nothing(client: FlaskClient) -> None:
+def test_the_repository_tells_what_is_loaded_and_changes_nothing(client: Client) -> None:
     names = ["churn", "colours", "digits", "iris"]
     listed = [{"name": name, "version": "1", "state": "READY", "reason": ""} for name in names]
     for body in (b"", b"{}", b'{"ready": true}'):
@@ -312,7 +312,7 @@ def test_the_repository_tells_what_is_loaded_and_changes_nothing(client: FlaskCl
         ("GET", "/v2/models/iris/config", 404),
     ],
 )
-def test_what_is_not_there_is_told(client: FlaskClient, method: str, url: str, status: int) -> None:
+def test_what_is_not_there_is_told(client: Client, method: str, url: str, status: int) -> None:
     answer = client.open(url, method=method)
     assert answer.status_code == status
     assert_error_shape(answer.data)

@@ -1,20 +1,22 @@
 """What a client sends and gets, through the application in process."""
 
+import asyncio
 import base64
 import hashlib
-import io
 import json
 import logging
 import time
+from typing import Any
 
 import pytest
-from flask import Flask
-from flask.testing import FlaskClient
-from harness import MODELS, RELEASE, Bundles, assert_error_shape
+from harness import MODELS, RELEASE, Bundles, assert_error_shape, client_for
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import read_body
+from modelhost.payload.request import Request
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from modelhost.web.asgi import Application
+from werkzeug.test import Client
 
 IRIS = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 
@@ -23,13 +25,13 @@ COLOURS = ["red", "green", "blue", "yellow", "black"]
 
 
 @pytest.mark.parametrize(("index", "colour"), list(enumerate(COLOURS)))
-def test_colours_answers_the_colour_at_an_index(client: FlaskClient, index: int, colour: str) -> None:
+def test_colours_answers_the_colour_at_an_index(client: Client, index: int, colour: str) -> None:
     answer = client.post("/", json={"index": index})
     assert answer.status_code == 200
     assert answer.json == {"model": "colours", "version": 1, "prediction": {"colour": colour}}
 
 
-def test_get_says_that_the_model_is_up_and_to_send_a_post_request(client: FlaskClient) -> None:
+def test_get_says_that_the_model_is_up_and_to_send_a_post_request(client: Client) -> None:
     answer = client.get("/").json
     assert answer is not None
     assert "colours is up" in answer["message"]
@@ -40,14 +42,14 @@ def test_get_says_that_the_model_is_up_and_to_send_a_post_request(client: FlaskC
         assert client.post(url, data="{}").status_code == 400
 
 
-def test_body_is_read_as_json_whatever_its_content_type(client: FlaskClient) -> None:
+def test_body_is_read_as_json_whatever_its_content_type(client: Client) -> None:
     for content_type in (None, "application/x-www-form-urlencoded", "text/plain", "multipart/x"):
         answer = client.post("/", data='{"index": 2}', content_type=content_type)
         assert answer.json
         assert answer.json["prediction"] == {"colour": "blue"}
 
 
-def test_features_may_be_sent_by_name_or_as_a_list(client: FlaskClient) -> None:
+def test_features_may_be_sent_by_name_or_as_a_list(client: Client) -> None:
     by_name = client.post("/models/iris/predict", json=IRIS)
     as_list = client.post("/models/iris/predict", json={"measurements": list(IRIS.values())})
     assert by_name.json == as_list.json
@@ -55,17 +57,17 @@ def test_features_may_be_sent_by_name_or_as_a_list(client: FlaskClient) -> None:
     assert by_name.json["prediction"]["species"] == "setosa"
 
 
-def test_an_integer_may_be_written_with_a_zero_fraction(client: FlaskClient) -> None:
+def test_an_integer_may_be_written_with_a_zero_fraction(client: Client) -> None:
     assert client.post("/", data='{"index": 2.0}').status_code == 200
 
 
-def test_probabilities_are_written_with_the_digits_of_a_float32(client: FlaskClient) -> None:
+def test_probabilities_are_written_with_the_digits_of_a_float32(client: Client) -> None:
     answer = client.post("/models/iris/predict", json=IRIS)
     texts = answer.text.partition('"probabilities":[')[2].partition("]")[0].split(",")
     assert max(map(len, texts)) < 14, texts
 
 
-def test_each_model_shows_its_schema_and_an_example_that_works(client: FlaskClient) -> None:
+def test_each_model_shows_its_schema_and_an_example_that_works(client: Client) -> None:
     models = client.get("/models").json
     assert models
     assert [model["name"] for model in models] == ["churn", "colours", "digits", "iris"]
@@ -83,7 +85,7 @@ def test_the_highest_version_answers_and_others_by_their_url(bundles: Bundles) -
     for version in (2, 10):
         newer = bundles.copy("colours", f"colours/{version}")
         bundles.edit(newer, lambda manifest, v=version: manifest.update(version=v))
-    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    client = client_for(create_app(Settings(models_dir=bundles.directory)))
     urls = {"/": 10, "/models/colours/predict": 10, "/models/colours/versions/2/predict": 2}
     for url, version in urls.items():
         answer = client.post(url, json={"index": 0}).json
@@ -126,7 +128,7 @@ def test_the_highest_version_answers_and_others_by_their_url(bundles: Bundles) -
     ids=lambda value: str(value)[:20],
 )
 def test_a_wrong_body_is_told_what_to_send_instead(
-    client: FlaskClient, body: str | bytes, field: str | None, expected: str
+    client: Client, body: str | bytes, field: str | None, expected: str
 ) -> None:
     answer = client.post("/", data=body)
     error = assert_error_shape(answer.data)
@@ -146,7 +148,7 @@ def test_a_wrong_body_is_told_what_to_send_instead(
         ({"measurements": [1, 2, 3, 4]}, "sepal_length", "either measurements or sepal_length"),
     ],
 )
-def test_an_error_names_the_feature(client: FlaskClient, changed: dict[str, object], field: str, said: str) -> None:
+def test_an_error_names_the_feature(client: Client, changed: dict[str, object], field: str, said: str) -> None:
     error = assert_error_shape(client.post("/models/iris/predict", json=IRIS | changed).data)
     assert error["field"] == field
     assert said in error["error"]
@@ -163,13 +165,13 @@ def test_an_error_names_the_feature(client: FlaskClient, changed: dict[str, obje
     ],
 )  # fmt: skip
 def test_an_error_shows_what_was_received_and_what_belongs_there(
-    client: FlaskClient, changed: dict[str, object], field: str, received: object, expected: str | None
+    client: Client, changed: dict[str, object], field: str, received: object, expected: str | None
 ) -> None:
     error = assert_error_shape(client.post("/models/iris/predict", json=IRIS | changed).data)
     assert (error["field"], error["received"], error["expected"]) == (field, received, expected)
 
 
-def test_an_error_lists_every_missing_feature(client: FlaskClient) -> None:
+def test_an_error_lists_every_missing_feature(client: Client) -> None:
     error = assert_error_shape(client.post("/models/iris/predict", json={"sepal_width": 3}).data)
     assert error["field"] == "sepal_length"
     assert "petal_length and petal_width" in error["error"]
@@ -186,7 +188,7 @@ def test_an_error_lists_every_missing_feature(client: FlaskClient) -> None:
         ([[0] * 8] * 7 + [[0] * 7 + [[1]]], "image[7][7]", "a number from 0 to 16"),
     ],
 )
-def test_a_wrong_shape_is_placed(client: FlaskClient, image: list[object], field: str, expected: str) -> None:
+def test_a_wrong_shape_is_placed(client: Client, image: list[object], field: str, expected: str) -> None:
     error = assert_error_shape(client.post("/models/digits/predict", json={"image": image}).data)
     assert (error["field"], error["expected"]) == (field, expected)
 
@@ -215,7 +217,7 @@ def test_a_wrong_shape_is_placed(client: FlaskClient, image: list[object], field
     ],
 )
 def test_wrong_urls_and_methods_get_the_same_shape(
-    client: FlaskClient, method: str, url: str, status: int, said: str
+    client: Client, method: str, url: str, status: int, said: str
 ) -> None:
     answer = client.open(url, method=method)
     assert answer.status_code == status
@@ -239,7 +241,7 @@ CSV = b"sepal_length,sepal_width,petal_length,petal_width\n5.1,3.5,1.4,0.2\n"
     ],
 )
 def test_csv_where_json_is_read_is_answered_with_where_to_send_it(
-    client: FlaskClient, url: str, body: bytes, content_type: str, right: str | None
+    client: Client, url: str, body: bytes, content_type: str, right: str | None
 ) -> None:
     default = (client.get("/").json or {})["model"]
     right = right or f"/models/{default}/invocations"
@@ -252,12 +254,12 @@ def test_csv_where_json_is_read_is_answered_with_where_to_send_it(
 
 
 @pytest.mark.parametrize("body", [b"", b"index 2", b'["index", 2', b'{"index": 2', b"index: 2"])
-def test_what_is_neither_json_nor_csv_is_called_neither(client: FlaskClient, body: bytes) -> None:
+def test_what_is_neither_json_nor_csv_is_called_neither(client: Client, body: bytes) -> None:
     error = assert_error_shape(client.post("/", data=body, content_type="text/csv" if not body else "").data)
     assert "CSV" not in error["error"]
 
 
-def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: FlaskClient) -> None:
+def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: Client) -> None:
     limit = int(0.1 * 1024 * 1024)
     body = b'{"index": 2}'
     assert client.post("/", data=body.ljust(limit)).status_code == 200
@@ -266,9 +268,9 @@ def test_a_body_over_the_limit_is_refused_and_one_at_the_limit_is_not(client: Fl
     assert f"{limit} bytes" in assert_error_shape(answer.data)["error"]
 
 
-def test_no_url_takes_a_body_over_the_limit(app: Flask) -> None:
-    client, tried = app.test_client(), set()
-    for rule in app.url_map.iter_rules():
+def test_no_url_takes_a_body_over_the_limit(app: Application) -> None:
+    client, tried = client_for(app), set()
+    for rule in app.flask.url_map.iter_rules():
         if "POST" in (rule.methods or ()):
             url = rule.rule.replace("<name>", "colours").replace("<version>", "1")
             answer = client.post(url, data=b"{" + b" " * int(0.1 * 1024 * 1024) + b"}")
@@ -282,27 +284,29 @@ def test_no_url_takes_a_body_over_the_limit(app: Flask) -> None:
 
 
 def test_of_a_body_no_more_is_read_than_the_limit_and_a_byte() -> None:
-    sent = io.BytesIO(b"x" * 1000)
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": next(pieces), "more_body": True}
+
+    pieces = iter([b"x"] * 1000)
     with pytest.raises(ClientError) as refused:
-        read_body({"wsgi.input": sent}, 10)  # chunked: its length is not said
+        asyncio.run(read_body(Request("/", []), receive, 10))  # chunked: its length is not said
     assert refused.value.status == 413
-    assert sent.tell() == 11
-    assert read_body({"wsgi.input": io.BytesIO(b"x" * 10)}, 10) == b"x" * 10
+    assert len(list(pieces)) == 1000 - 11
 
 
-def test_an_unknown_encoding_is_refused_in_words(client: FlaskClient) -> None:
+def test_an_unknown_encoding_is_refused_in_words(client: Client) -> None:
     answer = client.post("/", data=b"\x0b\x02", headers={"Content-Encoding": "br"})
     assert answer.status_code == 415
     assert "send it as identity, gzip or deflate" in assert_error_shape(answer.data)["error"]
 
 
-def test_every_answer_carries_the_release(client: FlaskClient) -> None:
+def test_every_answer_carries_the_release(client: Client) -> None:
     for answer in (client.get("/"), client.get("/nope"), client.post("/"), client.put("/")):
         assert answer.headers["X-Release"] == RELEASE
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_every_answer_of_a_model_names_it_and_where_its_time_went(client: FlaskClient) -> None:
+def test_every_answer_of_a_model_names_it_and_where_its_time_went(client: Client) -> None:
     for url in ("/models/iris/predict", "/v2/models/iris/infer", "/v1/models/iris:predict", "/models/iris/invocations"):
         wrong = client.post(url, data="{}")
         assert (wrong.status_code, wrong.headers["X-Model"]) == (400, "iris/1")
@@ -319,7 +323,7 @@ def test_every_answer_of_a_model_names_it_and_where_its_time_went(client: FlaskC
 def test_nginx_may_keep_answers_of_pure_models_alone(bundles: Bundles) -> None:
     for name in ("iris", "colours"):
         bundles.copy(name)
-    client = create_app(Settings(models_dir=bundles.directory, cache_seconds=60)).test_client()
+    client = client_for(create_app(Settings(models_dir=bundles.directory, cache_seconds=60)))
     assert client.post("/models/iris/predict", json=IRIS).headers["X-Accel-Expires"] == "60"
     assert "X-Accel-Expires" not in client.post("/models/iris/predict", data="{}").headers
     assert "X-Accel-Expires" not in client.post("/", json={"index": 1}).headers
@@ -329,7 +333,7 @@ def test_nginx_may_keep_answers_of_pure_models_alone(bundles: Bundles) -> None:
     ("since", "status"),
     [("t=%f", 504), ("%f", 504), ("soon", 200), ("", 200), ("t=99999999999", 200)],
 )
-def test_what_a_proxy_says_of_when_it_had_a_request_counts(client: FlaskClient, since: str, status: int) -> None:
+def test_what_a_proxy_says_of_when_it_had_a_request_counts(client: Client, since: str, status: int) -> None:
     told = since % (time.time() - 10) if "%" in since else since
     headers = ({"X-Request-Start": told} if told else {}) | {"X-Request-Timeout-Ms": "900"}
     answer = client.post("/", json={"index": 1}, headers=headers)
@@ -341,7 +345,7 @@ def test_what_a_proxy_says_of_when_it_had_a_request_counts(client: FlaskClient, 
 @pytest.mark.parametrize(
     ("asked", "fine"), [("1000", True), ("0", False), ("-1", False), ("x", False), ("9" * 30, True)]
 )
-def test_a_client_says_how_long_it_waits_in_whole_milliseconds(client: FlaskClient, asked: str, fine: bool) -> None:
+def test_a_client_says_how_long_it_waits_in_whole_milliseconds(client: Client, asked: str, fine: bool) -> None:
     answer = client.post("/", json={"index": 1}, headers={"X-Request-Timeout-Ms": asked})
     assert answer.status_code == (200 if fine else 400)
     if not fine:
@@ -357,7 +361,7 @@ def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(
     source = (MODELS / "colours/1/model.py").read_text()
     trap = "        if 3 in inputs['index']:\n            raise KeyError('secret')\n        return"
     bundles.write(bundle, "model.py", source.replace("        return", trap))
-    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    client = client_for(create_app(Settings(models_dir=bundles.directory)))
     with caplog.at_level(logging.ERROR):
         answer = client.post("/", json={"index": 3})
     assert answer.status_code == 500
@@ -367,8 +371,8 @@ def test_a_model_that_raises_is_a_500_without_its_traceback_and_logged_once(
     assert client.post("/", json={"index": 2}).status_code == 200
 
 
-def test_health_touches_no_model_but_readiness_names_them(app: Flask) -> None:
-    client = app.test_client()
+def test_health_touches_no_model_but_readiness_names_them(app: Application) -> None:
+    client = client_for(app)
     assert client.get("/healthz").json == {"alive": True}
     ready = client.get("/readyz")
     assert ready.status_code == 200
@@ -376,7 +380,7 @@ def test_health_touches_no_model_but_readiness_names_them(app: Flask) -> None:
     assert [m["name"] for m in ready.json["models"]] == ["churn", "colours", "digits", "iris"]
 
 
-def test_a_browser_gets_a_page_that_needs_nothing_from_elsewhere(client: FlaskClient) -> None:
+def test_a_browser_gets_a_page_that_needs_nothing_from_elsewhere(client: Client) -> None:
     browser = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
     page = client.get("/", headers={"Accept": browser})
     assert page.mimetype == "text/html"
@@ -389,14 +393,14 @@ def test_a_browser_gets_a_page_that_needs_nothing_from_elsewhere(client: FlaskCl
         assert client.get("/", headers={"Accept": accept}).mimetype == "application/json"
 
 
-def test_the_page_applies_its_own_style_under_its_policy(client: FlaskClient) -> None:
+def test_the_page_applies_its_own_style_under_its_policy(client: Client) -> None:
     page = client.get("/", headers={"Accept": "text/html"})
     style = page.text.partition("<style>")[2].partition("</style>")[0]
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert f"'sha256-{digest}'" in page.headers["Content-Security-Policy"]
 
 
-def test_golden_examples_are_in_the_form_a_client_sends(client: FlaskClient) -> None:
+def test_golden_examples_are_in_the_form_a_client_sends(client: Client) -> None:
     for name in ("churn", "colours", "digits", "iris"):
         for example in json.loads((MODELS / name / "1/golden.json").read_text()):
             assert client.post(f"/models/{name}/predict", json=example["inputs"]).status_code == 200

@@ -6,10 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from harness import Server
 from modelhost.models.model import close
 from protocol_requests import Row, every_way
+from werkzeug.test import Client
 
 BOUNDS = {"sepal_length": 10, "sepal_width": 6, "petal_length": 10, "petal_width": 4}
 MAKE = {
@@ -19,7 +19,7 @@ MAKE = {
 }
 
 
-def rows_and_answers(client: FlaskClient, name: str, number: int, seed: int = 7) -> tuple[list[Row], list[Row]]:
+def rows_and_answers(client: Client, name: str, number: int, seed: int = 7) -> tuple[list[Row], list[Row]]:
     """Rows that differ, and what each is answered when it is sent alone."""
     pick = random.Random(seed)
     rows: list[Row] = [MAKE[name](pick) for _ in range(number)]
@@ -36,7 +36,7 @@ def assert_alike(got: list[Row], wanted: list[Row], way: str) -> None:
 
 @pytest.mark.parametrize("name", list(MAKE))
 @pytest.mark.parametrize("number", [1, 2, 33, 64])
-def test_every_protocol_answers_what_the_rows_are_answered_alone(client: FlaskClient, name: str, number: int) -> None:
+def test_every_protocol_answers_what_the_rows_are_answered_alone(client: Client, name: str, number: int) -> None:
     rows, wanted = rows_and_answers(client, name, number)
     for way, spoken in every_way(client.get(f"/models/{name}").json or {}, rows).items():
         answer = client.post(spoken.url, data=spoken.body, headers=spoken.headers)
@@ -44,7 +44,7 @@ def test_every_protocol_answers_what_the_rows_are_answered_alone(client: FlaskCl
         assert_alike(spoken.read(answer.data, answer.headers), wanted, way)
 
 
-def test_concurrent_mixed_batches_are_never_mixed_up(client: FlaskClient, server: Server) -> None:
+def test_concurrent_mixed_batches_are_never_mixed_up(client: Client, server: Server) -> None:
     known = {name: rows_and_answers(client, name, 64) for name in MAKE}
     schemas: dict[str, Any] = {name: client.get(f"/models/{name}").json for name in MAKE}
     workers = server.worker_pids()
@@ -71,7 +71,7 @@ def test_concurrent_mixed_batches_are_never_mixed_up(client: FlaskClient, server
     assert server.worker_pids() == workers
 
 
-def test_an_error_in_every_protocol_names_the_feature_the_value_and_the_range(client: FlaskClient) -> None:
+def test_an_error_in_every_protocol_names_the_feature_the_value_and_the_range(client: Client) -> None:
     rows, _ = rows_and_answers(client, "iris", 3)
     rows[1]["petal_width"] = 4.5
     for way, spoken in every_way(client.get("/models/iris").json or {}, rows).items():

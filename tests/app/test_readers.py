@@ -483,7 +483,7 @@ def test_a_manifest_says_nothing_that_it_need_not() -> None:
     assert {name: getattr(least, name) for name in Manifest.__struct_fields__[9:]} == {
         "tolerance": 1e-5, "rows": "", "table": "", "libraries": (), "requirements": "", "allow_pickle": False,
         "objectives": Objectives(latency_ms=None, memory_mb=None), "batching": Batching(max_rows=2, difference=0.0),
-        "varies": False, "pure": None, "statistics": "", "origin": {},
+        "varies": False, "pure": None, "quick": None, "statistics": "", "origin": {},
     }  # fmt: skip
     assert {name: getattr(least.inputs[0], name) for name in Input.__struct_fields__[3:]} == {
         "content": "text", "tensor": "", "description": "", "features": (), "minimum": None, "maximum": None,

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from harness import Bundles, Server, assert_error_shape, eventually
+from harness import Bundles, Server, assert_error_shape, client_for, eventually
 from modelhost.protocols.sse import encode_event
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from werkzeug.test import Client
 
 # Says a colour for each place up to the one asked for; a list of colours has no fifth.
 SOURCE = """
@@ -47,9 +47,9 @@ def streaming(bundles: Bundles, pause: float = 0, source: str = SOURCE) -> Path:
 
 
 @pytest.fixture
-def client(bundles: Bundles) -> FlaskClient:
+def client(bundles: Bundles) -> Client:
     streaming(bundles)
-    return create_app(Settings(models_dir=bundles.directory)).test_client()
+    return client_for(create_app(Settings(models_dir=bundles.directory)))
 
 
 def events(body: bytes) -> list[tuple[str, Any]]:
@@ -62,7 +62,7 @@ def events(body: bytes) -> list[tuple[str, Any]]:
     return found
 
 
-def test_each_thing_yielded_is_an_event_and_the_last_is_end(client: FlaskClient) -> None:
+def test_each_thing_yielded_is_an_event_and_the_last_is_end(client: Client) -> None:
     answer = client.post("/models/colours/stream", json={"index": 2})
     assert answer.mimetype == "text/event-stream"
     assert answer.headers["X-Accel-Buffering"] == "no"
@@ -74,26 +74,26 @@ def test_each_thing_yielded_is_an_event_and_the_last_is_end(client: FlaskClient)
     assert said[-1][1] == predicted
 
 
-def test_a_batch_streams_all_its_rows(client: FlaskClient) -> None:
+def test_a_batch_streams_all_its_rows(client: Client) -> None:
     said = events(client.post("/models/colours/versions/1/stream", json=[{"index": 0}, {"index": 1}]).data)
     assert said[1][1]["predictions"] == [{"colour": "red"}, {"colour": "green"}]
 
 
-def test_a_wrong_body_is_refused_before_the_stream_begins(client: FlaskClient) -> None:
+def test_a_wrong_body_is_refused_before_the_stream_begins(client: Client) -> None:
     answer = client.post("/models/colours/stream", json={"index": 9})
     assert answer.status_code == 400
     assert assert_error_shape(answer.data)["field"] == "index"
 
 
 def test_a_model_that_does_not_stream_says_where_to_post(app: Any) -> None:
-    answer = app.test_client().post("/models/iris/stream", json={})
+    answer = client_for(app).post("/models/iris/stream", json={})
     assert answer.status_code == 404
     assert "POST the same to /models/iris/predict" in assert_error_shape(answer.data)["error"]
-    assert "stream" not in app.test_client().get("/models/iris").json
+    assert "stream" not in client_for(app).get("/models/iris").json
 
 
 def test_a_model_that_fails_on_the_way_ends_the_stream_with_an_error(
-    client: FlaskClient, caplog: pytest.LogCaptureFixture
+    client: Client, caplog: pytest.LogCaptureFixture
 ) -> None:
     answer = client.post("/models/colours/stream", json={"index": 4})
     *said, error = events(answer.data)
@@ -107,7 +107,7 @@ def test_a_model_that_fails_on_the_way_ends_the_stream_with_an_error(
 
 def test_a_stream_is_kept_by_nobody_and_bounded_as_any_body(bundles: Bundles) -> None:
     streaming(bundles)
-    client = create_app(Settings(models_dir=bundles.directory, body_limit_mb=0.001)).test_client()
+    client = client_for(create_app(Settings(models_dir=bundles.directory, body_limit_mb=0.001)))
     assert client.post("/models/colours/stream", json={"index": 1}).headers["Cache-Control"] == "no-store"
     large = client.post("/models/colours/stream", data=b'{"index": 1}'.ljust(2000))
     assert large.status_code == 413
@@ -128,13 +128,13 @@ def test_an_event_is_its_name_and_one_line_of_data() -> None:
 def test_a_stream_that_breaks_the_contract_is_a_500(bundles: Bundles, wrong: str) -> None:
     source = SOURCE.replace("        try:\n", f"        {wrong}\n        try:\n", 1)
     streaming(bundles, source=source)
-    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    client = client_for(create_app(Settings(models_dir=bundles.directory)))
     answer = client.post("/models/colours/stream", json={"index": 1})
     assert answer.status_code == 500
     assert "secret" not in assert_error_shape(answer.data)["error"]
 
 
-def test_a_model_that_streams_says_so(client: FlaskClient) -> None:
+def test_a_model_that_streams_says_so(client: Client) -> None:
     assert (client.get("/models/colours").json or {})["stream"] == "/models/colours/stream"
     described = (client.get("/openapi.json").json or {})["paths"]["/models/colours/stream"]["post"]
     assert list(described["responses"]["200"]["content"]) == ["text/event-stream"]

@@ -3,15 +3,15 @@
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
 from harness import Bundles, assert_error_shape
+from werkzeug.test import Client
 
 PREDICT = "/v1/models/iris:predict"
 ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]]
 NAMES = ["sepal_length", "sepal_width", "petal_length", "petal_width"]
 
 
-def test_status_and_metadata_are_told(client: FlaskClient) -> None:
+def test_status_and_metadata_are_told(client: Client) -> None:
     state = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     for url in ("/v1/models/iris", "/v1/models/iris/versions/1"):
         assert client.get(url).json == {"model_version_status": [state]}
@@ -28,7 +28,7 @@ def test_status_and_metadata_are_told(client: FlaskClient) -> None:
 @pytest.mark.parametrize(
     "instances", [ROWS, [{"measurements": row} for row in ROWS], [dict(zip(NAMES, row, strict=True)) for row in ROWS]]
 )
-def test_row_format_is_answered_row_by_row(client: FlaskClient, instances: Any) -> None:
+def test_row_format_is_answered_row_by_row(client: Client, instances: Any) -> None:
     answer = client.post(PREDICT, json={"signature_name": "serving_default", "instances": instances}).json
     assert answer
     assert list(answer) == ["predictions"]
@@ -39,7 +39,7 @@ def test_row_format_is_answered_row_by_row(client: FlaskClient, instances: Any) 
 @pytest.mark.parametrize(
     "inputs", [ROWS, {"measurements": ROWS}, dict(zip(NAMES, map(list, zip(*ROWS, strict=True)), strict=True))]
 )
-def test_column_format_is_answered_by_output(client: FlaskClient, inputs: Any) -> None:
+def test_column_format_is_answered_by_output(client: Client, inputs: Any) -> None:
     answer = client.post("/v1/models/iris/versions/1:predict", json={"inputs": inputs}).json
     assert answer
     assert list(answer) == ["outputs"]
@@ -47,7 +47,7 @@ def test_column_format_is_answered_by_output(client: FlaskClient, inputs: Any) -
     assert [len(row) for row in answer["outputs"]["probabilities"]] == [3, 3]
 
 
-def test_a_single_output_stands_without_its_name(client: FlaskClient) -> None:
+def test_a_single_output_stands_without_its_name(client: Client) -> None:
     url = "/v1/models/colours:predict"
     for instances in ([2, 0], [{"index": 2}, {"index": 0}]):
         assert client.post(url, json={"instances": instances}).json == {"predictions": ["blue", "red"]}
@@ -83,9 +83,7 @@ def test_text_may_be_base64(bundles: Bundles) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_wrong_body_is_told_what_to_send_instead(
-    client: FlaskClient, body: Any, field: str | None, said: str
-) -> None:
+def test_a_wrong_body_is_told_what_to_send_instead(client: Client, body: Any, field: str | None, said: str) -> None:
     url = "/v1/models/colours:predict"
     answer = client.post(url, json=body)
     assert answer.status_code == 400
@@ -98,7 +96,7 @@ def test_a_wrong_body_is_told_what_to_send_instead(
 @pytest.mark.parametrize(
     "url", ["/v1/models/lily:predict", "/v1/models/iris/versions/2:predict", "/v1/models/iris:classify"]
 )
-def test_what_is_not_there_is_told(client: FlaskClient, url: str) -> None:
+def test_what_is_not_there_is_told(client: Client, url: str) -> None:
     answer = client.post(url, json={"instances": ROWS})
     assert answer.status_code in (404, 405)
     assert_error_shape(answer.data)

@@ -7,17 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 from echoes import SEEN, SOURCE, client_of, write_bundle
-from flask.testing import FlaskClient
-from gevent.threadpool import ThreadPool
 from harness import Bundles, Server, assert_error_shape
 from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.bundle.schema import Input
-from modelhost.inference.executor import Deadline, Executor
+from modelhost.inference.placement import Placement
 from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import expected_row
 from protocol_requests import every_way
+from werkzeug.test import Client
 
 TOKENS = [{"name": "tokens", "datatype": "INT64", "shape": [-1], "minimum": 0}]
 BOXES = [{"name": "boxes", "datatype": "FP32", "shape": [-1, 2]}]
@@ -35,14 +34,14 @@ def doubles(bundles: Bundles, source: str = DOUBLES, **more: Any) -> None:
 
 
 @pytest.fixture
-def client(bundles: Bundles) -> FlaskClient:
+def client(bundles: Bundles) -> Client:
     doubles(bundles)
     return client_of(bundles)
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 500])
 @pytest.mark.parametrize("number", [1, 3])
-def test_any_length_is_answered_over_every_protocol(client: FlaskClient, length: int, number: int) -> None:
+def test_any_length_is_answered_over_every_protocol(client: Client, length: int, number: int) -> None:
     rows = [{"tokens": list(range(row, row + length))} for row in range(number)]
     spoken = every_way(client.get("/models/echo").json or {}, rows)
     for way, request in spoken.items():
@@ -52,7 +51,7 @@ def test_any_length_is_answered_over_every_protocol(client: FlaskClient, length:
         assert [row["doubled"] for row in found] == [[2 * token for token in row["tokens"]] for row in rows], way
 
 
-def test_rows_of_one_request_must_be_of_one_length(client: FlaskClient) -> None:
+def test_rows_of_one_request_must_be_of_one_length(client: Client) -> None:
     said = "must be a list of integers, as long as the first one of this request (2), not a list of 3."
     ragged = [[1, 2], [3, 4], [5, 6, 7]]
     bodies: list[tuple[str, Any]] = [
@@ -96,7 +95,7 @@ def tensor(**changed: Any) -> dict[str, Any]:
     ids=lambda value: str(value)[-40:],
 )
 def test_a_tensor_whose_shape_is_not_its_data_is_named(
-    client: FlaskClient, sent: dict[str, Any], field: str, said: str
+    client: Client, sent: dict[str, Any], field: str, said: str
 ) -> None:
     answer = client.post("/v2/models/echo/infer", json={"inputs": [sent]})
     assert answer.status_code == 400
@@ -105,7 +104,7 @@ def test_a_tensor_whose_shape_is_not_its_data_is_named(
     assert said in error["error"]
 
 
-def test_every_description_says_that_the_size_varies(client: FlaskClient) -> None:
+def test_every_description_says_that_the_size_varies(client: Client) -> None:
     metadata: Any = client.get("/v2/models/echo").json
     assert metadata["inputs"] == [{"name": "tokens", "datatype": "INT64", "shape": [-1, -1]}]
     assert metadata["outputs"] == [{"name": "doubled", "datatype": "INT64", "shape": [-1, -1]}]
@@ -222,10 +221,8 @@ def test_requests_of_different_lengths_share_no_call(start_server: Any, bundles:
     assert "Traceback" not in server.log.read_text(), metrics
 
 
-def test_a_long_row_is_not_computed_in_the_loop(bundles: Bundles) -> None:
+def test_a_long_row_is_more_work_than_a_short_one(bundles: Bundles) -> None:
     doubles(bundles)
-    executor = Executor(Model.load(read_bundle(bundles.directory / "echo" / "1")), 1, 8, ThreadPool(1))
-    asked: list[int] = []
-    executor.speed.expected = lambda rows: asked.append(rows) or 0.0  # type: ignore[assignment,func-returns-value]
-    executor.predict({"tokens": np.zeros((2, 300), np.int64)}, Deadline(float("inf")))
-    assert asked == [200]  # the example has 3 tokens
+    placement = Placement(Model.load(read_bundle(bundles.directory / "echo" / "1")))
+    assert placement.work({"tokens": np.zeros((2, 300), np.int64)}, 2) == 200  # the example has 3 tokens
+    assert placement.work({"tokens": np.zeros((2, 1), np.int64)}, 2) == 2

@@ -7,8 +7,8 @@ import tomllib
 
 import modelhost
 import pytest
-from flask.testing import FlaskClient
 from harness import ROOT, Server
+from werkzeug.test import Client
 
 # Each file that repeats the version, with the pattern that finds it there.
 PLACES = {
@@ -37,7 +37,7 @@ def test_the_command_prints_the_version() -> None:
     assert printed == f"modelhost, version {modelhost.__version__}\n"
 
 
-def test_the_server_tells_the_version(client: FlaskClient) -> None:
+def test_the_server_tells_the_version(client: Client) -> None:
     assert client.get("/v2").json["version"] == modelhost.__version__
     assert client.get("/version").text == modelhost.__version__
     assert client.get("/openapi.json").json["info"]["version"] == modelhost.__version__

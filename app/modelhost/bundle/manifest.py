@@ -33,6 +33,7 @@ WRITE = {
     "max_rows": "the most rows in one call made of several requests, such as 64",
     "difference": "the most that other rows in a call change an answer by, such as 1.0e-7",
     "varies": "true (equal inputs may give other outputs) or false",
+    "quick": "true (no input takes long, so that it may compute in the worker's loop), or leave it out",
     "pure": "true (equal inputs always give equal outputs) or false",
     "statistics": "the file that describes the sample, such as statistics.json",
     "origin": "texts by name, such as library: scikit-learn 1.7",

@@ -123,5 +123,6 @@ class Manifest(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     batching: Batching | None = None  # None: each request is a call of its own
     varies: bool = False  # equal inputs may give other outputs: examples say names, shapes and datatypes alone
     pure: bool | None = None  # equal inputs, equal outputs: may be cached. None: unless it is a Python class
+    quick: bool | None = None  # never takes long, whatever the input: inference/placement.py. None: by its format
     statistics: str = ""  # the file that describes the sample; the server does not read it
     origin: dict[str, str] = {}  # where the model came from, for people

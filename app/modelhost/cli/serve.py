@@ -101,7 +101,7 @@ def _refuse_without_gunicorn() -> None:
     """The other commands need neither; app/pyproject.toml tells where they are not installed."""
     if sys.platform == "win32":
         raise CommandError("serve needs Linux or macOS, since Gunicorn does not run on Windows: try it in WSL")
-    for library in ("gunicorn", "gevent"):
+    for library in ("gunicorn", "a2wsgi"):
         if importlib.util.find_spec(library) is None:
             raise CommandError(f"serve needs {library}, which is not installed: pip install {library}")
 

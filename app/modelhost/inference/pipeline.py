@@ -1,7 +1,7 @@
 """A prediction's way from the bytes of a request to those of its answer, whatever the protocol.
 
 Read, parse and check, compute, encode; timed and counted, and perhaps taken from a cache. Knows
-WSGI's environ and no framework: Flask's views and web/fast_path.py both call it.
+a request and no framework.
 """
 
 import hashlib
@@ -10,23 +10,25 @@ import time
 from typing import Any
 
 from cachetools import LRUCache
-from gevent.threadpool import ThreadPool
 
-from modelhost.inference.executor import Deadline, Executor
+from modelhost.inference.deadline import Deadline
+from modelhost.inference.executor import Executor
 from modelhost.inference.metrics import ModelMetrics, write_version
 from modelhost.inference.protocol import Protocol
+from modelhost.inference.threads import Threads
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.errors import FAILED, ClientError, write_error
-from modelhost.payload.http_body import Answer, Environ, read_body
+from modelhost.payload.http_body import Answer, Receive, read_body
 from modelhost.payload.messages import truncate
+from modelhost.payload.request import Request
 from modelhost.settings import Settings
 
 TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
-ENVIRON_TIMEOUT = "HTTP_X_REQUEST_TIMEOUT_MS"
-ENVIRON_CLIENT = "HTTP_X_MODELHOST_CLIENT"  # whose key nginx has seen; absent where it asks for none
+TIMEOUT_SENT = TIMEOUT.lower().encode()
+CLIENT = b"x-modelhost-client"  # whose key nginx has seen; absent where it asks for none
 # What else of a request decides its answer.
-DECIDING = ("CONTENT_TYPE", "HTTP_INFERENCE_HEADER_CONTENT_LENGTH", "HTTP_ACCEPT_ENCODING")
+DECIDING = (b"content-type", b"inference-header-content-length", b"accept-encoding")
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -37,7 +39,7 @@ now = time.perf_counter
 class ServedModel:
     """One model with all that serves it in this worker."""
 
-    def __init__(self, model: Model, settings: Settings, pool: ThreadPool) -> None:
+    def __init__(self, model: Model, settings: Settings, pool: Threads) -> None:
         self.model = model
         self.executor = Executor(model, max(1, settings.threads), settings.queue, pool)
         self.metrics = ModelMetrics(model, settings.release)
@@ -55,7 +57,7 @@ class Pipeline:
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._registry = registry
         self._settings = settings
-        self._pool = ThreadPool(1)
+        self._pool = Threads()
         self._served: dict[tuple[str, int], ServedModel] = {}
         write_version()
         self.follow_registry()
@@ -67,7 +69,6 @@ class Pipeline:
     def follow_registry(self) -> None:
         """Serve the models that are loaded now; what is under way with others ends."""
         models = [model for versions in self._registry.models.values() for model in versions.values()]
-        self._pool.maxsize = max(1, len(models) * max(1, self._settings.threads))
         self._served = {
             (model.name, model.version): self._served.get((model.name, model.version))
             or ServedModel(model, self._settings, self._pool)
@@ -87,59 +88,69 @@ class Pipeline:
         """The seconds for which the longest of all calls has been under way."""
         return max(served.executor.stuck() for served in self._served.values())
 
-    def answer(self, protocol: Protocol, served: ServedModel, environ: Environ) -> Answer:
+    async def answer(self, protocol: Protocol, served: ServedModel, request: Request, receive: Receive) -> Answer:
         """The answer to a request for a prediction, which may be an error in the one shape."""
         try:
-            answer = self._answer(protocol, served, environ)
+            answer = await self._answer(protocol, served, request, receive)
         except ClientError as error:
             if error.example is None:
                 protocol.add_example(error, served.model)
             answer = error_answer(error, served)
         except Exception as error:
-            log.error(
-                "%s failed (request %s)",
-                environ.get("PATH_INFO"), environ.get("HTTP_X_REQUEST_ID", "-"), exc_info=error,
-            )  # fmt: skip
-            failed = ClientError(FAILED, status=500)
-            protocol.add_example(failed, served.model)
-            answer = error_answer(failed, served)
-        served.metrics.answered(protocol.name, answer.status)
-        if client := environ.get(ENVIRON_CLIENT):
-            served.metrics.answered_to(client, answer.status)
+            answer = self.failed(protocol, served, request, error)
+        self.answered(protocol.name, served, request, answer.status)
         return answer
 
-    def deadline(self, environ: Environ) -> Deadline:
-        """How long the request's client waits; raises ClientError where it says so wrongly."""
-        seconds, asked = float(self._seconds), environ.get(ENVIRON_TIMEOUT)
+    def failed(self, protocol: Protocol, served: ServedModel, request: Request, error: Exception) -> Answer:
+        """Write into the log why, and tell the client that."""
+        name = request.header(b"x-request-id") or "-"
+        log.error("%r failed (request %r)", request.path, name, exc_info=error)  # as client's text is logged
+        failed = ClientError(FAILED, status=500)
+        protocol.add_example(failed, served.model)
+        return error_answer(failed, served)
+
+    def answered(self, protocol: str, served: ServedModel, request: Request, status: int) -> None:
+        """Count a request that got this status."""
+        served.metrics.answered(protocol, status)
+        if client := request.header(CLIENT):
+            served.metrics.answered_to(client, status)
+
+    def patience(self, request: Request) -> float:
+        """The seconds for which the request's client waits; raises ClientError where it says so wrongly."""
+        seconds, asked = float(self._seconds), request.header(TIMEOUT_SENT)
         if asked is not None:
             if not (asked.isascii() and asked.isdigit() and int(asked[:10]) > 0):
                 wanted = "a whole number of milliseconds from 1"
                 raise ClientError(f"{TIMEOUT} must be {wanted}.", TIMEOUT, truncate(asked), wanted)
             seconds = min(seconds, int(asked[:10]) / 1000)
-        return Deadline(now() + seconds - _already_waited(environ), environ.get("gunicorn.socket"))
+        return seconds
 
-    def _answer(self, protocol: Protocol, served: ServedModel, environ: Environ) -> Answer:
+    async def read(self, request: Request, receive: Receive) -> tuple[bytes, Deadline]:
+        """The request's body, and until when its client waits; raises ClientError."""
+        at = now() + self.patience(request) - _already_waited(request)
+        return await read_body(request, receive, self._limit), Deadline(at, receive)
+
+    async def _answer(self, protocol: Protocol, served: ServedModel, request: Request, receive: Receive) -> Answer:
         start = now()
-        deadline = self.deadline(environ)
-        body = read_body(environ, self._limit)
+        body, deadline = await self.read(request, receive)
         key = None
         if self._cache is not None and served.model.pure:
             digest = hashlib.blake2b(body, digest_size=20).digest()
-            key = (protocol.name, served.model.digest, digest, *[environ.get(name) for name in DECIDING])
+            key = (protocol.name, served.model.digest, digest, *[request.header(name) for name in DECIDING])
             if (kept := self._cache.get(key)) is not None:
                 served.metrics.hit()
                 return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
-        inputs, wanted = protocol.parse(served.model, body, environ)
+        inputs, wanted = protocol.parse(served.model, body, request)
         parsed = now()
-        outcome = served.executor.predict(inputs, deadline)
+        outcome = await served.executor.predict(inputs, deadline)
         computed = now()
-        answer = protocol.encode(served.model, outcome.outputs, wanted, environ)
+        answer = protocol.encode(served.model, outcome.outputs, wanted, request)
         end = now()
         parse, encode = parsed - start, end - computed
         waited, predicted = outcome.waited, computed - parsed - outcome.waited
         rows = len(next(iter(inputs.values())))
         served.metrics.predicted(rows, end - start, parse, waited, predicted, encode)
-        if client := environ.get(ENVIRON_CLIENT):
+        if client := request.header(CLIENT):
             served.metrics.rows_to(client, rows)
         if key is not None and self._cache is not None and _size(answer) <= self._cache.maxsize:
             self._cache[key] = answer
@@ -156,9 +167,9 @@ def error_answer(error: ClientError, served: ServedModel) -> Answer:
     return Answer(write_error(error), headers=served.headers + retry, status=error.status)
 
 
-def _already_waited(environ: Environ) -> float:
+def _already_waited(request: Request) -> float:
     """Seconds since nginx had the whole request, of what a busy loop has not yet looked at."""
-    since: str = environ.get("HTTP_X_REQUEST_START", "")
+    since: str = request.header(b"x-request-start") or ""
     try:
         return max(0.0, time.time() - float(since.removeprefix("t="))) if since else 0.0
     except ValueError:

@@ -6,8 +6,9 @@ from typing import Any, NamedTuple
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
-from modelhost.payload.http_body import Answer, Environ
+from modelhost.payload.http_body import Answer
 from modelhost.payload.messages import shorten
+from modelhost.payload.request import Request
 
 Schema = dict[str, Any]
 
@@ -23,8 +24,8 @@ class Protocol(NamedTuple):
 
     name: str
     urls: tuple[str, ...]
-    parse: Callable[[Model, bytes, Environ], tuple[Arrays, Any]]
-    encode: Callable[[Model, Arrays, Any, Environ], Answer]
+    parse: Callable[[Model, bytes, Request], tuple[Arrays, Any]]
+    encode: Callable[[Model, Arrays, Any, Request], Answer]
     example: Callable[[Model], Any]
     schemas: Callable[[Model], tuple[Schema, Schema]]
     operation: str

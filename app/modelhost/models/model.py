@@ -68,9 +68,9 @@ class Model:
         """
         try:
             returned = self._runtime.predict(self._fed(inputs))
-        except (ClientError, ModelError):
+        except (ClientError, ModelError, KeyboardInterrupt):
             raise
-        except Exception as error:
+        except BaseException as error:  # also what a library in Rust raises in a panic, or a model that wants to end
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
         return self._taken(returned, inputs, "predict")
 
@@ -102,9 +102,9 @@ class Model:
             chunks = iter(self._stream(self._fed(inputs)))
             for returned in chunks:
                 yield self._taken(returned, inputs, "stream")
-        except (ClientError, ModelError):
+        except (ClientError, ModelError, KeyboardInterrupt, GeneratorExit):
             raise
-        except Exception as error:
+        except BaseException as error:
             raise ModelError(f"stream raised {type(error).__name__}: {error}") from error
         finally:
             if hasattr(chunks, "close"):

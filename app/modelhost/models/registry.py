@@ -11,7 +11,7 @@ from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
 
 
-@dataclass(frozen=True)
+@dataclass
 class Registry:
     """Loaded models by name and version, and the name of the one that answers at /."""
 

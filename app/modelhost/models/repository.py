@@ -11,13 +11,12 @@ import fcntl
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-import gevent
 
 from modelhost.bundle.bundle import Bundle, BundleError, find_bundles, read_bundle
 from modelhost.models.model import Model
@@ -105,13 +104,10 @@ class Repository:
         """Begin to follow a change, if there is one; the worker calls this once a second."""
         if self.hot and not self._applying and self._wanted()[0] > self._generation:
             self._applying = True
-            gevent.spawn(self._follow)
+            threading.Thread(target=self._follow, name="models", daemon=True).start()
 
     def _change(self, change: Callable[[Wanted], Wanted]) -> None:
-        """In a thread, because it waits for files; raises ClientError where a worker refuses."""
-        gevent.get_hub().threadpool.apply(self._agree_on, (change,))
-
-    def _agree_on(self, change: Callable[[Wanted], Wanted]) -> None:
+        """Have all workers agree on it, and wait for that; raises ClientError where one refuses."""
         with self._alone():
             generation, before = self._wanted()
             self._want(generation + 1, change(before))
@@ -146,10 +142,7 @@ class Repository:
         failure = ""
         generation, wanted = self._wanted()
         try:
-            new = gevent.get_hub().threadpool.apply(self._load_missing, (wanted,))
-            for name, versions in new.items():
-                self.registry.models.setdefault(name, {}).update(versions)
-            self._drop_unwanted(wanted)
+            self.registry.models = self._loaded(wanted)
             self._changed()
         except Exception as error:
             if not isinstance(error, BundleError):
@@ -165,15 +158,17 @@ class Repository:
             failure or ", ".join(f"{n}/{v}" for n, v in self.registry.loaded()),
         )
 
-    def _load_missing(self, wanted: Wanted) -> dict[str, dict[int, Model]]:
-        loaded = set(self.registry.loaded())
+    def _loaded(self, wanted: Wanted) -> dict[str, dict[int, Model]]:
+        """What is wanted, of which what is loaded stays. Read by others meanwhile, so it is a new dictionary."""
+        now = self.registry.models
         return {
             name: {
-                version: Model.load(self._read(self._models_dir / name / str(version)))
+                version: now.get(name, {}).get(version)
+                or Model.load(self._read(self._models_dir / name / str(version)))
                 for version in versions
-                if (name, version) not in loaded
             }
             for name, versions in wanted.items()
+            if versions
         }
 
     def _read(self, directory: Path) -> Bundle:
@@ -181,13 +176,6 @@ class Repository:
         bundle = read_bundle(directory)
         bundle.refuse_pickle(self._allow_pickle)
         return bundle
-
-    def _drop_unwanted(self, wanted: Wanted) -> None:
-        for name, version in self.registry.loaded():
-            if version not in wanted.get(name, []):
-                del self.registry.models[name][version]
-        for name in [name for name, versions in self.registry.models.items() if not versions]:
-            del self.registry.models[name]
 
     def _wanted(self) -> tuple[int, Wanted]:
         """The generation and what it is; 0 is what the server started with."""

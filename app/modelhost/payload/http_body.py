@@ -1,8 +1,9 @@
-"""Bodies on the wire: a request's, decompressed and bounded; an answer's, as JSON. Speaks WSGI only."""
+"""Bodies on the wire: a request's, decompressed and bounded; an answer's, as JSON. Speaks ASGI only."""
 
 import codecs
 import re
 import zlib
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -11,8 +12,9 @@ from werkzeug.http import parse_accept_header
 
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
+from modelhost.payload.request import Request
 
-Environ = dict[str, Any]  # of WSGI
+Receive = Callable[[], Awaitable[dict[str, Any]]]  # of ASGI
 
 JSON = "application/json"
 # zlib's window bits, by Content-Encoding (RFC 9110, 8.4.1). "deflate" is zlib's format there.
@@ -76,32 +78,58 @@ def is_text(body: bytes | memoryview) -> bool:
     return b"\0" not in start
 
 
-def read_body(environ: Environ, limit: int) -> bytes:
+async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
     """The body, chunked or not, decompressed, of at most `limit` bytes before and after that.
 
     Raises ClientError where it is too large (413), cut off, or its encoding unknown.
     """
-    length = environ.get("CONTENT_LENGTH") or ""
+    length = request.header(b"content-length") or ""
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit, int(length))
-    encoding = environ.get("HTTP_CONTENT_ENCODING", "identity").strip().lower()
+    encoding = encoding_of(request.header(b"content-encoding"))
+    pieces, size, more = [], 0, True
+    while more:
+        message = await receive()
+        if message["type"] != "http.request":
+            raise ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
+        pieces.append(message["body"])
+        more = message["more_body"]
+        size += len(pieces[-1])
+        if size > limit:
+            raise _too_large(limit)
+    request.whole = True
+    return decompress(b"".join(pieces) if len(pieces) > 1 else pieces[0], encoding, limit)
+
+
+def encoding_of(header: str | None) -> str:
+    """What a Content-Encoding says; raises ClientError (415) where it is unknown."""
+    encoding = (header or "identity").strip().lower()
     if encoding != "identity" and encoding not in WINDOWS:
         wanted = "identity, gzip or deflate"
         message = f"The body is encoded as {truncate(encoding)}: send it as {wanted}."
         raise ClientError(message, "Content-Encoding", truncate(encoding), wanted, status=415)
+    return encoding
+
+
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """`body` unpacked, with never more than the limit in memory, however much it would become; raises ClientError."""
+    if encoding == "identity":
+        return body
+    unpacker = zlib.decompressobj(WINDOWS[encoding])
     try:
-        body: bytes = environ["wsgi.input"].read(limit + 1)
-    except Exception as error:  # whatever the server raises, the client's stream is at fault
-        message = f"The body cannot be read ({type(error).__name__}): send it whole, as in HTTP/1.1."
-        raise ClientError(message, expected="a complete body") from error
-    if len(body) > limit:
+        unpacked = unpacker.decompress(body, limit + 1)
+    except zlib.error as error:
+        raise _broken(encoding) from error
+    if len(unpacked) > limit:
         raise _too_large(limit)
-    return body if encoding == "identity" else _decompress(body, encoding, limit)
+    if not unpacker.eof or unpacker.unused_data:
+        raise _broken(encoding)
+    return unpacked
 
 
-def compress(body: bytes, environ: Environ) -> tuple[bytes, str]:
+def compress(body: bytes, request: Request) -> tuple[bytes, str]:
     """`body` in the encoding the client likes best, if that is worth it, and the encoding's name."""
-    accepted = environ.get("HTTP_ACCEPT_ENCODING") if len(body) >= WORTH_COMPRESSING else None
+    accepted = request.header(b"accept-encoding") if len(body) >= WORTH_COMPRESSING else None
     if not accepted:
         return body, "identity"
     encoding = parse_accept_header(accepted, Accept).best_match(["identity", "gzip", "deflate"])
@@ -113,20 +141,6 @@ def compress(body: bytes, environ: Environ) -> tuple[bytes, str]:
 
 def _null_for_nan(found: re.Match[bytes]) -> bytes:
     return found[1] + b"null" if found[2] else found[1]
-
-
-def _decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """`body` unpacked, with never more than the limit in memory, however much it would become."""
-    unpacker = zlib.decompressobj(WINDOWS[encoding])
-    try:
-        unpacked = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise _broken(encoding) from error
-    if len(unpacked) > limit:
-        raise _too_large(limit)
-    if not unpacker.eof or unpacker.unused_data:
-        raise _broken(encoding)
-    return unpacked
 
 
 def _too_large(limit: int, received: int | None = None) -> ClientError:

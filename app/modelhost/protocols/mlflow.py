@@ -21,10 +21,11 @@ from modelhost.payload.csv_rows import CSV, read_csv, write_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import Answer, Environ, json_answer, media_type
+from modelhost.payload.http_body import Answer, json_answer, media_type
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import truncate
 from modelhost.payload.records import read_records
+from modelhost.payload.request import Request
 from modelhost.protocols import jsonschema
 from modelhost.protocols.json_body import read_json
 from modelhost.protocols.jsonschema import TEXT, array_of, object_of
@@ -34,14 +35,14 @@ from modelhost.protocols.tensors import refuse
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
 
 
-def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, None]:
+def parse(model: Model, body: bytes, request: Request) -> tuple[Arrays, None]:
     """Inputs by name as (rows, *shape); CSV or a file if the type says so, else JSON. Raises ClientError."""
-    content_type = environ.get("CONTENT_TYPE", "")
+    content_type = request.content_type
     if media_type(content_type) == CSV:
         return read_csv(model.inputs_in_base64, body), None
     if model.takes_file and (file := read_file(model.inputs, body, content_type)):
         return file, None
-    return _read_form(model.inputs_in_base64, read_json(model, body, environ)), None
+    return _read_form(model.inputs_in_base64, read_json(model, body, request)), None
 
 
 def _read_form(inputs: list[InputReader], sent: Any) -> Arrays:
@@ -62,7 +63,7 @@ def _read_form(inputs: list[InputReader], sent: Any) -> Arrays:
     return read_batch(inputs, value, form)
 
 
-def encode(model: Model, outputs: Arrays, _wanted: None, _environ: Environ) -> Answer:
+def encode(model: Model, outputs: Arrays, _wanted: None, _request: Request) -> Answer:
     """{"predictions": [...]}."""
     return json_answer({"predictions": model.unnamed_rows(outputs)})
 

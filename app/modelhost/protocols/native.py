@@ -18,8 +18,9 @@ from modelhost.models.model import Model
 from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import Answer, Environ, json_answer
+from modelhost.payload.http_body import Answer, json_answer
 from modelhost.payload.records import read_record
+from modelhost.payload.request import Request
 from modelhost.protocols import jsonschema
 from modelhost.protocols.json_body import read_json
 from modelhost.protocols.jsonschema import array_of, object_of
@@ -27,11 +28,11 @@ from modelhost.protocols.jsonschema import array_of, object_of
 BATCHES: dict[str, Callable[..., Arrays]] = {"records": read_batch, "rows": read_batch, "columns": read_columns}
 
 
-def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, bool]:
+def parse(model: Model, body: bytes, request: Request) -> tuple[Arrays, bool]:
     """Inputs by name as (rows, *shape), and whether the body was a batch; raises ClientError."""
-    if model.takes_file and (file := read_file(model.inputs, body, environ.get("CONTENT_TYPE", ""))):
+    if model.takes_file and (file := read_file(model.inputs, body, request.content_type)):
         return file, False
-    return _read(model, read_json(model, body, environ))
+    return _read(model, read_json(model, body, request))
 
 
 def _read(model: Model, body: Any) -> tuple[Arrays, bool]:
@@ -51,7 +52,7 @@ def answer(model: Model, outputs: Arrays, batch: bool) -> dict[str, Any]:
     return {"model": model.name, "version": model.version} | told
 
 
-def encode(model: Model, outputs: Arrays, batch: bool, _environ: Environ) -> Answer:
+def encode(model: Model, outputs: Arrays, batch: bool, _request: Request) -> Answer:
     """The answer as JSON."""
     return json_answer(answer(model, outputs, batch))
 

@@ -7,24 +7,27 @@ Source: WHATWG HTML, "Server-sent events".
 """
 
 import contextlib
-import itertools
 import logging
-from collections.abc import Callable, Generator, Iterator
-from functools import partial
-from typing import Any
+import threading
+import time
+from collections.abc import AsyncGenerator, Generator
+from typing import Any, NamedTuple
 
 import orjson
-from flask import Blueprint, Response, current_app, request
 
-from modelhost.inference.executor import Deadline
+from modelhost.inference.deadline import Deadline
 from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer
-from modelhost.models.model import Model
-from modelhost.models.registry import Registry
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
-from modelhost.payload.http_body import Environ, read_body
+from modelhost.payload.http_body import Answer, Receive
+from modelhost.payload.request import Request
 from modelhost.protocols.native import PREDICT, answer
-from modelhost.protocols.responses import to_response
+
+URLS = ("/models/<name>/stream", "/models/<name>/versions/<version>/stream")
+NAME = "sse"  # in the metrics
+MIMETYPE = "text/event-stream"
+# Nobody keeps a stream, and nginx passes each event on at once.
+HEADERS = (("Cache-Control", "no-store"), ("X-Accel-Buffering", "no"))
 
 log = logging.getLogger(__name__)
 
@@ -35,66 +38,79 @@ def encode_event(data: Any, event: str = "") -> bytes:
     return (f"event: {event}\n".encode() if event else b"") + b"data: " + body + b"\n\n"
 
 
-def encode(model: Model, outputs: Iterator[Arrays], batch: bool) -> Iterator[bytes]:
-    """Each outputs of (rows, *shape) as an event, then `end` or `error`."""
-    number = 0
+class Stream(NamedTuple):
+    """A stream whose first event is there."""
+
+    events: AsyncGenerator[bytes, None]
+
+
+async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Request, receive: Receive) -> Answer | Stream:
+    """The events of a model that streams, or an error where there is not even a first one."""
+    failed: Answer
     try:
-        for arrays in outputs:
+        body, deadline = await pipeline.read(request, receive)
+        inputs, batch = PREDICT.parse(served.model, body, request)
+        turns = _Turns(served, inputs, pipeline.patience(request), receive)
+        # The first is waited for here, so that a model that fails at once is an error as any other.
+        first = await turns.next(deadline)
+        return Stream(_events(pipeline, served, request, turns, first, batch))
+    except ClientError as error:
+        PREDICT.add_example(error, served.model)
+        failed = error_answer(error, served)
+    except Exception as error:
+        failed = pipeline.failed(PREDICT, served, request, error)
+    pipeline.answered(NAME, served, request, failed.status)
+    return failed
+
+
+class _Turns:
+    """What a model yields, each computed in a thread in its turn with the model's other work."""
+
+    def __init__(self, served: ServedModel, inputs: Arrays, patience: float, receive: Receive) -> None:
+        self._executor = served.executor
+        self._outputs: Generator[Arrays, None, None] = served.model.stream(inputs)
+        self._patience, self._receive = patience, receive
+        self._lock = threading.Lock()  # around the model's iterator: a client may leave while a thread is in it
+
+    async def next(self, deadline: Deadline | None = None) -> Arrays | None:
+        """The next outputs of (rows, *shape), or None after the last; each may take as long as a prediction."""
+        deadline = deadline or Deadline(time.perf_counter() + self._patience, self._receive)
+        found: Arrays | None = await self._executor.call(self._next, deadline)
+        return found
+
+    def close(self) -> None:
+        """End the model's own iterator, in a thread: it is the model's code."""
+        self._executor.later(self._close)
+
+    def _next(self) -> Arrays | None:
+        with self._lock:
+            return next(self._outputs, None)
+
+    def _close(self) -> None:
+        with self._lock, contextlib.suppress(ModelError):
+            self._outputs.close()
+
+
+async def _events(
+    pipeline: Pipeline, served: ServedModel, request: Request, turns: _Turns, arrays: Arrays | None, batch: bool
+) -> AsyncGenerator[bytes, None]:
+    """Each outputs of (rows, *shape) as an event, then `end` or `error`."""
+    model, number, status = served.model, 0, 200
+    try:
+        while arrays is not None:
             yield encode_event(answer(model, arrays, batch))
             number += 1
+            arrays = await turns.next()
+        yield encode_event({"events": number}, "end")
     except ClientError as error:  # too slow, or gone
+        status = error.status
         yield encode_event(write_error(error), "error")
-        return
     except ModelError as error:
         log.error("%s failed after %d events", model.name, number, exc_info=error)
         failed = ClientError(FAILED, status=500)
+        status = failed.status
         PREDICT.add_example(failed, model)
         yield encode_event(write_error(failed), "error")
-        return
-    yield encode_event({"events": number}, "end")
-
-
-def urls(registry: Registry, pipeline: Pipeline) -> Blueprint:
-    """The URLs over `registry`."""
-    urls = Blueprint("sse", __name__)
-
-    @urls.post("/models/<name>/stream")
-    @urls.post("/models/<name>/versions/<version>/stream")
-    def stream(name: str, version: str | None = None) -> Response:
-        served = pipeline.served(registry.find(name, version))
-        if not served.model.streams:
-            raise ClientError(f"{name} does not stream: POST the same to /models/{name}/predict.", status=404)
-        try:
-            return _stream(served, pipeline, request.environ)
-        except ClientError as error:
-            PREDICT.add_example(error, served.model)
-            return to_response(error_answer(error, served))
-
-    return urls
-
-
-def _stream(served: ServedModel, pipeline: Pipeline, environ: Environ) -> Response:
-    model = served.model
-    inputs, batch = PREDICT.parse(model, read_body(environ, current_app.config["MAX_CONTENT_LENGTH"]), environ)
-    outputs = model.stream(inputs)
-    arrays = _in_turn(served, outputs, partial(pipeline.deadline, environ))
-    # The first is waited for here, so that a model that fails at once is an error as any other.
-    first = list(itertools.islice(arrays, 1))
-    response = Response(encode(model, itertools.chain(first, arrays), batch), mimetype="text/event-stream")
-    response.call_on_close(partial(_close, outputs))
-    response.headers["Cache-Control"] = "no-store"
-    response.headers["X-Accel-Buffering"] = "no"  # nginx shall pass each event on at once
-    return response
-
-
-def _in_turn(
-    served: ServedModel, outputs: Generator[Arrays, None, None], deadline: Callable[[], Deadline]
-) -> Iterator[Arrays]:
-    """What the model yields, each computed in a thread in its turn with the model's other work."""
-    while (arrays := served.executor.call(lambda: next(outputs, None), deadline())) is not None:
-        yield arrays
-
-
-def _close(outputs: Generator[Arrays, None, None]) -> None:
-    with contextlib.suppress(ValueError):  # a thread is in it, past its deadline: it ends with that
-        outputs.close()
+    finally:
+        turns.close()
+        pipeline.answered(NAME, served, request, status)

@@ -16,8 +16,9 @@ from modelhost.models.repository import Repository
 from modelhost.payload.batches import read_batch, read_columns
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
-from modelhost.payload.http_body import Answer, Environ, json_answer, parse_json
+from modelhost.payload.http_body import Answer, json_answer, parse_json
 from modelhost.payload.messages import truncate
+from modelhost.payload.request import Request
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import array_of, object_of
 from modelhost.protocols.responses import write_json
@@ -27,7 +28,7 @@ DTYPES = {"BOOL": "DT_BOOL", "FP16": "DT_HALF", "FP32": "DT_FLOAT", "FP64": "DT_
 NAME, VERSIONED = "/v1/models/<name>", "/v1/models/<name>/versions/<version>"
 
 
-def parse(model: Model, source: bytes, _environ: Environ) -> tuple[Arrays, bool]:
+def parse(model: Model, source: bytes, _request: Request) -> tuple[Arrays, bool]:
     """Inputs by name as (rows, *shape), and whether they came in row format; raises ClientError."""
     body = parse_json(source)
     forms = [form for form in ("instances", "inputs") if type(body) is dict and form in body]
@@ -47,7 +48,7 @@ def parse(model: Model, source: bytes, _environ: Environ) -> tuple[Arrays, bool]
     return read_batch(model.inputs, value, form), form == "instances"
 
 
-def encode(model: Model, outputs: Arrays, by_row: bool, _environ: Environ) -> Answer:
+def encode(model: Model, outputs: Arrays, by_row: bool, _request: Request) -> Answer:
     """{"predictions": rows} or {"outputs": columns}, without a name where there is one output."""
     if by_row:
         return json_answer({"predictions": model.unnamed_rows(outputs)})

@@ -9,15 +9,16 @@ from modelhost.models.model import Model
 from modelhost.payload.contents import written
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
-from modelhost.payload.http_body import JSON, Answer, Environ, compress, parse_json
+from modelhost.payload.http_body import JSON, Answer, compress, parse_json
 from modelhost.payload.messages import join_names, truncate
 from modelhost.payload.records import read_record
+from modelhost.payload.request import Request
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import TEXT, array_of, object_of
 from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
 
 HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
-ENVIRON_HEADER = "HTTP_" + HEADER.upper().replace("-", "_")  # as WSGI calls it
+HEADER_SENT = HEADER.lower().encode()
 NAME, VERSIONED = "/v2/models/<name>", "/v2/models/<name>/versions/<version>"
 
 
@@ -28,12 +29,12 @@ class Wanted(NamedTuple):
     outputs: dict[str, bool]  # in order; whether as binary
 
 
-def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, Wanted]:
+def parse(model: Model, body: bytes, request: Request) -> tuple[Arrays, Wanted]:
     """Inputs by name as (rows, *shape), and how the answer is wanted.
 
     Raises ClientError for anything the protocol or the model's schema does not allow.
     """
-    header = environ.get(ENVIRON_HEADER)
+    header = request.header(HEADER_SENT)
     size = len(body)
     if header is not None:
         size = int(header) if header.isascii() and header.isdigit() and len(header) < 10 else -1
@@ -49,7 +50,7 @@ def parse(model: Model, body: bytes, environ: Environ) -> tuple[Arrays, Wanted]:
     return _inputs(model, sent.get("inputs"), view[size:]), Wanted(identifier, _outputs(model, sent))
 
 
-def encode(model: Model, outputs: Arrays, asked: Wanted, environ: Environ) -> Answer:
+def encode(model: Model, outputs: Arrays, asked: Wanted, request: Request) -> Answer:
     """The answer: JSON alone, or followed by binary tensors as application/octet-stream."""
     described, parts = [], []
     for writer in model.outputs:
@@ -66,7 +67,7 @@ def encode(model: Model, outputs: Arrays, asked: Wanted, environ: Environ) -> An
     if asked.id is not None:
         answer["id"] = asked.id
     json = orjson.dumps(answer | {"outputs": described}, option=orjson.OPT_SERIALIZE_NUMPY)
-    body, encoding = compress(b"".join([json, *parts]), environ)
+    body, encoding = compress(b"".join([json, *parts]), request)
     headers = [("Vary", "Accept-Encoding")]
     if parts:
         headers.append((HEADER, str(len(json))))

@@ -13,7 +13,7 @@ from modelhost.bundle.schema import Input, Output
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.errors import ClientError
-from modelhost.payload.http_body import parse_json, read_body
+from modelhost.payload.http_body import decompress, encoding_of, parse_json
 from modelhost.protocols.responses import write_json
 from modelhost.protocols.tensors import BASE64, refuse
 from modelhost.protocols.v2_infer import NAME, VERSIONED, parameters
@@ -95,7 +95,8 @@ def urls(repository: Repository) -> Blueprint:
 
 
 def _optional_object() -> dict[str, Any]:
-    body = read_body(request.environ, current_app.config["MAX_CONTENT_LENGTH"])
+    encoding = encoding_of(request.headers.get("Content-Encoding"))
+    body = decompress(request.get_data(), encoding, current_app.config["MAX_CONTENT_LENGTH"])
     sent = parse_json(body) if body else {}
     if type(sent) is not dict:
         raise refuse("The body", sent, "an object, or empty")

@@ -32,16 +32,18 @@ readiness = Readiness(Path(worker_tmp_dir, f"modelhost-ready-{os.getpid()}"), de
 metrics = Path(worker_tmp_dir, f"modelhost-metrics-{os.getpid()}")
 access = SocketAccess(settings, readiness)
 
-wsgi_app = "modelhost.server.wsgi:app"
+wsgi_app = "modelhost.server.asgi:app"
 bind = settings.bind
 # Mode 0666: who may connect is decided by the socket's directory, which the host gives to this
 # user and nginx's group. Gunicorn puts its own group on the socket, whatever the directory's is,
 # so 0660 would keep nginx out. One of several replicas lets no one in yet (socket_access.py).
 umask = access.umask
 
-# One loop for each worker; measured against the others in docs/decisions/033. Slow models compute
-# in threads beside it (executor.py).
+# One loop for each worker; measured against the others in docs/decisions/092. Slow models compute
+# in threads beside it (inference/).
 worker_class = "modelhost.server.worker.Worker"
+# The application has nothing to begin or to end.
+asgi_lifespan = "off"
 workers = decided.workers
 # Models load after the fork: the threads of a native library would not survive one.
 preload_app = False

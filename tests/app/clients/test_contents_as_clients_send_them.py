@@ -11,11 +11,11 @@ import pytest
 import schemathesis
 import tritonclient.http as triton
 from echoes import SOURCE, write_bundle
-from flask import Flask
-from harness import Bundles
+from harness import Bundles, client_for
 from hypothesis import HealthCheck, given, settings
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from modelhost.web.asgi import Application
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -30,7 +30,7 @@ ORDERS: list[Any] = [{"a": [1, {"b": None}]}, [1, [2]], 7]
 
 
 @pytest.fixture
-def app(bundles: Bundles) -> Flask:
+def app(bundles: Bundles) -> Application:
     answer = {"seen": json.dumps({"image": "ff", "order": None, "title": "none"})}
     write_bundle(bundles, INPUTS, [{"image": {"b64": "/w=="}}], source=HEX, answers=[answer])
     return create_app(Settings(models_dir=bundles.directory, default_model="echo"))
@@ -41,7 +41,7 @@ def wanted(title: str = "none") -> list[Any]:
 
 
 @pytest.mark.parametrize("binary", [True, False])
-def test_tritonclient_sends_bytes_in_binary_and_json_values_as_text(app: Flask, binary: bool) -> None:
+def test_tritonclient_sends_bytes_in_binary_and_json_values_as_text(app: Application, binary: bool) -> None:
     texts = [json.dumps(order).encode() for order in ORDERS]
     sent = []
     for name, rows in (("image", IMAGES), ("order", texts)):
@@ -52,7 +52,7 @@ def test_tritonclient_sends_bytes_in_binary_and_json_values_as_text(app: Flask, 
             sent[0].set_data_from_numpy(np.array(IMAGES, object), binary_data=False)
         return
     body, size = triton.InferenceServerClient.generate_request_body(sent)
-    answer = app.test_client().post(
+    answer = client_for(app).post(
         "/v2/models/echo/infer", data=body, headers={"Inference-Header-Content-Length": str(size)}
     )
     result = triton.InferenceServerClient.parse_response_body(
@@ -61,10 +61,10 @@ def test_tritonclient_sends_bytes_in_binary_and_json_values_as_text(app: Flask, 
     assert [json.loads(text) for text in result.as_numpy("seen")] == wanted()
 
 
-def test_mlflows_client_sends_bytes_in_base64(app: Flask) -> None:
+def test_mlflows_client_sends_bytes_in_base64(app: Application) -> None:
     with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its own classes
         from mlflow.utils.proto_json_utils import NumpyEncoder, dump_input_data
-    client = app.test_client()
+    client = client_for(app)
     strings = [base64.encodebytes(image).decode() for image in IMAGES]  # its client encodes no bytes itself
     columns = {"order": ORDERS, "title": ["t"] * 3}
     frame = pd.DataFrame({"image": IMAGES} | columns)
@@ -79,7 +79,7 @@ def test_mlflows_client_sends_bytes_in_base64(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_the_description_is_true(app: Flask, mode: GenerationMode) -> None:
+def test_the_description_is_true(app: Application, mode: GenerationMode) -> None:
     """What a schema cannot say is that a text is base64; so only what it forbids is sent where texts are drawn."""
     seen = []
     for result in schemathesis.openapi.from_wsgi("/openapi.json", app).get_all_operations():

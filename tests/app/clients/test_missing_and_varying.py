@@ -10,14 +10,13 @@ import pytest
 import schemathesis
 import tritonclient.http as triton
 from echoes import client_of, write_bundle
-from flask import Flask
-from flask.testing import FlaskClient
 from harness import Bundles
 from hypothesis import HealthCheck, given, settings
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
+from werkzeug.test import Client
 
 FEATURES = [
     {"name": "a b", "nullable": True, "default": None},
@@ -50,7 +49,7 @@ TOKENS = [
 
 
 @pytest.fixture
-def frames(bundles: Bundles) -> FlaskClient:
+def frames(bundles: Bundles) -> Client:
     row = {"a b": 1.5, "city_Ulm": 1, "sold": True}
     answers = [{"seen": json.dumps({"x": [1.5, 1.0, "NaN"], "text": None, "sold": True})}]
     write_bundle(bundles, COLUMNS, [row], answers=answers)
@@ -58,14 +57,14 @@ def frames(bundles: Bundles) -> FlaskClient:
 
 
 @pytest.fixture
-def sequences(bundles: Bundles) -> FlaskClient:
+def sequences(bundles: Bundles) -> Client:
     row = {"tokens": [1, 2], "boxes": [[1, None]]}
     answers = [{"seen": json.dumps({"tokens": [1, 2], "boxes": [[1.0, "NaN"]]})}]
     write_bundle(bundles, TOKENS, [row], answers=answers)
     return client_of(bundles)
 
 
-def test_what_pandas_writes_is_read(frames: FlaskClient) -> None:
+def test_what_pandas_writes_is_read(frames: Client) -> None:
     bodies: list[tuple[Any, str]] = [
         (FRAME.to_csv(index=False), "text/csv"),
         ('{"dataframe_split": ' + FRAME.to_json(orient="split") + "}", "application/json"),
@@ -78,7 +77,7 @@ def test_what_pandas_writes_is_read(frames: FlaskClient) -> None:
         assert [json.loads(row) for row in (answer.json or {})["predictions"]] == WANTED, body
 
 
-def test_what_mlflow_makes_of_a_frame_is_read(frames: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_mlflow_makes_of_a_frame_is_read(frames: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_DISABLE_TELEMETRY", "true")
     with warnings.catch_warnings(action="ignore"):  # MLflow's own, of its own classes
         from mlflow.utils.proto_json_utils import dump_input_data
@@ -87,7 +86,7 @@ def test_what_mlflow_makes_of_a_frame_is_read(frames: FlaskClient, monkeypatch: 
     assert [json.loads(row) for row in (answer.json or {})["predictions"]] == WANTED
 
 
-def test_what_get_dummies_makes_is_read(frames: FlaskClient) -> None:
+def test_what_get_dummies_makes_is_read(frames: Client) -> None:
     dummies = pd.get_dummies(pd.DataFrame({"a b": [1, 2], "city": ["Ulm", "Bonn"]})).assign(sold=False)
     for body in (dummies.to_json(orient="records"), dummies.astype(int).to_json(orient="records")):
         answer: Any = frames.post("/", data=body).json
@@ -95,7 +94,7 @@ def test_what_get_dummies_makes_is_read(frames: FlaskClient) -> None:
         assert rows == [[1.0, 1.0, 0.0], [2.0, 0.0, 1.0]]
 
 
-def test_tritonclient_sends_a_nan_and_sizes_that_vary(sequences: FlaskClient) -> None:
+def test_tritonclient_sends_a_nan_and_sizes_that_vary(sequences: Client) -> None:
     tokens, boxes = np.arange(6).reshape(2, 3), np.array([[[1, np.nan]] * 4] * 2, np.float32)
     for binary in (True, False):
         sent = [
@@ -131,9 +130,9 @@ def test_what_the_schemas_allow_is_answered_and_what_they_forbid_refused(
     if inputs is TOKENS:
         row, seen = {"tokens": [1]}, {"tokens": [1], "boxes": [[0.0, 1.0]]}
     write_bundle(bundles, inputs, [row], answers=[{"seen": json.dumps(seen)}])
-    app: Flask = create_app(Settings(models_dir=bundles.directory, default_model=""))
+    app = create_app(Settings(models_dir=bundles.directory, default_model=""))
     statuses = []
-    for result in schemathesis.openapi.from_wsgi("/openapi.json", app).get_all_operations():
+    for result in schemathesis.openapi.from_asgi("/openapi.json", app).get_all_operations():
         operation = result.ok()
         if operation.method == "get":
             continue

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from flask.testing import FlaskClient
 from harness import Bundles, Server, assert_error_shape
 from modelhost import __version__
+from werkzeug.test import Client
 
 URL = "/models/iris/invocations"
 ROWS = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]]
@@ -34,7 +34,7 @@ COLUMNS = dict(zip(NAMES, map(list, zip(*ROWS, strict=True)), strict=True))
     ],
     ids=str,
 )
-def test_every_form_is_answered_alike(client: FlaskClient, body: Any) -> None:
+def test_every_form_is_answered_alike(client: Client, body: Any) -> None:
     answer = client.post(URL, json=body)
     assert answer.status_code == 200, answer.text
     assert answer.json
@@ -50,7 +50,7 @@ def test_every_form_is_answered_alike(client: FlaskClient, body: Any) -> None:
         'measurements\n"[5.1,3.5,1.4,0.2]"\n"[5.9,3.0,5.1,1.8]"\n',
     ],
 )
-def test_csv_with_a_header_line_is_read(client: FlaskClient, text: str) -> None:
+def test_csv_with_a_header_line_is_read(client: Client, text: str) -> None:
     for content_type in ("text/csv", "text/csv; charset=utf-8"):
         answer = client.post(URL, data=text.encode(), content_type=content_type)
         assert answer.status_code == 200, answer.text
@@ -83,7 +83,7 @@ def test_cells_are_typed_by_the_schema(bundles: Bundles) -> None:
     ],
     ids=lambda value: str(value)[:30],
 )
-def test_wrong_csv_is_told(client: FlaskClient, text: str, field: str | None, said: str) -> None:
+def test_wrong_csv_is_told(client: Client, text: str, field: str | None, said: str) -> None:
     answer = client.post("/invocations", data=text.encode(), content_type="text/csv")
     assert answer.status_code == 400
     error = assert_error_shape(answer.data)
@@ -115,9 +115,7 @@ def test_wrong_csv_is_told(client: FlaskClient, text: str, field: str | None, sa
     ],
     ids=lambda value: str(value)[:50],
 )
-def test_a_wrong_body_is_told_what_to_send_instead(
-    client: FlaskClient, body: Any, field: str | None, said: str
-) -> None:
+def test_a_wrong_body_is_told_what_to_send_instead(client: Client, body: Any, field: str | None, said: str) -> None:
     answer = client.post("/invocations", json=body)
     assert answer.status_code == 400
     error = assert_error_shape(answer.data)
@@ -126,7 +124,7 @@ def test_a_wrong_body_is_told_what_to_send_instead(
     assert client.post("/invocations", json=error["example"]).status_code == 200
 
 
-def test_ping_health_and_version_answer(client: FlaskClient) -> None:
+def test_ping_health_and_version_answer(client: Client) -> None:
     for url in ("/ping", "/health"):
         assert client.get(url).status_code == 200
     assert client.get("/version").text == __version__

@@ -5,14 +5,14 @@ from typing import Any
 import numpy as np
 import pytest
 import schemathesis
-from flask import Flask
-from flask.testing import FlaskClient
-from harness import Bundles
+from harness import Bundles, client_for
 from hypothesis import HealthCheck, given, settings
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from modelhost.web.asgi import Application
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+from werkzeug.test import Client
 
 
 def says_more_than_json_schema_can(case: schemathesis.Case) -> bool:
@@ -33,7 +33,7 @@ def is_rounded_to_a_bound(value: Any) -> bool:
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
-def test_every_answer_is_as_described(app: Flask, mode: GenerationMode) -> None:
+def test_every_answer_is_as_described(app: Application, mode: GenerationMode) -> None:
     """What the schemas allow is answered as they say, and what they forbid is refused."""
     seen = []
     for result in schemathesis.openapi.from_wsgi("/openapi.json", app).get_all_operations():
@@ -59,7 +59,7 @@ def test_every_answer_is_as_described(app: Flask, mode: GenerationMode) -> None:
     assert seen.count(200 if mode is GenerationMode.POSITIVE else 400) > 150
 
 
-def test_every_example_is_answered_with_the_example(client: FlaskClient) -> None:
+def test_every_example_is_answered_with_the_example(client: Client) -> None:
     paths = (client.get("/openapi.json").json or {})["paths"]
     posts = {path: operations["post"] for path, operations in paths.items() if "post" in operations}
     assert len(posts) == 2 + 4 * 4
@@ -80,7 +80,7 @@ def test_every_example_is_answered_with_the_example(client: FlaskClient) -> None
     assert len(compared) == 5, "each model's own URL, and /"
 
 
-def test_each_model_has_a_typed_schema(client: FlaskClient) -> None:
+def test_each_model_has_a_typed_schema(client: Client) -> None:
     schemas = (client.get("/openapi.json").json or {})["components"]["schemas"]
     by_feature, whole = schemas["iris.Record"]["anyOf"]
     assert by_feature["properties"]["petal_width"] == {
@@ -95,7 +95,7 @@ def test_older_versions_are_described_at_their_urls(bundles: Bundles) -> None:
     bundles.copy("colours")
     newer = bundles.copy("colours", "colours/2")
     bundles.edit(newer, lambda manifest: manifest.update(version=2))
-    client = create_app(Settings(models_dir=bundles.directory)).test_client()
+    client = client_for(create_app(Settings(models_dir=bundles.directory)))
     paths = (client.get("/openapi.json").json or {})["paths"]
     assert {"/models/colours/predict", "/models/colours/versions/1/predict"} <= paths.keys()
     assert "/models/colours/versions/2/predict" not in paths
@@ -103,7 +103,7 @@ def test_older_versions_are_described_at_their_urls(bundles: Bundles) -> None:
         assert all(client.open(path, method=method).status_code != 404 for method in operations), path
 
 
-def test_the_page_is_served_whole_from_our_own_origin(client: FlaskClient) -> None:
+def test_the_page_is_served_whole_from_our_own_origin(client: Client) -> None:
     page = client.get("/docs")
     assert page.mimetype == "text/html"
     policy = page.headers["Content-Security-Policy"]

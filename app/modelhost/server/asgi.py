@@ -3,12 +3,11 @@
 import logging
 import sys
 
-from flask import Flask
-
 from modelhost.bundle.bundle import BundleError
 from modelhost.models.readiness import Readiness
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
+from modelhost.web.asgi import Application
 
 # Gunicorn's master stops the server when a worker ends with this status before it has booted;
 # after any other status it starts a new worker, for ever. But a second worker that ends with it
@@ -18,7 +17,7 @@ WORKER_BOOT_ERROR = 3
 log = logging.getLogger(__name__)
 
 
-def boot() -> Flask:
+def boot() -> Application:
     """The application, or the end of the whole server with one line that says why."""
     logging.basicConfig(
         level=logging.INFO,

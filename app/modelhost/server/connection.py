@@ -1,0 +1,34 @@
+"""A connection of a client, as Gunicorn has it, but for how it ends."""
+
+from typing import Any
+
+from gunicorn.asgi.protocol import ASGIProtocol
+
+
+class Connection(ASGIProtocol):  # type: ignore[misc]  # Gunicorn has no types
+    """Known to its worker, which ends it while it waits for a request that no one wants any more."""
+
+    worker: Any
+
+    def connection_made(self, transport: Any) -> None:
+        """It begins."""
+        self.worker.connections.add(self)
+        super().connection_made(transport)
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """It has ended."""
+        self.worker.connections.discard(self)
+        super().connection_lost(error)
+
+    def end_if_idle(self) -> None:
+        """End it, as if it had been idle too long, unless a request is under way."""
+        if self._awaiting_request and not self._closed:
+            self._keepalive_timeout()
+
+    def eof_received(self) -> bool:
+        """The client sends no more. One whose request is whole has left; another is told that it is not."""
+        body = self._body_receiver
+        if body is None or body._complete:
+            return False
+        body.signal_disconnect()
+        return True
