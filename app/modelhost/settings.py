@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any, Self
 
 PREFIX = "MODELHOST_"
+PLACE = "MODELHOST_PLACE"  # no setting: which of the workers this is (inference/metrics.py)
+# What Kubernetes tells each container of a service that is called modelhost, or modelhost-something.
+OF_KUBERNETES = re.compile(r"MODELHOST(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[0-9]+_(TCP|UDP).*)?)")
 DEFAULT_BIND = "unix:/run/modelhost/server.sock"
 
 
@@ -49,7 +52,7 @@ class Settings:
         known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
         values: dict[str, Any] = {}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX):
+            if not variable.startswith(PREFIX) or variable == PLACE or OF_KUBERNETES.fullmatch(variable):
                 continue
             if variable not in known:
                 near = difflib.get_close_matches(variable, known, n=1)

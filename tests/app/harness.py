@@ -98,7 +98,7 @@ def client_for(app: Application) -> Client:
         scope = {
             "type": "http",
             "http_version": "1.1",
-            "method": environ["REQUEST_METHOD"],
+            "method": environ["REQUEST_METHOD"].upper(),
             "scheme": "http",
             "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
             "query_string": environ["QUERY_STRING"].encode("latin-1"),

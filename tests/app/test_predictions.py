@@ -404,3 +404,18 @@ def test_golden_examples_are_in_the_form_a_client_sends(client: Client) -> None:
     for name in ("churn", "colours", "digits", "iris"):
         for example in json.loads((MODELS / name / "1/golden.json").read_text()):
             assert client.post(f"/models/{name}/predict", json=example["inputs"]).status_code == 200
+
+
+def test_a_python_model_may_refuse_a_request_in_its_own_words(bundles: Bundles) -> None:
+    bundle = bundles.copy("colours")
+    source = (
+        "import modelhost\nimport numpy as np\n\n\nclass Model:\n    def predict(self, inputs):\n"
+        "        if (inputs['index'] == 1).any():\n            raise modelhost.InvalidInput('no more green')\n"
+        "        return {'colour': np.full(len(inputs['index']), 'red', dtype=object)}\n"
+    )
+    bundles.write(bundle, "golden.json", '[{"inputs": {"index": 0}, "outputs": {"colour": "red"}}]')
+    bundles.write(bundle, "model.py", source)
+    client = client_for(create_app(Settings(models_dir=bundles.directory)))
+    answer = client.post("/", json={"index": 1})
+    assert (answer.status_code, assert_error_shape(answer.data)["error"]) == (400, "no more green.")
+    assert client.post("/", json={"index": 2}).status_code == 200

@@ -159,6 +159,69 @@ def test_a_killed_worker_comes_back_and_is_counted_once(start_server: Start) -> 
     assert server.request("POST", "/", '{"index": 2}').status == 200
 
 
+def test_workers_that_are_killed_leave_no_files_and_lose_no_counts(start_server: Start) -> None:
+    server = start_server(MODELHOST_WORKERS="1")
+    server.wait_until_ready()
+    metrics = Path(f"/dev/shm/modelhost-metrics-{server.process.pid}")
+
+    def files() -> list[str]:
+        return sorted(path.name for path in metrics.iterdir())
+
+    def answered() -> float:
+        told = server.request("GET", "/metrics").body.decode()
+        lines = [line for line in told.splitlines() if line.startswith("modelhost_requests_total{")]
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+    assert server.request("POST", "/", '{"index": 2}').status == 200
+    before = files()
+    for number in range(1, 6):
+        assert answered() == number
+        (killed,) = server.worker_pids()
+        os.kill(killed, signal.SIGKILL)
+        assert eventually(lambda gone=killed: server.worker_pids() not in ([gone], []), 10)  # type: ignore[misc]
+        server.wait_until_ready()
+        assert server.request("POST", "/", '{"index": 2}').status == 200
+        assert files() == before
+
+
+def test_a_worker_that_cannot_start_again_stops_no_other(start_server: Start, bundles: Bundles) -> None:
+    bundle = bundles.copy("colours")
+    server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory))
+    server.wait_until_ready()
+    golden = (bundle / "golden.json").read_text()
+    bundles.write(bundle, "golden.json", '[{"inputs": {"index": 2}, "outputs": {"colour": "red"}}]')
+    killed, _ = server.worker_pids()
+    os.kill(killed, signal.SIGKILL)
+    assert eventually(lambda: "this worker does not start, and is tried again" in server.log.read_text())
+    assert server.request("POST", "/", '{"index": 2}').status == 200
+    assert server.process.poll() is None
+    bundles.write(bundle, "golden.json", golden)
+    server.wait_until_ready()
+
+
+def test_a_host_that_is_no_name_is_no_failure(server: Server) -> None:
+    for host in ("xn--a", "xn--\u00fc".encode().decode("latin-1"), "a" * 300, "[::1", "\u00e4"):
+        for accept in ("text/html", "application/json"):
+            connection = server.connect()
+            connection.putrequest("GET", "/", skip_host=True)
+            connection.putheader("Host", host)
+            connection.putheader("Accept", accept)
+            connection.endheaders()
+            assert connection.getresponse().status in (200, 400)
+            connection.close()
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.parametrize("target", [b"/%ff", b"/?a=\xff", b"/models/%e4%00", b"/?%ff", b"//", b"/%"])
+def test_no_address_makes_the_server_fail(server: Server, target: bytes) -> None:
+    raw = b"GET " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    with contextlib.closing(server.connect()) as connection:
+        connection.connect()
+        connection.sock.sendall(raw)
+        assert connection.sock.recv(65536)[:10] in (b"HTTP/1.1 2", b"HTTP/1.1 4")
+    assert "Traceback" not in server.log.read_text()
+
+
 def test_a_server_with_a_worker_missing_is_alive_but_not_ready(start_server: Start) -> None:
     server = start_server()
     server.wait_until_ready()

@@ -57,6 +57,14 @@ def test_a_wrong_value_is_named_with_an_example(variable: str, value: str) -> No
     assert f"{variable} cannot be {value!r}: write for example {variable}=" in str(caught.value)
 
 
+def test_what_kubernetes_tells_of_a_service_of_our_name_is_no_setting() -> None:
+    told = {
+        "MODELHOST_SERVICE_HOST": "10.0.0.1", "MODELHOST_SERVICE_PORT": "80", "MODELHOST_SERVICE_PORT_HTTP": "80",
+        "MODELHOST_PORT": "tcp://10.0.0.1:80", "MODELHOST_PORT_80_TCP_ADDR": "10.0.0.1", "MODELHOST_BLUE_PORT": "x",
+    }  # fmt: skip
+    assert Settings.from_environment(told) == Settings()
+
+
 def test_a_misspelt_variable_is_not_ignored() -> None:
     with pytest.raises(SettingsError, match="did you mean MODELHOST_WORKERS"):
         Settings.from_environment({"MODELHOST_WORKER": "2"})

@@ -10,7 +10,7 @@ import pytest
 from commands import MODELS, environment
 
 # What a Windows machine does not have. `serve` may need it, and says so.
-ABSENT = ("fcntl", "gevent", "greenlet", "gunicorn", "resource")
+ABSENT = ("fcntl", "gunicorn", "gunicorn_h1c", "resource", "uvloop")
 WITHOUT = f"""
 import sys
 class Absent:
@@ -33,7 +33,7 @@ def without(*arguments: object, cwd: Path) -> Any:
     return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, check=False)
 
 
-def test_check_and_predict_need_neither_gunicorn_nor_gevent(tmp_path: Path) -> None:
+def test_check_and_predict_need_no_gunicorn(tmp_path: Path) -> None:
     checked = without("check", MODELS / "iris/1", "--json", cwd=tmp_path)
     assert checked.returncode == 0, checked.stderr
     assert json.loads(checked.stdout)["ok"]
@@ -73,4 +73,4 @@ def test_the_process_that_measures_imports_nothing_of_it_either() -> None:
     _, out, _ = run_isolated(sys.executable, "modelhost.packing.cost_process", bundle, here)
     imported = set(json.loads(out.splitlines()[-1])["imported"])
     assert "onnxruntime" in imported
-    assert not imported & {"gevent", "greenlet", "gunicorn", "resource"}
+    assert not imported & {"a2wsgi", "gunicorn", "resource", "uvloop"}

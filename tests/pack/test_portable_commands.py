@@ -10,7 +10,7 @@ from commands import MODELS, environment
 # What Windows or macOS lack, or `pip install modelhost` leaves out there.
 HIDDEN = """
 import os, select, sys
-for name in ("fcntl", "gevent", "grp", "gunicorn", "pwd", "resource", "termios"):
+for name in ("fcntl", "grp", "gunicorn", "pwd", "resource", "termios", "uvloop"):
     sys.modules[name] = None
 for module, name in ((os, "sched_getaffinity"), (os, "setpriority"), (os, "geteuid"), (os, "mkfifo"), (select, "poll")):
     if hasattr(module, name):

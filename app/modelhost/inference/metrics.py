@@ -1,5 +1,7 @@
 """What Prometheus is told, right across workers: each writes its own files, a scrape adds them up.
 
+A worker writes on in the files of the one whose place it has taken, so that there are never more files than workers.
+
 Names and units follow Prometheus' "Metric and label naming".
 """
 
@@ -9,7 +11,7 @@ import os
 from collections.abc import Sequence
 
 import prometheus_client
-from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.registry import REGISTRY
 
@@ -18,6 +20,10 @@ from modelhost.models.model import Model
 
 TYPE = CONTENT_TYPE_LATEST
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; gunicorn_conf.py sets it
+PLACE = "MODELHOST_PLACE"  # of a worker among the others; gunicorn_conf.py sets it
+if os.environ.get(DIRECTORY):
+    # By process number, as the library would have it, each worker that was ever killed would leave its files.
+    values.ValueClass = values.MultiProcessValue(lambda: os.environ.get(PLACE, "master"))  # type: ignore[no-untyped-call]
 
 # Seconds. A model in ONNX answers a row in some ten microseconds, and none may take longer than
 # the timeout: four steps for each power of ten between.

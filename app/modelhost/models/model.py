@@ -8,6 +8,7 @@ from typing import Any, Self
 
 import orjson
 
+from modelhost import InvalidInput
 from modelhost.bundle.bundle import Bundle
 from modelhost.models.memory import private_mb
 from modelhost.models.runtimes import Runtime, open_runtime
@@ -70,6 +71,8 @@ class Model:
             returned = self._runtime.predict(self._fed(inputs))
         except (ClientError, ModelError, KeyboardInterrupt):
             raise
+        except InvalidInput as error:
+            raise _refusal(error) from error
         except BaseException as error:  # also what a library in Rust raises in a panic, or a model that wants to end
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
         return self._taken(returned, inputs, "predict")
@@ -104,6 +107,8 @@ class Model:
                 yield self._taken(returned, inputs, "stream")
         except (ClientError, ModelError, KeyboardInterrupt, GeneratorExit):
             raise
+        except InvalidInput as error:
+            raise _refusal(error) from error
         except BaseException as error:
             raise ModelError(f"stream raised {type(error).__name__}: {error}") from error
         finally:
@@ -173,6 +178,11 @@ class Model:
         written = orjson.dumps(self.rows(self.predict(arrays)), option=orjson.OPT_SERIALIZE_NUMPY)
         rows: list[dict[str, Any]] = orjson.loads(written)
         return rows
+
+
+def _refusal(error: InvalidInput) -> ClientError:
+    words = str(error).strip() or "The model does not take these inputs"
+    return ClientError(words if words.endswith((".", "?", "!")) else f"{words}.")
 
 
 def close(answer: Any, wanted: Any, tolerance: float) -> bool:

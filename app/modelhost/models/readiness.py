@@ -42,6 +42,13 @@ class Readiness:
         """The worker `pid` has loaded and warmed up every model."""
         if self.directory:
             (self.directory / str(pid)).touch()
+            if self.state()["ready"]:
+                (self.directory / "complete").touch()
+
+    @property
+    def was_complete(self) -> bool:
+        """Whether all workers have been ready at one time: then the models are good, whatever a later worker meets."""
+        return bool(self.directory and (self.directory / "complete").exists())
 
     def remove(self, pid: int) -> None:
         """The worker `pid` has ended."""

@@ -44,6 +44,7 @@ def make_manifest(
         **({"libraries": list(saved.libraries)} if saved.libraries else {}),
         **({"allow_pickle": True} if saved.format == "pickle" else {}),
         **({"pure": True} if options.pure else {}),
+        **({"quick": True} if options.quick else {}),
         **({"varies": True} if options.varies else {}),
         "files": {file: file_digest(directory / file) for file in sorted(files_in(directory))},
         "inputs": candidate.inputs,

@@ -26,6 +26,7 @@ class PackOptions:
     allow_pickle: bool = False
     batching: bool | None = None  # None: by timing
     pure: bool = False
+    quick: bool = False
     varies: bool = False
     one_row: bool = False  # a call takes one row, whatever the model says of itself
     measure: bool = True  # what a call costs, in a process of its own; without, model.yaml has no objectives

@@ -22,6 +22,9 @@ from modelhost.payload.records import best_names, refuse_unknown
 CSV = "text/csv"
 MOST_HEADER = 65536  # bytes that are looked at for a header line
 
+# A cell may be as long as the body, whose limit there is.
+csv.field_size_limit(2**31 - 1)
+
 BOOLEANS = {"true": True, "false": False}
 
 Cells = dict[str, list[Any]]  # of each column, as JSON has them

@@ -92,8 +92,8 @@ async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
         message = await receive()
         if message["type"] != "http.request":
             raise ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
-        pieces.append(message["body"])
-        more = message["more_body"]
+        pieces.append(message.get("body", b""))
+        more = message.get("more_body", False)
         size += len(pieces[-1])
         if size > limit:
             raise _too_large(limit)

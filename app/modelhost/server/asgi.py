@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import time
 
 from modelhost.bundle.bundle import BundleError
 from modelhost.models.readiness import Readiness
@@ -13,6 +14,7 @@ from modelhost.web.asgi import Application
 # after any other status it starts a new worker, for ever. But a second worker that ends with it
 # while the server stops makes the master fail with a traceback: so only the first one does.
 WORKER_BOOT_ERROR = 3
+SECONDS_BEFORE_ANOTHER = 2
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +31,13 @@ def boot() -> Application:
     try:
         return create_app(settings)
     except Exception as error:
-        if not Readiness.of(settings).first_failure():
+        readiness, unforeseen = Readiness.of(settings), not isinstance(error, BundleError)
+        if readiness.was_complete:
+            log.critical("this worker does not start, and is tried again: %s", error, exc_info=unforeseen)
+            time.sleep(SECONDS_BEFORE_ANOTHER)  # the others serve
             sys.exit(1)
-        unforeseen = not isinstance(error, BundleError)
+        if not readiness.first_failure():
+            sys.exit(1)
         log.critical("refusing to start: %s", error, exc_info=unforeseen)
         sys.exit(WORKER_BOOT_ERROR)
 

@@ -7,6 +7,7 @@ on a laptop (`modelhost serve`) runs with the same.
 import contextlib
 import gc
 import importlib
+import itertools
 import os
 import shutil
 from pathlib import Path
@@ -87,6 +88,17 @@ def on_starting(server: Any) -> None:
     server.log.info("libraries of the models, shared by all workers: %.0f MB", _import_what_workers_share())
 
 
+def pre_fork(server: Any, worker: Any) -> None:
+    """In the master: the lowest place that none of the living has."""
+    taken = {other.place for other in server.WORKERS.values()}
+    worker.place = next(place for place in itertools.count() if place not in taken)
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """In a worker, before it loads anything."""
+    os.environ["MODELHOST_PLACE"] = str(worker.place)
+
+
 def post_worker_init(worker: Any) -> None:
     """In a worker whose application, and so every model, has loaded."""
     readiness.add(worker.pid)
@@ -99,7 +111,7 @@ def child_exit(_server: Any, worker: Any) -> None:
 
     readiness.remove(worker.pid)
     access.follow()
-    multiprocess.mark_process_dead(worker.pid, str(metrics))  # type: ignore[no-untyped-call]  # no types
+    multiprocess.mark_process_dead(worker.place, str(metrics))  # type: ignore[no-untyped-call]  # no types
 
 
 def on_exit(_server: Any) -> None:

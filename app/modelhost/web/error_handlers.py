@@ -53,5 +53,5 @@ def _prediction_url() -> str:
 
 def _failure(error: Exception) -> Response:
     """Anything unforeseen: the log gets the traceback, the client a sentence."""
-    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    log.error("%r %r failed", request.method, request.path, exc_info=error)
     return _client_error(ClientError(FAILED, status=500))

@@ -18,7 +18,7 @@ def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Bluep
     def welcome() -> Response:
         offered = ["application/json", "text/html"]  # the first is for clients without preference
         if request.accept_mimetypes.best_match(offered) == "text/html":
-            response = home_page.render(registry, request.host_url)
+            response = home_page.render(registry, _host_url())
         else:
             response = write_json(metadata.welcome(registry))
         response.headers["Vary"] = "Accept"
@@ -58,3 +58,11 @@ def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Bluep
         return Response(scrape(), content_type=TYPE)
 
     return urls
+
+
+def _host_url() -> str:
+    """Where the client says that it asks; it may say anything."""
+    try:
+        return request.host_url
+    except (UnicodeError, ValueError):
+        return "/"

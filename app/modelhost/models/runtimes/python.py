@@ -11,8 +11,9 @@ input with the rows as first dimension, checked against the schema (BYTES as obj
 parsed JSON, as its `content` says), and returns the outputs alike
 (returned.py tells what else than arrays it may return); several threads may call it at once.
 `stream` gets the same and yields outputs alike, each as soon as it has it: each is an event to the
-client. Modules in the bundle's directory can be imported (see modules.py). With `rows = "one"` as an
-attribute of the class, each call has one row, whose outputs may be of any size.
+client. `modelhost.InvalidInput`, raised by either, is the client's error: a 400 with its words. Modules
+in the bundle's directory can be imported (see modules.py). With `rows = "one"` as an attribute of the
+class, each call has one row, whose outputs may be of any size.
 """
 
 from collections.abc import Callable, Iterator, Mapping
