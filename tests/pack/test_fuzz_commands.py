@@ -28,6 +28,7 @@ OPTIONS: dict[str, list[list[str]]] = {
     "--nosuch": [["x"]],
     "--no-convert": [[], ["--no-convert"]],
     "--pure": [[], ["--pure"]],
+    "--quick": [[], ["--quick"]],
     "--ranges": [[], ["--ranges"]],
     "--allow-pickle": [[], ["--allow-pickle"]],
     "--batching": [[], ["--no-batching"]],

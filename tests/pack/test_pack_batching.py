@@ -111,6 +111,13 @@ def test_a_model_that_mixes_rows_only_in_large_batches_is_refused(invoke: Invoke
     assert not Path("models/m").exists()
 
 
+def test_quick_is_a_promise_that_only_the_bundle_makes(invoke: Invoke) -> None:
+    pack(invoke, SLEEPS % "0", "--quick").ok()
+    assert manifest()["quick"] is True
+    pack(invoke, SLEEPS % "0").ok()
+    assert "quick" not in manifest(2)
+
+
 def test_pure_is_a_promise_and_one_that_is_broken_at_once_is_refused(invoke: Invoke) -> None:
     pack(invoke, SLEEPS % "0", "--pure").ok()
     assert manifest()["pure"] is True

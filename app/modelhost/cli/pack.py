@@ -70,7 +70,9 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
     "--pure", is_flag=True, help="Promise of a Python class: equal inputs, equal outputs, so caches may answer."
 )
 @click.option(
-    "--quick", is_flag=True, help="Promise of a Python class: no input takes long, so it may compute in the server's loop."
+    "--quick",
+    is_flag=True,
+    help="Promise of a Python class: no input takes long, so it may compute in the server's loop.",
 )
 @click.option(
     "--varies", is_flag=True, help="It draws at random: golden examples check names, shapes and datatypes alone."
