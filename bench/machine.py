@@ -11,7 +11,7 @@ from places import PROJECT, program
 
 # Of each environment, the packages that a reader would ask for.
 ASKED = {
-    "modelhost": ("flask", "gunicorn", "numpy", "onnxruntime", "uvloop", "gunicorn-h1c"),
+    "modelhost": ("flask", "gunicorn", "numpy", "onnxruntime", "uvloop"),
     "modelhost-sklearn": ("scikit-learn", "skops"),
     "seed": ("flask", "gunicorn", "scikit-learn"),
     "flask": ("flask", "gunicorn", "scikit-learn"),

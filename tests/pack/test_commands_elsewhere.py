@@ -10,7 +10,7 @@ import pytest
 from commands import MODELS, environment
 
 # What a Windows machine does not have. `serve` may need it, and says so.
-ABSENT = ("fcntl", "gunicorn", "gunicorn_h1c", "resource", "uvloop")
+ABSENT = ("fcntl", "gunicorn", "resource", "uvloop")
 WITHOUT = f"""
 import sys
 class Absent:
