@@ -41,6 +41,12 @@ def test_nan_is_null_but_not_within_a_text(body: bytes, value: Any) -> None:
     assert parse_json(memoryview(body)) == value
 
 
+def test_json_may_begin_with_a_byte_order_mark() -> None:
+    assert parse_json(b'\xef\xbb\xbf{"a": NaN}') == {"a": None}
+    assert parse_json(memoryview(b"\xef\xbb\xbf[1]")) == [1]
+    assert refused(b"\xef\xbb\xbf").expected == "JSON"
+
+
 def test_other_words_that_json_has_not_are_refused() -> None:
     for body in (b"[Infinity]", b"[NaNa]", b"[NaN, Infinity]", b"[Na]"):
         refused(body)
@@ -97,6 +103,14 @@ def test_a_body_is_unpacked_up_to_the_limit(encoding: str, pack: Any) -> None:
         name = encoding.strip().lower()
         assert (caught.value.status, caught.value.field, caught.value.received) == (400, "Content-Encoding", name)
         assert caught.value.expected == f"a body in {name}"
+
+
+def test_gzip_may_have_several_members_up_to_the_limit() -> None:
+    members = gzip.compress(b"a" * 500) + gzip.compress(b"") + gzip.compress(b"b" * 500)
+    assert read(members, 1000, content_encoding="gzip") == b"a" * 500 + b"b" * 500
+    assert status(members + gzip.compress(b"c"), 1000, content_encoding="gzip") == 413
+    assert status(members[:-1], 1000, content_encoding="gzip") == 400
+    assert status(zlib.compress(b"a") * 2, 1000, content_encoding="deflate") == 400
 
 
 def test_another_encoding_is_refused_by_its_name() -> None:

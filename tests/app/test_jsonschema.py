@@ -153,7 +153,7 @@ def test_each_protocol_shows_every_form_of_its_requests_and_answers(model: Model
     answers = [object_of(about | {"prediction": SEEN}), object_of(about | {"predictions": array_of(SEEN)})]
     assert native.schemas(model) == ({"anyOf": [RECORD, array_of(RECORD), array_of(ROW), *forms]}, {"anyOf": answers})
 
-    signature = {"signature_name": {"const": "serving_default"}}
+    signature = {"signature_name": {"enum": ["serving_default", ""]}}
     either = {"anyOf": [array_of(RECORD), array_of(ROW)]}
     by_column = {"anyOf": [array_of(ROW), COLUMNS]}
     text = {"type": "string"}

@@ -30,6 +30,7 @@ def test_status_and_metadata_are_told(client: Client) -> None:
 )
 def test_row_format_is_answered_row_by_row(client: Client, instances: Any) -> None:
     answer = client.post(PREDICT, json={"signature_name": "serving_default", "instances": instances}).json
+    assert client.post(PREDICT, json={"signature_name": "", "instances": instances}).json == answer
     assert answer
     assert list(answer) == ["predictions"]
     assert [row["species"] for row in answer["predictions"]] == ["setosa", "virginica"]

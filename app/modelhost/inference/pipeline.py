@@ -28,7 +28,7 @@ TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long a
 TIMEOUT_SENT = TIMEOUT.lower().encode()
 CLIENT = b"x-modelhost-client"  # whose key nginx has seen; absent where it asks for none
 # What else of a request decides its answer.
-DECIDING = (b"content-type", b"inference-header-content-length", b"accept-encoding")
+DECIDING = (b"content-type", b"inference-header-content-length", b"accept", b"accept-encoding")
 
 Headers = tuple[tuple[str, str], ...]
 

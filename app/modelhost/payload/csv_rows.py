@@ -1,6 +1,8 @@
 """Rows in CSV: a header line with the names of fields, then a line for each row.
 
-Cells are typed by the schema, not guessed: 007 stays text for an input of text.
+Cells are typed by the schema, not guessed: 007 stays text for an input of text. The header line may be left out, as
+SageMaker's clients do, where that is said or cannot be mistaken: `text/csv; header=absent` (RFC 4180), or a first
+line that has numbers where the model takes some.
 """
 
 import csv
@@ -22,35 +24,58 @@ from modelhost.payload.records import best_names, refuse_unknown
 CSV = "text/csv"
 MOST_HEADER = 65536  # bytes that are looked at for a header line
 
-# A cell may be as long as the body, whose limit there is.
-csv.field_size_limit(2**31 - 1)
-
 BOOLEANS = {"true": True, "false": False}
 
 Cells = dict[str, list[Any]]  # of each column, as JSON has them
 
 
-def read_csv(inputs: list[InputReader], body: bytes) -> Arrays:
-    """The lines as arrays (rows, *shape); raises ClientError naming the line, or field and row."""
-    return read_columns(inputs, type_cells(inputs, *read_lines(inputs, body)), "The header")
+def read_csv(inputs: list[InputReader], body: bytes, header: str = "") -> Arrays:
+    """The lines as arrays (rows, *shape); raises ClientError naming the line, or field and row.
+
+    `header` is `present` or `absent` where the request says which.
+    """
+    return read_columns(inputs, type_cells(inputs, *read_lines(inputs, body, header)), "The header")
 
 
-def read_lines(inputs: list[InputReader], body: bytes) -> tuple[list[str], list[list[str]]]:
-    """The header, and at least one line, of CSV in UTF-8; raises ClientError where that is not what `body` is."""
+def read_lines(inputs: list[InputReader], body: bytes, header: str = "") -> tuple[list[str], list[list[str]]]:
+    """The header, and at least one line, of CSV in UTF-8; raises ClientError where that is not what `body` is.
+
+    Where there is no header line, the names are the model's own, in their order.
+    """
     wanted = f"a header line with {join_names(best_names(inputs))}, then at least one line"
     try:
         lines = split_lines(body)
     except (UnicodeDecodeError, csv.Error) as error:
         message = f"The body is not CSV in UTF-8 ({error}): send {wanted}."
         raise ClientError(message, None, body[:80].decode(errors="replace"), wanted) from None
-    header, rows = (lines[0], lines[1:]) if lines else ([], [])
-    if len(set(header)) != len(header) or not rows:
-        raise ClientError(f"The body must be {wanted}.", None, truncate(header), wanted)
-    short = next((number for number, row in enumerate(rows) if len(row) != len(header)), None)
+    if lines and (header == "absent" or (not header and _begins_with_values(inputs, lines[0]))):
+        names, rows, as_many = best_names(inputs), lines, "as the model has fields"
+    else:
+        names, rows, as_many = lines[0] if lines else [], lines[1:], "as the header line has"
+        if len(set(names)) != len(names) or not rows:
+            raise ClientError(f"The body must be {wanted}.", None, truncate(names), wanted)
+    short = next((number for number, row in enumerate(rows) if len(row) != len(names)), None)
     if short is not None:
-        cells = f"{len(header)} values, as the header line has"
+        cells = f"{len(names)} values, {as_many}"
         raise ClientError(f"Row {short} must have {cells}.", None, truncate(rows[short]), cells)
-    return header, rows
+    return names, rows
+
+
+def _begins_with_values(inputs: list[InputReader], cells: list[str]) -> bool:
+    """Whether a first line can be no header: a value for each field, and numbers where the model takes numbers.
+
+    0, 1, 2, ... in order are the header that pandas writes for columns without names, and so may be either.
+    """
+    names = [(reader, name) for reader in inputs for name in reader.features or [reader.name]]
+    if len(cells) != len(names) or cells == [str(number) for number in range(len(cells))]:
+        return False
+    numbers = [
+        cell.strip()
+        for (reader, name), cell in zip(names, cells, strict=True)
+        if reader.dtype.kind != "O" and not (name == reader.name and reader.schema.shape)
+    ]
+    typed = [_value(cell, _boolean) for cell in numbers if not is_missing_cell(cell)]
+    return bool(typed) and not any(isinstance(value, str) for value in typed)
 
 
 def type_cells(inputs: list[InputReader], header: list[str], rows: list[list[str]]) -> Cells:

@@ -17,6 +17,7 @@ from modelhost.payload.request import Request
 Receive = Callable[[], Awaitable[dict[str, Any]]]  # of ASGI
 
 JSON = "application/json"
+BOM = codecs.BOM_UTF8  # some programs of Windows begin a file of text with it
 # zlib's window bits, by Content-Encoding (RFC 9110, 8.4.1). "deflate" is zlib's format there.
 WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 
@@ -47,6 +48,8 @@ def parse_json(body: bytes | memoryview) -> Any:
     curl's default type is a form's and some clients send none, so the type tells nothing. NaN, which
     JSON does not have, is read as null: Python's json writes it, and so does MLflow's own client.
     """
+    if body[:3] == BOM:
+        body = body[3:]
     if not body:
         raise ClientError("The body is empty: send JSON, as in `example`.", expected="JSON")
     try:
@@ -115,15 +118,21 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """`body` unpacked, with never more than the limit in memory, however much it would become; raises ClientError."""
     if encoding == "identity":
         return body
-    unpacker = zlib.decompressobj(WINDOWS[encoding])
-    try:
-        unpacked = unpacker.decompress(body, limit + 1)
-    except zlib.error as error:
-        raise _broken(encoding) from error
-    if len(unpacked) > limit:
-        raise _too_large(limit)
-    if not unpacker.eof or unpacker.unused_data:
-        raise _broken(encoding)
+    unpacked, left = b"", body
+    while left or not unpacked:
+        unpacker = zlib.decompressobj(WINDOWS[encoding])
+        try:
+            unpacked += unpacker.decompress(left, limit + 1 - len(unpacked))
+        except zlib.error as error:
+            raise _broken(encoding) from error
+        if len(unpacked) > limit:
+            raise _too_large(limit)
+        left = unpacker.unused_data
+        # A file of gzip may have several members (RFC 1952, 2.2), as `cat` of two makes them.
+        if not unpacker.eof or (left and encoding == "deflate"):
+            raise _broken(encoding)
+        if not left:
+            break
     return unpacked
 
 

@@ -1,16 +1,22 @@
 """MLflow's scoring server (2.0 and later) and SageMaker's container contract, which share URLs.
 
 /invocations takes JSON with one of `dataframe_split`, `dataframe_records`, `instances` and
-`inputs`, or CSV with a header line; it answers {"predictions": [...]}, a list of values where the
-model has one output, else of records. The default model answers there, others below /models/.
+`inputs`, CSV, or JSON lines, each a record or a row; it answers {"predictions": [...]}, a list of values where the
+model has one output, else of records. A client that prefers CSV or JSON lines (Accept) gets a line for each row,
+without a header. The default model answers there, others below /models/.
 Bytes are a string of base64, as MLflow's clients write those of a column of type binary, or {"b64": ...};
 where a model takes nothing else, also a file with its Content-Type, as SageMaker's clients send one.
 Source: mlflow.pyfunc.scoring_server; SageMaker's "Custom Inference Code with Hosting Services".
 """
 
+import csv
+import io
 from typing import Any
 
+import orjson
 from flask import Blueprint, Response
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.http import parse_accept_header, parse_options_header
 
 from modelhost import __version__
 from modelhost.inference.protocol import Protocol, Schema, file_media
@@ -21,9 +27,9 @@ from modelhost.payload.csv_rows import CSV, read_csv, write_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import Answer, json_answer, media_type
+from modelhost.payload.http_body import BOM, JSON, Answer, json_answer, media_type
 from modelhost.payload.inputs import InputReader
-from modelhost.payload.messages import truncate
+from modelhost.payload.messages import as_json, truncate
 from modelhost.payload.records import read_records
 from modelhost.payload.request import Request
 from modelhost.protocols import jsonschema
@@ -33,13 +39,21 @@ from modelhost.protocols.responses import write_json
 from modelhost.protocols.tensors import refuse
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+VARY = (("Vary", "Accept"),)
+JSON_LINES = ("application/jsonlines", "application/jsonl", "application/x-ndjson", "application/x-jsonlines")
 
 
 def parse(model: Model, body: bytes, request: Request) -> tuple[Arrays, None]:
-    """Inputs by name as (rows, *shape); CSV or a file if the type says so, else JSON. Raises ClientError."""
+    """Inputs by name as (rows, *shape), of CSV, JSON lines or a file if the type says so, else JSON.
+
+    Raises ClientError.
+    """
     content_type = request.content_type
-    if media_type(content_type) == CSV:
-        return read_csv(model.inputs_in_base64, body), None
+    kind = media_type(content_type)
+    if kind == CSV:
+        return read_csv(model.inputs_in_base64, body, parse_options_header(content_type)[1].get("header", "")), None
+    if kind in JSON_LINES:
+        return read_batch(model.inputs_in_base64, _read_lines(body), "The body"), None
     if model.takes_file and (file := read_file(model.inputs, body, content_type)):
         return file, None
     return _read_form(model.inputs_in_base64, read_json(model, body, request)), None
@@ -63,9 +77,49 @@ def _read_form(inputs: list[InputReader], sent: Any) -> Arrays:
     return read_batch(inputs, value, form)
 
 
-def encode(model: Model, outputs: Arrays, _wanted: None, _request: Request) -> Answer:
-    """{"predictions": [...]}."""
-    return json_answer({"predictions": model.unnamed_rows(outputs)})
+def _read_lines(body: bytes) -> list[Any]:
+    """What stands on each line; raises ClientError."""
+    found = []
+    for number, line in enumerate(body.removeprefix(BOM).splitlines()):
+        if line.strip():
+            try:
+                found.append(orjson.loads(line))
+            except orjson.JSONDecodeError as error:
+                wanted = "a record or a row in JSON on each line"
+                message = f"Line {number} is not JSON ({error.msg}): send {wanted}."
+                raise ClientError(message, None, truncate(line.decode(errors="replace")), wanted) from None
+    return found
+
+
+def encode(model: Model, outputs: Arrays, _wanted: None, request: Request) -> Answer:
+    """{"predictions": [...]}, or a line for each row in CSV or JSON where the client prefers that."""
+    rows = model.unnamed_rows(outputs)
+    accepted = request.header(b"accept")
+    kind = parse_accept_header(accepted, MIMEAccept).best_match([JSON, CSV, *JSON_LINES], JSON) if accepted else JSON
+    if kind == CSV:
+        return Answer(_csv_lines(rows), CSV, VARY)
+    if kind in JSON_LINES:
+        lines = [orjson.dumps(row, option=orjson.OPT_SERIALIZE_NUMPY) for row in rows]
+        return Answer(b"\n".join(lines) + b"\n", kind, VARY)
+    answer = json_answer({"predictions": rows})
+    return Answer(answer.body, headers=VARY)
+
+
+def _csv_lines(rows: Any) -> bytes:
+    """A line for each row, whose values stand side by side: text as it is, other values as JSON has them."""
+    text = io.StringIO()
+    plain = orjson.loads(orjson.dumps(rows, option=orjson.OPT_SERIALIZE_NUMPY))
+    csv.writer(text, lineterminator="\n").writerows(
+        [value if isinstance(value, str) else "" if value is None else as_json(value).decode() for value in _cells(row)]
+        for row in plain
+    )
+    return text.getvalue().encode()
+
+
+def _cells(row: Any) -> list[Any]:
+    if isinstance(row, dict):
+        return [cell for value in row.values() for cell in _cells(value)]
+    return [cell for value in row for cell in _cells(value)] if isinstance(row, list) else [row]
 
 
 def example(model: Model) -> Any:

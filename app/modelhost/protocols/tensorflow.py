@@ -39,7 +39,7 @@ def parse(model: Model, source: bytes, _request: Request) -> tuple[Arrays, bool]
     other = next((key for key in body if key not in (form, "signature_name")), None)
     if other is not None:
         raise ClientError(f"{truncate(other)} does not belong beside {form}: leave it out.", truncate(other))
-    if body.get("signature_name", SIGNATURE) != SIGNATURE:
+    if body.get("signature_name", SIGNATURE) not in (SIGNATURE, ""):
         message = f"signature_name must be {SIGNATURE}, or left out."
         raise ClientError(message, "signature_name", truncate(body["signature_name"]), SIGNATURE)
     value = body[form]
@@ -65,7 +65,7 @@ def schemas(model: Model) -> tuple[Schema, Schema]:
     """By row or by column, both ways."""
     record, row = jsonschema.record(model.inputs), jsonschema.row(model.inputs)
     columns = jsonschema.columns(model.inputs)
-    signature: Schema = {"signature_name": {"const": SIGNATURE}}
+    signature: Schema = {"signature_name": {"enum": [SIGNATURE, ""]}}
     by_row = object_of({"instances": {"anyOf": [array_of(record), array_of(row)]}}, signature)
     by_column = object_of({"inputs": {"anyOf": [array_of(row), columns]}}, signature)
     answers = [object_of({"predictions": array_of(jsonschema.values(model))}), object_of({"outputs": {}})]

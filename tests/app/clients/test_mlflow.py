@@ -1,11 +1,13 @@
 """MLflow's scoring protocol and SageMaker's: every form, and MLflow's own client."""
 
+import json
 import warnings
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from echoes import client_of, write_bundle
 from harness import Bundles, Server, assert_error_shape
 from modelhost import __version__
 from werkzeug.test import Client
@@ -58,6 +60,57 @@ def test_csv_with_a_header_line_is_read(client: Client, text: str) -> None:
         assert [row["species"] for row in answer.json["predictions"]] == ["setosa", "virginica"]
 
 
+@pytest.mark.parametrize(
+    "text", ["5.1,3.5,1.4,0.2\n5.9,3.0,5.1,1.8\n", "\ufeff5.1, 3.5,1.4 ,.2\r\n\r\n5.9,3.0,5.1,1.8"]
+)
+@pytest.mark.parametrize("kind", ["text/csv", "text/csv; charset=utf-8", "text/csv; header=absent"])
+def test_csv_of_numbers_needs_no_header_line(client: Client, text: str, kind: str) -> None:
+    answer = client.post(URL, data=text.encode(), content_type=kind)
+    assert [row["species"] for row in answer.json["predictions"]] == ["setosa", "virginica"]  # type: ignore[index]
+
+
+def test_csv_of_text_has_a_header_line_unless_it_says_otherwise(bundles: Bundles) -> None:
+    inputs = [{"name": name, "datatype": "BYTES", "shape": []} for name in ("a", "b")]
+    write_bundle(bundles, inputs, [{"a": "x", "b": "y"}])
+    client = client_of(bundles)
+
+    def asked(body: bytes, kind: str) -> Any:
+        answer = client.post("/invocations", data=body, content_type=kind)
+        return [json.loads(seen) for seen in answer.json["predictions"]] if answer.status_code == 200 else answer.json
+
+    rows = [{"a": "1", "b": "2"}, {"a": "x", "b": "a"}]
+    assert asked(b"1,2\nx,a\n", "text/csv; header=absent") == rows
+    assert asked(b"a,b\n1,2\nx,a\n", "text/csv; header=present") == rows
+    assert asked(b"a,b\n1,2\nx,a\n", "text/csv") == rows
+    assert "is not a field of this model" in asked(b"1,2\nx,a\n", "text/csv")["error"]
+    assert "is not a field of this model" in asked(b"1,2\nx,a\n", "text/csv; header=present")["error"]
+
+
+@pytest.mark.parametrize("kind", ["application/jsonlines", "application/x-ndjson"])
+def test_json_lines_are_records_or_rows(client: Client, kind: str) -> None:
+    for each in (ROWS, RECORDS):
+        body = "\n\n".join(map(json.dumps, each)).encode()
+        answer = client.post(URL, data=b"\xef\xbb\xbf" + body, content_type=kind)
+        assert [row["species"] for row in answer.json["predictions"]] == ["setosa", "virginica"]  # type: ignore[index]
+    wrong = client.post(URL, data=b"{}\n{", content_type=kind)
+    assert "Line 1 is not JSON" in assert_error_shape(wrong.data)["error"]
+    assert client.post(URL, data=b"", content_type=kind).status_code == 400
+
+
+def test_who_prefers_csv_or_json_lines_gets_a_line_for_each_row(client: Client) -> None:
+    rows = {"instances": ROWS}
+    wanted = client.post(URL, json=rows).json["predictions"]  # type: ignore[index]
+    answer = client.post(URL, json=rows, headers={"Accept": "text/csv"})
+    assert (answer.mimetype, answer.headers["Vary"]) == ("text/csv", "Accept")
+    lines = [line.split(",") for line in answer.text.splitlines()]
+    assert [[line[0], *map(float, line[1:])] for line in lines] == [[w["species"], *w["probabilities"]] for w in wanted]
+    answer = client.post(URL, json=rows, headers={"Accept": "application/jsonlines, application/json;q=0.5"})
+    assert answer.mimetype == "application/jsonlines"
+    assert [json.loads(line) for line in answer.text.splitlines()] == wanted
+    for accepted in ("*/*", "application/json", "text/html", "text/csv;q=0.1, application/json"):
+        assert client.post(URL, json=rows, headers={"Accept": accepted}).json == {"predictions": wanted}
+
+
 def test_cells_are_typed_by_the_schema(bundles: Bundles) -> None:
     text = bundles.echo("BYTES", ["a", "b"])
     answer = text.post("/invocations", data='x\n"[""007"",""true""]"\n', content_type="text/csv")
@@ -70,7 +123,9 @@ def test_cells_are_typed_by_the_schema(bundles: Bundles) -> None:
         ("", None, "must be a header line with index, then at least one line."),
         ("index\n", None, "then at least one line"),
         ("index,index\n1,1\n", None, "a header line with index"),
-        ("2\n0\n", "2", "2 is not a field of this model: send index."),
+        ("0\n1\n", "0", "0 is not a field of this model: send index."),
+        ("2\n0\n1,2\n", None, "Row 2 must have 1 values, as the model has fields."),
+        ("2\n0\nx\n", "index", "index in row 2 must be an integer from 0 to 4"),
         ("index\n1\n9\n", "index", "index in row 1 must be an integer from 0 to 4, not 9."),
         ("index\nx\n", "index", 'not "x".'),
         ("index\n1_0\n", "index", 'not "1_0".'),
