@@ -30,6 +30,8 @@ class Settings:
     threads: int = 0  # that compute one slow model in a worker; 0: decided likewise
     queue: int = 64  # requests that may wait for one model in a worker
     body_limit_mb: float = 1.0
+    rows_limit: int = 65_536  # of one request: a small body, compressed, may have very many
+    answer_limit_mb: float = 16.0
     timeout_seconds: int = 30  # for a prediction; what waits for one waits longer
     graceful_seconds: int = 30
     keepalive_seconds: int = 75
@@ -45,6 +47,11 @@ class Settings:
     def body_limit_bytes(self) -> int:
         """The largest request body accepted, in bytes."""
         return int(self.body_limit_mb * 1024 * 1024)
+
+    @property
+    def answer_limit_bytes(self) -> int:
+        """The largest body of an answer, in bytes."""
+        return int(self.answer_limit_mb * 1024 * 1024)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> Self:
@@ -117,6 +124,8 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "threads": (_number(int, 0), "2"),
     "queue": (_number(int, 1), "64"),
     "body_limit_mb": (_number(float, 0.001), "1"),
+    "rows_limit": (_number(int, 1), "65536"),
+    "answer_limit_mb": (_number(float, 0.001), "16"),
     "timeout_seconds": (_number(int, 1), "30"),
     "graceful_seconds": (_number(int, 1), "30"),
     "keepalive_seconds": (_number(int, 1), "75"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import json
 import logging
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 from harness import MODELS, RELEASE, Bundles, assert_error_shape, client_for
+from modelhost.inference.pipeline import LARGE
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import read_body
 from modelhost.payload.request import Request
@@ -419,3 +421,33 @@ def test_a_python_model_may_refuse_a_request_in_its_own_words(bundles: Bundles) 
     answer = client.post("/", json={"index": 1})
     assert (answer.status_code, assert_error_shape(answer.data)["error"]) == (400, "no more green.")
     assert client.post("/", json={"index": 2}).status_code == 200
+
+
+def test_a_small_body_may_not_become_very_many_rows_nor_a_very_long_answer(bundles: Bundles) -> None:
+    bundles.copy("colours")
+    limits: Any = {"rows_limit": 1000, "answer_limit_mb": 0.01}
+    client = client_for(create_app(Settings(models_dir=bundles.directory, **limits)))
+    packed = {"Content-Encoding": "gzip"}
+    refused = client.post("/", data=gzip.compress(b"[" + b"0," * 300_000 + b"0]"), headers=packed)
+    error = assert_error_shape(refused.data)
+    assert (refused.status_code, error["received"], error["expected"]) == (413, 300_001, "at most 1000 rows")
+    assert "MODELHOST_ROWS_LIMIT" in error["error"]
+    assert "release_rows_limit" in error["error"]
+    refused = client.post("/", json=[0] * 1000)
+    error = assert_error_shape(refused.data)
+    assert (refused.status_code, error["expected"]) == (413, "an answer of at most 10485 bytes")
+    assert "release_answer_limit_mb" in error["error"]
+    assert len(client.post("/", json=[0] * 500).json["predictions"]) == 500  # type: ignore[index]
+
+
+def test_a_large_body_is_read_and_a_large_answer_written_beside_the_loop(bundles: Bundles) -> None:
+    bundles.copy("iris")
+    app = create_app(Settings(models_dir=bundles.directory, body_limit_mb=8, default_model="iris"))
+    client = client_for(app)
+    rows = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]] * 15_000
+    answer = client.post("/", json=rows)
+    species = [row["species"] for row in answer.json["predictions"]]  # type: ignore[index]
+    assert species == ["setosa", "virginica"] * 15_000
+    assert len(answer.data) > LARGE
+    assert len(json.dumps(rows)) > LARGE
+    assert client.post("/", data=b"{" + b" " * LARGE).status_code == 400

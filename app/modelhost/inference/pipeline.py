@@ -18,6 +18,7 @@ from modelhost.inference.protocol import Protocol
 from modelhost.inference.threads import Threads
 from modelhost.models.model import Model
 from modelhost.models.registry import Registry
+from modelhost.payload.datatypes import size
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.http_body import Answer, Receive, read_body
 from modelhost.payload.messages import truncate
@@ -29,6 +30,12 @@ TIMEOUT_SENT = TIMEOUT.lower().encode()
 CLIENT = b"x-modelhost-client"  # whose key nginx has seen; absent where it asks for none
 # What else of a request decides its answer.
 DECIDING = (b"content-type", b"inference-header-content-length", b"accept", b"accept-encoding")
+
+# Bytes of a body, or an eighth as many elements of outputs: to read or to write more takes so long that it leaves the
+# loop to others.
+LARGE = 128 * 1024
+ROWS_SETTINGS = "release_rows_limit in the inventory, MODELHOST_ROWS_LIMIT in its environment"
+ANSWER_SETTINGS = "release_answer_limit_mb in the inventory, MODELHOST_ANSWER_LIMIT_MB in its environment"
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -64,7 +71,7 @@ class Pipeline:
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds
         size = int(settings.cache_mb * 2**20)
-        self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_size) if size else None
+        self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_cached_size) if size else None
 
     def follow_registry(self) -> None:
         """Serve the models that are loaded now; what is under way with others ends."""
@@ -140,25 +147,49 @@ class Pipeline:
             if (kept := self._cache.get(key)) is not None:
                 served.metrics.hit()
                 return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
-        inputs, wanted = protocol.parse(served.model, body, request)
+        if len(body) < LARGE:
+            inputs, wanted = protocol.parse(served.model, body, request)
+        else:
+            inputs, wanted = await self._pool.run(protocol.parse, served.model, body, request)
+        rows = len(next(iter(inputs.values())))
+        if rows > self._settings.rows_limit:
+            raise self._too_many_rows(rows)
         parsed = now()
         outcome = await served.executor.predict(inputs, deadline)
         computed = now()
-        answer = protocol.encode(served.model, outcome.outputs, wanted, request)
+        if size(outcome.outputs) < LARGE // 8:
+            answer = protocol.encode(served.model, outcome.outputs, wanted, request)
+        else:
+            answer = await self._pool.run(protocol.encode, served.model, outcome.outputs, wanted, request)
+        if len(answer.body) > self._settings.answer_limit_bytes:
+            raise self._too_long(len(answer.body))
         end = now()
         parse, encode = parsed - start, end - computed
         waited, predicted = outcome.waited, computed - parsed - outcome.waited
-        rows = len(next(iter(inputs.values())))
         served.metrics.predicted(rows, end - start, parse, waited, predicted, encode)
         if client := request.header(CLIENT):
             served.metrics.rows_to(client, rows)
-        if key is not None and self._cache is not None and _size(answer) <= self._cache.maxsize:
+        if key is not None and self._cache is not None and _cached_size(answer) <= self._cache.maxsize:
             self._cache[key] = answer
         timing = (
             f"parse;dur={parse * 1e3:.3f}, wait;dur={waited * 1e3:.3f}, "
             f"predict;dur={predicted * 1e3:.3f}, encode;dur={encode * 1e3:.3f}"
         )
         return Answer(answer.body, answer.mimetype, (*answer.headers, ("Server-Timing", timing), *served.kept))
+
+    def _too_many_rows(self, rows: int) -> ClientError:
+        most = self._settings.rows_limit
+        wanted = f"at most {most} rows"
+        message = f"The request has {rows} rows: send {wanted} in one, or let the server take more ({ROWS_SETTINGS})."
+        return ClientError(message, None, rows, wanted, status=413)
+
+    def _too_long(self, length: int) -> ClientError:
+        most = self._settings.answer_limit_bytes
+        message = (
+            f"The answer has {length} bytes, and may have {most}: send fewer rows in one request, or let the server "
+            f"answer more ({ANSWER_SETTINGS})."
+        )
+        return ClientError(message, None, length, f"an answer of at most {most} bytes", status=413)
 
 
 def error_answer(error: ClientError, served: ServedModel) -> Answer:
@@ -176,5 +207,5 @@ def _already_waited(request: Request) -> float:
         return 0.0
 
 
-def _size(answer: Answer) -> int:
+def _cached_size(answer: Answer) -> int:
     return len(answer.body) + 512  # its key and the bookkeeping

@@ -7,7 +7,7 @@ recent calls says that this one takes less than a millisecond.
 
 from modelhost.inference.latency import Latency
 from modelhost.models.model import Model
-from modelhost.payload.datatypes import Arrays
+from modelhost.payload.datatypes import Arrays, size
 from modelhost.payload.records import read_record
 
 AT_ONCE = 0.001  # seconds: what may take longer goes to a thread
@@ -41,13 +41,3 @@ class Placement:
         Formats that are known compute as long as they take: that others had the core says nothing about them.
         """
         self.speed.learn(work, seconds, used if self._known else seconds)
-
-
-def size(inputs: Arrays) -> int:
-    """Elements, or of texts and bytes their lengths."""
-    return sum(
-        sum(len(value) if isinstance(value, str | bytes) else 1 for value in array.flat)
-        if array.dtype == object
-        else array.size
-        for array in inputs.values()
-    )

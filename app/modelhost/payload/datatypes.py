@@ -66,3 +66,13 @@ def grouped(batches: list[Arrays]) -> list[list[int]]:
     for place, batch in enumerate(batches):
         groups.setdefault(sizes(batch), []).append(place)
     return list(groups.values())
+
+
+def size(arrays: Arrays) -> int:
+    """Elements, or of texts and bytes their lengths."""
+    return sum(
+        sum(len(value) if isinstance(value, str | bytes) else 1 for value in array.flat)
+        if array.dtype == object
+        else array.size
+        for array in arrays.values()
+    )

@@ -40,7 +40,7 @@ def create_app(settings: Settings) -> Application:
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
     repository = Repository(registry, settings, readiness, changed)
     app.register_blueprint(views(registry, readiness, pipeline))
-    app.register_blueprint(documentation(registry))
+    app.register_blueprint(documentation(registry, settings))
     for telling in METADATA:
         app.register_blueprint(telling(repository))
     app.register_blueprint(_refusals(registry))

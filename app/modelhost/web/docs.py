@@ -10,6 +10,7 @@ import orjson
 from flask import Blueprint, Response, abort, render_template
 
 from modelhost.models.registry import Registry
+from modelhost.settings import Settings
 from modelhost.web.openapi import document
 
 POLICY = (
@@ -24,13 +25,13 @@ ASSETS = {
 }
 
 
-def documentation(registry: Registry) -> Blueprint:
+def documentation(registry: Registry, settings: Settings) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("documentation", __name__)
 
     @functools.lru_cache(maxsize=1)
     def description(_loaded: tuple[tuple[str, int], ...]) -> bytes:
-        return orjson.dumps(document(registry))
+        return orjson.dumps(document(registry, settings))
 
     @urls.get("/openapi.json")
     def openapi() -> Response:

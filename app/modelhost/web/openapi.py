@@ -9,6 +9,7 @@ from modelhost.models.registry import Registry
 from modelhost.protocols import PREDICTORS, jsonschema, native
 from modelhost.protocols.jsonschema import TEXT, object_of
 from modelhost.protocols.sse import encode_event
+from modelhost.settings import Settings
 
 Json = dict[str, Any]
 ERROR = object_of(
@@ -32,7 +33,7 @@ METADATA = [
 ]
 
 
-def document(registry: Registry) -> Json:
+def document(registry: Registry, settings: Settings) -> Json:
     """The whole description, ready for JSON."""
     models = [model for versions in registry.models.values() for model in versions.values()]
     schemas: Json = {"Error": ERROR}
@@ -52,7 +53,9 @@ def document(registry: Registry) -> Json:
         "info": {
             "title": "modelhost",
             "version": __version__,
-            "description": "Models behind one server. Each answers alike over every protocol.",
+            "description": "Models behind one server. Each answers alike over every protocol. A request may have "
+            f"{settings.rows_limit:,} rows and a body of {settings.body_limit_mb:g} MB, its answer "
+            f"{settings.answer_limit_mb:g} MB: what is larger is refused with 413.",
         },
         "paths": dict(sorted(paths.items())),
         "components": {"schemas": schemas},
