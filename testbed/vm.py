@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -22,7 +23,7 @@ IMAGES = ["modelhost-vm", "modelhost-vm-base", "modelhost-readers", "modelhost-a
 SECONDS_TO_BOOT = 60
 
 HOSTS = """\
-# Made by testbed/vm.py: a container that behaves like a rented machine.
+# Made by testbed/: a machine that behaves like a rented one.
 modelhost:
   hosts:
     {name}:
@@ -105,25 +106,31 @@ def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = N
     """Start a machine and write its inventory into a folder; one that runs already is left as it is."""
     run(HERE / "engine.sh", show=True)
     image = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
-    # A hidden folder, because Ansible would read its files as inventory.
-    (folder / ".ssh").mkdir(parents=True, exist_ok=True)
-    key = folder / ".ssh" / "id_ed25519"
-    if not key.exists():
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"modelhost-{name}", "-f", key)
+    public_key = make_key(name, folder)
     container = f"modelhost-{name}"
     if state(container) is None:
         ports = {port: free_port() for port in (22, 80, 443)}
         (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)
         create(name, container, image, ports, memory)
         copy_packages(container, PACKAGES, "/var/cache/apt/archives")
-        public_key = key.with_suffix(".pub").read_text()
         run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
     elif state(container) != "running":
         run("docker", "start", container)
     write_inventory(name, folder, published_port(container, 22), plain_http)
-    wait_for_ssh(name, folder)
+    if not answers_ssh(published_port(container, 22), SECONDS_TO_BOOT):
+        raise VMError(f"{name} did not answer SSH within {SECONDS_TO_BOOT} s; `docker logs {container}` says more")
     published = ", ".join(f"its port {port} on 127.0.0.1:{published_port(container, port)}" for port in (22, 80, 443))
     say(f"{name} is up: {published}")
+
+
+def make_key(name: str, folder: Path) -> str:
+    """Have a key for root's first login; returns its public half."""
+    # A hidden folder, because Ansible would read its files as inventory.
+    (folder / ".ssh").mkdir(parents=True, exist_ok=True)
+    key = folder / ".ssh" / "id_ed25519"
+    if not key.exists():
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", f"modelhost-{name}", "-f", key)
+    return key.with_suffix(".pub").read_text()
 
 
 def create(name: str, container: str, image: str, ports: dict[int, int], memory: str | None) -> None:
@@ -169,19 +176,18 @@ def write_inventory(name: str, folder: Path, ssh_port: int, plain_http: bool) ->
         variables.write_text(VARIABLES.format(build=build, tls=tls))
 
 
-def wait_for_ssh(name: str, folder: Path) -> None:
+def answers_ssh(port: int, seconds: float, hopeless: Callable[[], bool] = lambda: False) -> bool:
     """Wait until sshd speaks; any account's greeting will do, because a deployed machine refuses root."""
-    port = published_port(f"modelhost-{name}", 22)
-    deadline = time.monotonic() + SECONDS_TO_BOOT
-    while time.monotonic() < deadline:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not hopeless():
         try:
             with socket.create_connection(("127.0.0.1", port), timeout=2) as connection:
                 if connection.recv(4) == b"SSH-":
-                    return
+                    return True
         except OSError:
             pass
         time.sleep(0.2)
-    raise VMError(f"{name} did not answer SSH within {SECONDS_TO_BOOT} s; `docker logs modelhost-{name}` says more")
+    return False
 
 
 def remove(name: str, folder: Path | None) -> None:
