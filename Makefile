@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs sbom
-.PHONY: key key-revoke test test-long test-app test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
+.PHONY: key key-revoke test test-long test-vm test-app test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
 .PHONY: bench bench-deploy bench-pack
 
 PYTHON ?= python3
@@ -63,8 +63,11 @@ key-revoke: .venv ## take a client's oldest key away: NAME=alice
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
 
-test-long: .venv ## what takes hours: patches under load, plays killed at every task, 50 renewals, the long audit and chaos
+test-long: .venv ## what takes hours: patches under load, plays killed at every task, 50 renewals, a virtual machine, the long audit and chaos
 	@$(BIN)/python tests/run.py --long
+
+test-vm: .venv ## deploy to a virtual machine under QEMU, and check what a container cannot show (an hour if it is emulated)
+	@$(BIN)/python tests/audit --vm $(ARGS)
 
 test-app: .venv .cache/libraries ## the app, and the clients of every protocol: no engine is needed
 	@$(BIN)/python tests/run.py app clients

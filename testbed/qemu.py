@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A bare virtual machine with a kernel of its own, to deploy to: Debian 13 under QEMU.
 
-It shows what a container (vm.py) cannot: AppArmor, kernel settings, swap, a boot. It is reached over SSH, as root, with a
-key, by ports of 127.0.0.1. KVM is used where it starts the kernel, and software emulation, many times slower, elsewhere.
+It shows what a container (vm.py) cannot: AppArmor, kernel settings, swap, a boot. It is reached over SSH, as root, with
+a key, by ports of 127.0.0.1. KVM is used where it starts the kernel; elsewhere software emulation, many times slower.
 """
 
 import argparse

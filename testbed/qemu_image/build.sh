@@ -23,22 +23,25 @@ qemu_version() {
   qemu-system-x86_64 --version | sed -n 's/.*version \([0-9]*\)[.].*/\1/p'
 }
 
-# Sources of packages with the distribution's backports, from the mirror that the machine already uses. It is asked for this
-# once, and nothing of it stays in /etc/apt.
+# Debian 12 has a sound one in its backports alone: from the mirror that the machine already uses. apt is given this source
+# for once, and nothing of it stays in /etc/apt.
 backports() {
-  cat /etc/apt/sources.list 2>/dev/null || true
   apt-get indextargets --format "\$(REPO_URI)" "Codename: $1" 'Component: main' 'Identifier: Packages' | sort -u |
     sed "s|.*|deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] & $1-backports main|"
 }
 
 install_qemu() {
-  codename=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
-  say "installing QEMU from $codename-backports"
+  say "installing QEMU"
+  release=""
   list=$(mktemp)
-  backports "$codename" >"$list"
+  if [ -e /etc/apt/sources.list ]; then cat /etc/apt/sources.list >"$list"; fi
+  if grep -q '^VERSION_CODENAME=bookworm$' /etc/os-release; then
+    release=bookworm-backports
+    backports bookworm >>"$list"
+  fi
   chmod 0644 "$list"
   root apt-get -qq -o Dir::Etc::SourceList="$list" update
-  root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dir::Etc::SourceList="$list" -t "$codename-backports" \
+  root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dir::Etc::SourceList="$list" ${release:+-t "$release"} \
     install --no-install-recommends qemu-system-x86 qemu-utils >/dev/null
   rm -f "$list"
 }
@@ -46,10 +49,11 @@ install_qemu() {
 bootstrap() {
   target=$1
   mkdir -p "$target"
+  # shellcheck disable=SC2016 # the shell that mmdebstrap starts expands it
   root mmdebstrap --quiet --variant=minbase --include="$packages" \
     --customize-hook="copy-in $host_keys /etc/systemd/system" \
     --customize-hook='chroot "$1" systemctl --quiet enable systemd-networkd systemd-resolved ssh-host-keys' \
-    "$suite" "$target/root" 2>/dev/null
+    "$suite" "$target/root" 2>"$target/log" || { cat "$target/log" >&2; exit 1; }
   printf '[Match]\nName=eth0\n\n[Network]\nDHCP=yes\n' | root tee "$target/root/etc/systemd/network/eth0.network" >/dev/null
   printf '/dev/vda / ext4 defaults,errors=remount-ro 0 1\n' | root tee "$target/root/etc/fstab" >/dev/null
   root ln -sf ../run/systemd/resolve/stub-resolv.conf "$target/root/etc/resolv.conf"
@@ -58,20 +62,19 @@ bootstrap() {
   root truncate --size 0 "$target/root/etc/machine-id"
 }
 
-version=$(qemu_version || echo 0)
-[ "$version" -ge "$least_qemu" ] || install_qemu
-has mmdebstrap && has mke2fs || {
+[ "$(qemu_version || echo 0)" -ge "$least_qemu" ] || install_qemu
+if ! has mmdebstrap; then
   say "installing mmdebstrap"
-  root apt-get -qq update && root apt-get -qq install --no-install-recommends mmdebstrap e2fsprogs >/dev/null
-}
+  root apt-get -qq update && root apt-get -qq install --no-install-recommends mmdebstrap >/dev/null
+fi
 if [ ! -d "$built" ]; then
   say "making a disk with Debian $suite (about a minute)"
-  rm -rf "$built.unfinished"
+  root rm -rf "$built.unfinished"
   bootstrap "$built.unfinished"
   root cp -L "$built.unfinished/root/vmlinuz" "$built.unfinished/root/initrd.img" "$built.unfinished"
   # Its files come from the folder: nothing has to be mounted.
   root /sbin/mke2fs -q -t ext4 -d "$built.unfinished/root" "$built.unfinished/disk.ext4" "$disk_size" >/dev/null
-  root rm -rf "$built.unfinished/root"
+  root rm -rf "$built.unfinished/root" "$built.unfinished/log"
   root chown -R "$(id -u)" "$built.unfinished"
   mv "$built.unfinished" "$built"
 fi

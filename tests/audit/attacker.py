@@ -3,8 +3,12 @@
 import hashlib
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import vm
+
+if TYPE_CHECKING:
+    from target import Target
 
 FOLDER = Path(__file__).with_name("attacker")
 MOST_SECONDS = 1800
@@ -37,6 +41,12 @@ class Attacker:
         return subprocess.run(
             command, input=text or "", capture_output=True, text=True, check=False, timeout=seconds, errors="replace"
         ).stdout
+
+    def lend(self, target: "Target", package: str, files: str) -> None:
+        """Put files of a Debian package that is installed here on the audited machine, without installing it there."""
+        packed = f"docker exec {self.name} tar --create --directory / {files}"
+        copy = f"{packed} | docker exec --interactive {target.container} tar --extract --directory /"
+        subprocess.run(["sh", "-c", copy], check=True, capture_output=True)
 
     def begin(self, *words: str) -> subprocess.Popen[str]:
         """Start a program there, to be waited for."""

@@ -8,16 +8,14 @@ from pathlib import Path
 from row import Row
 
 PROJECT = Path(__file__).resolve().parents[2]
-TEMPLATE = Path(__file__).with_name("document.md")
-DOCUMENT = PROJECT / "docs" / "audit.md"
 HEAD = ["check", "aim", "measured", "kept"]
 
 
-def text(rows: list[Row]) -> str:
+def text(rows: list[Row], unseen_heading: str) -> str:
     """All that is printed at the end, and written."""
     parts = [
         table(rows), "Aims that are missed:", missed(rows),
-        "What a container, which shares its kernel with this machine, cannot show:", unseen(rows),
+        unseen_heading, unseen(rows),
         "What was seen besides:", notes(rows), machine(),
     ]  # fmt: skip
     return "\n\n".join(parts)
@@ -49,11 +47,6 @@ def missed(rows: list[Row]) -> str:
 def notes(rows: list[Row]) -> str:
     """What was seen besides, by check. Each stays one line, whatever others have printed."""
     return "\n".join(f"- {row.check.name}: {' '.join(note.split())}" for row in rows for note in row.outcome.notes)
-
-
-def write(rows: list[Row], command: str) -> None:
-    """Write the document of a full run."""
-    DOCUMENT.write_text(TEMPLATE.read_text().format(command=command, text=text(rows)))
 
 
 def machine() -> str:

@@ -10,15 +10,15 @@ def row(kept: bool, reason: str = "") -> Row:
 
 
 def test_a_row_that_is_kept_is_said_to_be():
-    text = audit_table.text([row(kept=True)])
+    text = audit_table.text([row(kept=True)], "Not seen:")
     assert "| open ports | only 22 | 22 | yes |" in text
     assert "Aims that are missed:\n\n- none" in text
-    assert "- ports: the rest" in text
+    assert "Not seen:\n\n- ports: the rest" in text
     assert "- ports: first second" in text
 
 
 def test_a_row_that_missed_its_aim_says_why_or_that_no_one_knows():
-    text = audit_table.text([row(kept=False, reason="a decision"), row(kept=False)])
+    text = audit_table.text([row(kept=False, reason="a decision"), row(kept=False)], "Not seen:")
     assert text.count("**no**") == 2
     assert "- ports: a decision" in text
     assert "- ports: not explained" in text
