@@ -109,9 +109,10 @@ def boot(folder: Path, words: list[str]) -> None:
             process = subprocess.Popen(
                 [*words, *options], stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
             )
+        # Before it answers, so that one whose start is broken off is ended too.
+        (_place(folder) / "pid").write_text(str(process.pid))
+        (_place(folder) / "accelerator").write_text(name)
         if vm.answers_ssh(ports(folder)[22], seconds, functools.partial(hopeless, process, log)):
-            (_place(folder) / "pid").write_text(str(process.pid))
-            (_place(folder) / "accelerator").write_text(name)
             return
         process.kill()
         process.wait()

@@ -9,7 +9,7 @@ folder=$1
 host_keys=$(cd "$(dirname "$0")/../image" && pwd)/ssh-host-keys.service
 built=$folder/$suite-$(cat "$0" "$host_keys" | sha256sum | cut -c1-12)
 disk_size=10G
-packages=apparmor,ca-certificates,dbus,e2fsprogs,iproute2,kmod,libnss-resolve,linux-image-cloud-amd64,openssh-server,python3
+packages=apparmor,ca-certificates,dbus,e2fsprogs,iproute2,kmod,libnss-myhostname,linux-image-cloud-amd64,openssh-server,python3
 packages=$packages,sudo,systemd,systemd-resolved,systemd-sysv,udev
 # 7.2 of Debian 12 crashes a guest that is at work.
 least_qemu=9

@@ -34,11 +34,19 @@ class Target(victim.Machine):
         self.remove()
         WORK.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
+        self.make()
+
+    def make(self) -> None:
+        """Start it, and write its inventory."""
         vm.start(self.name, self.folder)
+
+    def runs(self) -> bool:
+        """Whether it is there and on."""
+        return vm.state(self.container) == "running"
 
     def resume(self) -> bool:
         """Use the machine that an earlier run has left, if there is one."""
-        if vm.state(self.container) != "running" or not self._keys_file.exists():
+        if not self.runs() or not self._keys_file.exists():
             return False
         self.keys = json.loads(self._keys_file.read_text())
         self.made = True

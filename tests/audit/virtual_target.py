@@ -1,6 +1,6 @@
 """The audited machine with a kernel of its own (testbed/qemu.py)."""
 
-import json
+import http.client
 import shlex
 import subprocess
 import time
@@ -10,7 +10,7 @@ import qemu
 import victim
 import vm
 from scenery import trusting_anyone
-from target import ANSWER, BODY, WORK, Target
+from target import ANSWER, BODY, Target
 
 # Its addresses as a namespace beside it reaches them (outside.py).
 OUTSIDE = ("10.213.250.1", "fd6d:6f64:fa::1")
@@ -21,20 +21,13 @@ IDENTITY = "cat /proc/sys/kernel/random/boot_id"
 class VirtualTarget(Target):
     """A machine called `name` under QEMU."""
 
-    def boot(self) -> None:
-        """Have the bare machine."""
-        self.remove()
-        WORK.mkdir(parents=True, exist_ok=True)
-        self.log.write_text("")
+    def make(self) -> None:
+        """Start it, and write its inventory."""
         qemu.start(self.name, self.folder)
 
-    def resume(self) -> bool:
-        """Use the machine that an earlier run has left, if there is one."""
-        if not qemu.running(self.folder) or not self._keys_file.exists():
-            return False
-        self.keys = json.loads(self._keys_file.read_text())
-        self.made = True
-        return True
+    def runs(self) -> bool:
+        """Whether it is there and on."""
+        return qemu.running(self.folder)
 
     def remove(self) -> None:
         """Leave nothing of it but the log."""
@@ -71,7 +64,7 @@ class VirtualTarget(Target):
         try:
             with urllib.request.urlopen(request, timeout=10, context=trusting_anyone()) as answer:
                 return bool(answer.read().strip() == ANSWER)
-        except OSError:
+        except (OSError, http.client.HTTPException):
             return False
 
     def refusal(self, account: str) -> str:
