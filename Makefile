@@ -63,10 +63,10 @@ key-revoke: .venv ## take a client's oldest key away: NAME=alice
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
 
-test-long: .venv ## what takes hours: patches under load, plays killed at every task, 50 renewals, a virtual machine, the long audit and chaos
+test-long: .venv ## what takes hours: patches under load, plays killed at every task, 50 renewals, the long audit and chaos
 	@$(BIN)/python tests/run.py --long
 
-test-vm: .venv ## deploy to a virtual machine under QEMU, and check what a container cannot show (an hour if it is emulated)
+test-vm: .venv ## deploy to a virtual machine under QEMU, and check what a container cannot show (an hour or more if it is emulated)
 	@$(BIN)/python tests/audit --vm $(ARGS)
 
 test-app: .venv .cache/libraries ## the app, and the clients of every protocol: no engine is needed

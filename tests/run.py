@@ -103,12 +103,11 @@ LONG: dict[str, Callable[[], Commands]] = {
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
     "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],
     "audit_long": lambda: [["python", "tests/audit", "--long"]],
-    "vm": lambda: [["python", "tests/audit", "--vm"]],
     "chaos_long": lambda: [["python", "tests/chaos", "--long"]],
 }
 ALL = PARTS | LONG
 WITHOUT_ENGINE = {
-    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit", "vm")
+    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit")
 }
 
 

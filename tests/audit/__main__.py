@@ -12,7 +12,7 @@ A run of all checks is written to docs/audit.md (docs/audit-vm.md), with its for
     make audit ARGS="--only ports tls"    these checks
     make audit ARGS="--list"              what they are called, and what is aimed at
     make audit ARGS="--only ssh --keep"   and leave the machine there; --keep again goes on with it
-    make test-vm                          on a virtual machine (an hour where it is emulated); the same ARGS but --long
+    make test-vm                          on a virtual machine (an hour or more where it is emulated)
 
 Timings count only where nothing else runs on this machine.
 """
