@@ -19,6 +19,7 @@ from modelhost.inference.queue import FullError, Job, Queue
 from modelhost.inference.threads import BEHIND, Threads
 from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.request import Request
 
 T = TypeVar("T")
 
@@ -264,14 +265,18 @@ def test_what_a_client_that_left_has_asked_is_not_computed(bundles: Bundles) -> 
             await left.wait()
             return {"type": "http.disconnect"}
 
+        request = Request("/", [], receive)
         before = asyncio.ensure_future(here.predict(LONG, soon()))
-        waits = asyncio.ensure_future(here.predict(LONG, Deadline(time.perf_counter() + 10, receive)))
+        waits = asyncio.ensure_future(here.predict(LONG, Deadline(time.perf_counter() + 10, request)))
         await asyncio.sleep(0.05)
         assert here.waiting == 1
         left.set()
         start = time.perf_counter()
-        with pytest.raises(ClientError):
+        with pytest.raises(ClientError) as gone:
             await waits
+        assert gone.value.status == 499
+        with pytest.raises(ClientError):
+            await here.predict(LONG, Deadline(time.perf_counter() + 10, request))
         assert (here.waiting, time.perf_counter() - start < 0.1) == (0, True)
         await before
         await here.predict(ROWS, soon())

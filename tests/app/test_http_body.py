@@ -71,7 +71,12 @@ def read(body: bytes, limit: int, cut: bool = False, **headers: str) -> bytes:
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
 
-    return asyncio.run(read_body(Request("/", sent), receive, limit))
+    return asyncio.run(read_body(Request("/", sent, receive), limit))
+
+
+async def nothing() -> dict[str, Any]:
+    """A client that sends nothing."""
+    return {"type": "http.disconnect"}
 
 
 def status(body: bytes, limit: int, **headers: str) -> int:
@@ -141,7 +146,7 @@ def test_an_answer_is_packed_as_its_client_likes_best_where_it_is_worth_it(
     accepted: str | None, size: int, encoding: str
 ) -> None:
     headers = [] if accepted is None else [(b"accept-encoding", accepted.encode())]
-    body, found = compress(b"x" * size, Request("/", headers))
+    body, found = compress(b"x" * size, Request("/", headers, nothing))
     assert found == encoding
     assert (body if found == "identity" else zlib.decompress(body, 47)) == b"x" * size
     assert (len(body) < size / 2) is (found != "identity")

@@ -133,6 +133,9 @@ COLUMNS = {
 }
 
 
+NO_HEADERS: Any = Request("/", [], lambda: None)  # type: ignore[arg-type,return-value]  # nothing is read
+
+
 @pytest.fixture
 def model(bundles: Bundles) -> Model:
     """A model of two inputs, of which one may be left out."""
@@ -263,10 +266,10 @@ def test_a_wrong_part_of_a_v2_request_says_what_belongs_there(
 ) -> None:
     whole = v2_infer.example(model) | {name: value for name, value in sent.items() if name != "inputs"}
     if field is None:
-        v2_infer.parse(model, json.dumps(whole).encode(), Request("/", []))
+        v2_infer.parse(model, json.dumps(whole).encode(), NO_HEADERS)
         return
     with pytest.raises(ClientError) as caught:
-        v2_infer.parse(model, json.dumps(whole).encode(), Request("/", []))
+        v2_infer.parse(model, json.dumps(whole).encode(), NO_HEADERS)
     assert (caught.value.field, caught.value.received, caught.value.expected) == (field, received, expected)
 
 
@@ -287,12 +290,12 @@ def test_a_wrong_input_of_a_v2_request_says_what_belongs_there(
     model: Model, inputs: list[Any], field: str, received: Any, expected: str
 ) -> None:
     with pytest.raises(ClientError) as caught:
-        v2_infer.parse(model, json.dumps({"inputs": inputs}).encode(), Request("/", []))
+        v2_infer.parse(model, json.dumps({"inputs": inputs}).encode(), NO_HEADERS)
     assert (caught.value.field, caught.value.received, caught.value.expected) == (field, received, expected)
 
 
 def test_a_v2_request_that_leaves_out_what_has_a_default_is_whole(model: Model) -> None:
     sent = {"inputs": v2_infer.example(model)["inputs"][:1]}
-    arrays, wanted = v2_infer.parse(model, json.dumps(sent).encode(), Request("/", []))
+    arrays, wanted = v2_infer.parse(model, json.dumps(sent).encode(), NO_HEADERS)
     assert {name: array.tolist() for name, array in arrays.items()} == {"a": [1], "b": ["none"]}
     assert wanted == (None, {"seen": False})

@@ -291,7 +291,7 @@ def test_of_a_body_no_more_is_read_than_the_limit_and_a_byte() -> None:
 
     pieces = iter([b"x"] * 1000)
     with pytest.raises(ClientError) as refused:
-        asyncio.run(read_body(Request("/", []), receive, 10))  # chunked: its length is not said
+        asyncio.run(read_body(Request("/", [], receive), 10))  # chunked: its length is not said
     assert refused.value.status == 413
     assert len(list(pieces)) == 1000 - 11
 

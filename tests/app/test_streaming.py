@@ -140,6 +140,23 @@ def test_a_model_that_streams_says_so(client: Client) -> None:
     assert list(described["responses"]["200"]["content"]) == ["text/event-stream"]
 
 
+def test_a_stream_from_a_server_is_whole_and_counted(start_server: Callable[..., Server], bundles: Bundles) -> None:
+    streaming(bundles, pause=0.6)
+    variables = {"MODELHOST_MODELS_DIR": str(bundles.directory), "MODELHOST_WORKERS": "1"}
+    server = start_server(**variables, MODELHOST_TIMEOUT_SECONDS="1")
+    server.wait_until_ready()
+    for _ in range(2):  # each turn may take as long as a prediction, and all together longer
+        *said, end = events(server.request("POST", "/models/colours/stream", b'{"index": 3}').body)
+        assert [data["prediction"]["colour"] for _, data in said] == ["red", "green", "blue", "yellow"]
+        assert end == ("end", {"events": 4})
+    # Waited for in nginx's queue: what counts for the first event counts once.
+    waited = {"X-Request-Start": f"t={time.time() - 0.7}"}
+    assert events(server.request("POST", "/models/colours/stream", b'{"index": 3}', headers=waited).body)[-1] == end
+    told = server.request("GET", "/metrics").body.decode()
+    labels = 'model="colours",protocol="sse",status="200",version="1"'
+    assert f"modelhost_requests_total{{{labels}}} 3.0" in told, told
+
+
 def test_events_arrive_as_they_happen_and_a_client_that_leaves_stops_the_model(
     start_server: Callable[..., Server], bundles: Bundles
 ) -> None:

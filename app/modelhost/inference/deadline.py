@@ -1,33 +1,18 @@
 """How long a client waits for its answer, and whether it still does."""
 
-import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
-from modelhost.payload.http_body import Receive
+from modelhost.payload.request import Request
 
 
 class Deadline(NamedTuple):
-    """Until `at`, of time.perf_counter, unless the client leaves before, which ASGI's `receive` then tells."""
+    """Until `at`, of time.perf_counter, unless the client of `request` leaves before."""
 
     at: float
-    receive: Receive | None = None
+    request: Request | None = None
 
-    @contextmanager
-    def watched(self, leave: Callable[[], None]) -> Iterator[None]:
+    def watched(self, leave: Callable[[], None]) -> AbstractContextManager[None]:
         """Meanwhile, call `leave` where the client leaves."""
-        if self.receive is None:
-            yield
-            return
-
-        async def wait(receive: Receive) -> None:
-            while (await receive())["type"] != "http.disconnect":
-                pass
-            leave()
-
-        watcher = asyncio.get_running_loop().create_task(wait(self.receive))
-        try:
-            yield
-        finally:
-            watcher.cancel()
+        return self.request.watched(leave) if self.request else nullcontext()

@@ -101,7 +101,7 @@ class Executor:
             self._busy += 1
             self._begin(self._compute())  # after this turn of the loop, with all that came in it
         try:
-            with job.deadline.watched(lambda: job.settle(None, _too_late(self.model))):
+            with job.deadline.watched(lambda: job.settle(None, _left(self.model))):
                 async with asyncio.timeout(job.deadline.at - arrived):
                     outputs = await job.result
         except TimeoutError:
@@ -117,22 +117,30 @@ class Executor:
 
     async def _compute(self) -> None:
         """Compute what waits until nothing does; one of this for each thread in use."""
-        while jobs := self._queue.take(self.most_rows):
-            begun = time.perf_counter()
-            for job in jobs:
-                job.begun = begun
-            self._calls.add(jobs[0])
+        try:
+            while jobs := self._queue.take(self.most_rows):
+                await self._compute_together(jobs)
+        finally:
+            self._busy -= 1
+
+    async def _compute_together(self, jobs: list[Job]) -> None:
+        begun = time.perf_counter()
+        for job in jobs:
+            job.begun = begun
+        self._calls.add(jobs[0])
+        try:
             results, seconds, used = await self._pool.run(compute, self.model, jobs)
-            self._calls.discard(jobs[0])
-            if rows := sum(job.rows for job in jobs):
-                self.on_call(len(jobs), rows)
-                if all(error is None for _, error in results):  # what failed may have failed at once
-                    self.placement.learn(sum(job.work for job in jobs), seconds, used)
-            ended = time.perf_counter()
-            for job, result in zip(jobs, results, strict=True):
-                job.ended = ended
-                job.settle(*result)
-        self._busy -= 1
+        except Exception as error:  # such as too little memory
+            results, seconds, used = [(None, error)] * len(jobs), 0.0, 0.0
+        self._calls.discard(jobs[0])
+        if rows := sum(job.rows for job in jobs):
+            self.on_call(len(jobs), rows)
+            if all(error is None for _, error in results):  # what failed may have failed at once
+                self.placement.learn(sum(job.work for job in jobs), seconds, used)
+        ended = time.perf_counter()
+        for job, result in zip(jobs, results, strict=True):
+            job.ended = ended
+            job.settle(*result)
 
     def _too_many(self) -> ClientError:
         waiting = len(self._queue)
@@ -144,6 +152,11 @@ class Executor:
 def _too_late(model: Model) -> ClientError:
     message = f"{model.name} did not answer in the time the client gave it: send fewer rows, or allow more time."
     return ClientError(message, status=504)
+
+
+def _left(model: Model) -> ClientError:
+    """For the metrics alone, under the status that nginx has for it: no failure of the model's."""
+    return ClientError(f"The client has left before {model.name} answered.", status=499)
 
 
 def _ignore(_requests: int, _rows: int) -> None:

@@ -20,7 +20,7 @@ from modelhost.models.model import Model
 from modelhost.models.registry import Registry
 from modelhost.payload.datatypes import size
 from modelhost.payload.errors import FAILED, ClientError, write_error
-from modelhost.payload.http_body import Answer, Receive, read_body
+from modelhost.payload.http_body import Answer, read_body
 from modelhost.payload.messages import truncate
 from modelhost.payload.request import Request
 from modelhost.settings import Settings
@@ -95,10 +95,10 @@ class Pipeline:
         """The seconds for which the longest of all calls has been under way."""
         return max(served.executor.stuck() for served in self._served.values())
 
-    async def answer(self, protocol: Protocol, served: ServedModel, request: Request, receive: Receive) -> Answer:
+    async def answer(self, protocol: Protocol, served: ServedModel, request: Request) -> Answer:
         """The answer to a request for a prediction, which may be an error in the one shape."""
         try:
-            answer = await self._answer(protocol, served, request, receive)
+            answer = await self._answer(protocol, served, request)
         except ClientError as error:
             if error.example is None:
                 protocol.add_example(error, served.model)
@@ -132,14 +132,14 @@ class Pipeline:
             seconds = min(seconds, int(asked[:10]) / 1000)
         return seconds
 
-    async def read(self, request: Request, receive: Receive) -> tuple[bytes, Deadline]:
+    async def read(self, request: Request) -> tuple[bytes, Deadline]:
         """The request's body, and until when its client waits; raises ClientError."""
         at = now() + self.patience(request) - _already_waited(request)
-        return await read_body(request, receive, self._limit), Deadline(at, receive)
+        return await read_body(request, self._limit), Deadline(at, request)
 
-    async def _answer(self, protocol: Protocol, served: ServedModel, request: Request, receive: Receive) -> Answer:
+    async def _answer(self, protocol: Protocol, served: ServedModel, request: Request) -> Answer:
         start = now()
-        body, deadline = await self.read(request, receive)
+        body, deadline = await self.read(request)
         key = None
         if self._cache is not None and served.model.pure:
             digest = hashlib.blake2b(body, digest_size=20).digest()

@@ -3,7 +3,6 @@
 import codecs
 import re
 import zlib
-from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 import orjson
@@ -13,8 +12,6 @@ from werkzeug.http import parse_accept_header
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
 from modelhost.payload.request import Request
-
-Receive = Callable[[], Awaitable[dict[str, Any]]]  # of ASGI
 
 JSON = "application/json"
 BOM = codecs.BOM_UTF8  # some programs of Windows begin a file of text with it
@@ -81,7 +78,7 @@ def is_text(body: bytes | memoryview) -> bool:
     return b"\0" not in start
 
 
-async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
     """The body, chunked or not, decompressed, of at most `limit` bytes before and after that.
 
     Raises ClientError where it is too large (413), cut off, or its encoding unknown.
@@ -92,7 +89,7 @@ async def read_body(request: Request, receive: Receive, limit: int) -> bytes:
     encoding = encoding_of(request.header(b"content-encoding"))
     pieces, size, more = [], 0, True
     while more:
-        message = await receive()
+        message = await request.receive()
         if message["type"] != "http.request":
             raise ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
         pieces.append(message.get("body", b""))

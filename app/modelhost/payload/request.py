@@ -1,20 +1,29 @@
-"""A request as the protocols see it: its path and its headers. Its body comes apart (http_body.py)."""
+"""A request as the protocols see it: its path and its headers; and its client, who sends a body and may leave."""
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+# Of ASGI: a piece of the body, and after the last one, that the client has left.
+Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 
 class Request:
     """The `path`, decoded, and the `header`s by their names in lower case, such as content-type.
 
-    `whole` says whether the body has been read to its end.
+    `receive` gives the body (http_body.py), and `whole` says whether that has been read to its end.
     """
 
-    __slots__ = ("_headers", "path", "whole")
+    __slots__ = ("_headers", "_leave", "_watcher", "path", "receive", "whole")
 
-    def __init__(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> None:
+    def __init__(self, path: str, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> None:
         self.path = path
-        self._headers = dict(headers)
+        self.receive = receive
         self.whole = False
+        self._headers = dict(headers)
+        self._leave: Callable[[], None] | None = None
+        self._watcher: asyncio.Task[None] | None = None
 
     def header(self, name: bytes) -> str | None:
         """What the client sent under this name, or None; of a header that came twice, the last."""
@@ -25,3 +34,30 @@ class Request:
     def content_type(self) -> str:
         """The Content-Type, empty where there is none."""
         return self.header(b"content-type") or ""
+
+    @contextmanager
+    def watched(self, leave: Callable[[], None]) -> Iterator[None]:
+        """Call `leave` where the client leaves meanwhile, or has left; once the body has been read.
+
+        One task waits for that as long as the request lasts: for Gunicorn, who no longer waits has left.
+        """
+        self._leave = leave
+        if self._watcher is None:
+            self._watcher = asyncio.get_running_loop().create_task(self._wait_until_left())
+        elif self._watcher.done():
+            leave()
+        try:
+            yield
+        finally:
+            self._leave = None
+
+    def close(self) -> None:
+        """The request is over."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+    async def _wait_until_left(self) -> None:
+        while (await self.receive())["type"] != "http.disconnect":
+            pass
+        if self._leave is not None:
+            self._leave()

@@ -19,7 +19,7 @@ from modelhost.inference.deadline import Deadline
 from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
-from modelhost.payload.http_body import Answer, Receive
+from modelhost.payload.http_body import Answer
 from modelhost.payload.request import Request
 from modelhost.protocols.native import PREDICT, answer
 
@@ -44,13 +44,14 @@ class Stream(NamedTuple):
     events: AsyncGenerator[bytes, None]
 
 
-async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Request, receive: Receive) -> Answer | Stream:
+async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Request) -> Answer | Stream:
     """The events of a model that streams, or an error where there is not even a first one."""
     failed: Answer
+    turns: _Turns | None = None
     try:
-        body, deadline = await pipeline.read(request, receive)
+        body, deadline = await pipeline.read(request)
         inputs, batch = PREDICT.parse(served.model, body, request)
-        turns = _Turns(served, inputs, pipeline.patience(request), receive)
+        turns = _Turns(served, inputs, pipeline.patience(request), request)
         # The first is waited for here, so that a model that fails at once is an error as any other.
         first = await turns.next(deadline)
         return Stream(_events(pipeline, served, request, turns, first, batch))
@@ -59,6 +60,8 @@ async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Reques
         failed = error_answer(error, served)
     except Exception as error:
         failed = pipeline.failed(PREDICT, served, request, error)
+    if turns is not None:
+        turns.close()
     pipeline.answered(NAME, served, request, failed.status)
     return failed
 
@@ -66,15 +69,15 @@ async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Reques
 class _Turns:
     """What a model yields, each computed in a thread in its turn with the model's other work."""
 
-    def __init__(self, served: ServedModel, inputs: Arrays, patience: float, receive: Receive) -> None:
+    def __init__(self, served: ServedModel, inputs: Arrays, patience: float, request: Request) -> None:
         self._executor = served.executor
         self._outputs: Generator[Arrays, None, None] = served.model.stream(inputs)
-        self._patience, self._receive = patience, receive
+        self._patience, self._request = patience, request
         self._lock = threading.Lock()  # around the model's iterator: a client may leave while a thread is in it
 
     async def next(self, deadline: Deadline | None = None) -> Arrays | None:
         """The next outputs of (rows, *shape), or None after the last; each may take as long as a prediction."""
-        deadline = deadline or Deadline(time.perf_counter() + self._patience, self._receive)
+        deadline = deadline or Deadline(time.perf_counter() + self._patience, self._request)
         found: Arrays | None = await self._executor.call(self._next, deadline)
         return found
 

@@ -19,13 +19,13 @@ from modelhost.inference.pipeline import Pipeline
 from modelhost.inference.protocol import Protocol
 from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository
-from modelhost.payload.http_body import Answer, Receive
-from modelhost.payload.request import Request
+from modelhost.payload.http_body import Answer
+from modelhost.payload.request import Receive, Request
 from modelhost.protocols import sse
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Handler = Callable[[Request, Receive], Awaitable[Answer | sse.Stream]]
+Handler = Callable[[Request], Awaitable[Answer | sse.Stream]]
 
 FLASK_THREADS = 4
 # As nginx's lingering_time and lingering_timeout: in all, and without a piece of the body.
@@ -75,14 +75,17 @@ class Application:
         if handler is None or scope["method"] != "POST":
             await self._by_flask(scope, receive, send)
             return
-        request = Request(path, scope["headers"])
-        answer = await handler(request, receive)
-        if isinstance(answer, Answer):
-            await self._send(answer, send)
-            if not request.whole:
-                await _linger(receive)
-        else:
-            await self._stream(answer, send)
+        request = Request(path, scope["headers"], receive)
+        try:
+            answer = await handler(request)
+            if isinstance(answer, Answer):
+                await self._send(answer, send)
+                if not request.whole:
+                    await _linger(receive)
+            else:
+                await self._stream(answer, send)
+        finally:
+            request.close()
 
     async def _by_flask(self, scope: Scope, receive: Receive, send: Send) -> None:
         whole = False
