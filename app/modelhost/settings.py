@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any, Self
 
 PREFIX = "MODELHOST_"
-PLACE = "MODELHOST_PLACE"  # no setting: which of the workers this is (inference/metrics.py)
+PLACE = "MODELHOST_PLACE"  # no setting: which of the workers this is; gunicorn_conf.py sets it
 # What Kubernetes tells each container of a service that is called modelhost, or modelhost-something.
-OF_KUBERNETES = re.compile(r"MODELHOST(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[0-9]+_(TCP|UDP).*)?)")
+OF_KUBERNETES = re.compile(
+    r"MODELHOST(_[A-Z0-9]+)*_(SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)|PORT(_[0-9]+_(TCP|UDP|SCTP)(_(ADDR|PORT|PROTO))?)?)"
+)
 DEFAULT_BIND = "unix:/run/modelhost/server.sock"
 
 
@@ -59,7 +61,7 @@ class Settings:
         known = {PREFIX + field.name.upper(): field.name for field in fields(cls)}
         values: dict[str, Any] = {}
         for variable, text in environ.items():
-            if not variable.startswith(PREFIX) or variable == PLACE or OF_KUBERNETES.fullmatch(variable):
+            if not variable.startswith(PREFIX) or variable == PLACE or _is_of_kubernetes(variable, text):
                 continue
             if variable not in known:
                 near = difflib.get_close_matches(variable, known, n=1)
@@ -72,6 +74,13 @@ class Settings:
             except ValueError:
                 raise SettingsError(f"{variable} cannot be {text!r}: write for example {variable}={example}") from None
         return cls(**values)
+
+
+def _is_of_kubernetes(variable: str, text: str) -> bool:
+    """A PORT is one of Kubernetes' only where it is an address, such as tcp://10.0.0.1:80."""
+    return bool(OF_KUBERNETES.fullmatch(variable)) and (
+        "_SERVICE_" in variable or not variable.endswith("_PORT") or "://" in text or "_PORT_" in variable
+    )
 
 
 def _number(kind: type[int] | type[float], least: float) -> Callable[[str], float]:

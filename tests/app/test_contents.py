@@ -367,7 +367,7 @@ def test_what_is_told_about_json_values_is_true(orders: Client, bundles: Bundles
         jsonschema.validate({"order": None}, schema)
     for path in ("/", V1, V2, MLFLOW):
         content = description["paths"][path]["post"]["requestBody"]["content"]
-        assert list(content) == ["application/json"] + ["text/csv"] * (path == MLFLOW)
+        assert list(content) == ["application/json"] + ["text/csv", "application/jsonlines"] * (path == MLFLOW)
         assert orders.post(path, json=content["application/json"]["example"]).status_code == 200
     tensors = (orders.get("/v2/models/echo").json or {})["inputs"]
     assert tensors[0]["parameters"] == {"content_type": "json"}

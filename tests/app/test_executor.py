@@ -4,6 +4,7 @@ import asyncio
 import json
 import math
 import os
+import signal
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
@@ -35,6 +36,11 @@ class Model:
             raise asyncio.CancelledError
         if (inputs["x"] == 7).any():
             sys.exit("it wants to end")
+        if (inputs["x"] == 8).any():
+            raise KeyboardInterrupt
+        if (inputs["x"] == 9).any():
+            time.sleep(0.05)
+            raise ValueError("after a long look")
         behind = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         return {"y": np.full(len(inputs["x"]), behind)}
 """
@@ -62,7 +68,7 @@ def run(waited: Coroutine[Any, Any, T]) -> T:
 
 
 ROWS = {"x": np.array([1, 2, 3])}
-LONG, CANCELLED, ENDED = ({"x": np.array([number])} for number in (5, 6, 7))
+LONG, CANCELLED, ENDED, INTERRUPTED, REFUSED = ({"x": np.array([number])} for number in (5, 6, 7, 8, 9))
 
 
 def test_a_fast_call_is_made_at_once_and_a_slow_one_behind_in_a_thread(bundles: Bundles) -> None:
@@ -126,10 +132,13 @@ def test_others_are_answered_while_a_model_computes(bundles: Bundles) -> None:
 
 
 @pytest.mark.parametrize("quick", [True, None], ids=["in the loop", "in a thread"])
-@pytest.mark.parametrize("bad", [CANCELLED, ENDED], ids=["cancelled", "wants to end"])
-def test_what_is_no_exception_fails_its_own_request_at_once(bundles: Bundles, bad: Any, quick: bool | None) -> None:
+@pytest.mark.parametrize("bad", [CANCELLED, ENDED, INTERRUPTED], ids=["cancelled", "wants to end", "interrupted"])
+def test_what_is_no_exception_fails_its_own_request_at_once(
+    bundles: Bundles, bad: Any, quick: bool | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here = executor(bundles, quick=quick)
-    with pytest.raises(ModelError, match=r"predict raised (CancelledError|SystemExit)"):
+    monkeypatch.setattr(signal, "getsignal", lambda _: None)  # as where a loop hears of them
+    with pytest.raises(ModelError, match=r"predict raised (CancelledError|SystemExit|KeyboardInterrupt)"):
         run(here.predict(bad, soon()))
     assert len(run(here.predict(ROWS, soon())).outputs["y"]) == 3
 
@@ -138,12 +147,30 @@ def test_what_is_no_exception_fails_no_one_who_shared_the_call(bundles: Bundles)
     here = executor(bundles, quick=None, batching={"max_rows": 8}, queue=10)
 
     async def ask() -> list[Any]:
-        asked = [here.predict(inputs, soon()) for inputs in (ROWS, ENDED, ROWS)]
+        asked = [here.predict(inputs, soon()) for inputs in (ROWS, ENDED, INTERRUPTED, ROWS)]
         return await asyncio.gather(*asked, return_exceptions=True)
 
-    first, bad, last = run(ask())
+    first, *bad, last = run(ask())
     assert [len(outcome.outputs["y"]) for outcome in (first, last)] == [3, 3]
-    assert isinstance(bad, ModelError)
+    assert [type(error) for error in bad] == [ModelError, ModelError]
+
+
+def test_a_slow_call_that_fails_leaves_the_loop(bundles: Bundles) -> None:
+    here = executor(bundles)
+    here.placement.speed = Latency(0.0001, 0.0)
+    assert here.placement.in_loop(1)
+    with pytest.raises(ModelError):
+        run(here.predict(REFUSED, soon()))
+    assert not here.placement.in_loop(1)
+
+
+def test_a_long_row_is_weighed_before_it_is_placed(bundles: Bundles) -> None:
+    here = executor(bundles)
+    asked: list[int] = []
+    here.placement.work = lambda inputs, rows: 7 * rows  # type: ignore[method-assign]
+    here.placement.in_loop = lambda work: bool(asked.append(work))  # type: ignore[func-returns-value,method-assign]
+    run(here.predict(ROWS, soon()))
+    assert asked == [21]
 
 
 def test_what_fails_at_once_makes_no_model_look_quick(bundles: Bundles) -> None:

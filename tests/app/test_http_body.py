@@ -87,6 +87,7 @@ def status(body: bytes, limit: int, **headers: str) -> int:
 
 def test_a_body_is_as_long_as_the_limit_and_no_longer() -> None:
     assert read(b"x" * 10, 10, content_length="10") == b"x" * 10
+    assert read(b"x" * 10, 10) == b"x" * 10, "chunked"
     assert status(b"", 10, content_length="11") == 413
     assert status(b"x" * 11, 10) == 413
     assert status(b"x" * 11, 10, content_length="") == 413
@@ -115,6 +116,9 @@ def test_gzip_may_have_several_members_up_to_the_limit() -> None:
     assert read(members, 1000, content_encoding="gzip") == b"a" * 500 + b"b" * 500
     assert status(members + gzip.compress(b"c"), 1000, content_encoding="gzip") == 413
     assert status(members[:-1], 1000, content_encoding="gzip") == 400
+    many = gzip.compress(b"") * 1024 + gzip.compress(b"a")
+    assert status(many, 1_000_000, content_encoding="gzip") == 400
+    assert read(gzip.compress(b"a") * 1024, 1_000_000, content_encoding="gzip") == b"a" * 1024
     assert status(zlib.compress(b"a") * 2, 1000, content_encoding="deflate") == 400
 
 

@@ -6,7 +6,10 @@ import gzip
 import hashlib
 import json
 import logging
+import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +18,7 @@ from modelhost.inference.pipeline import LARGE
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import read_body
 from modelhost.payload.request import Request
+from modelhost.protocols import native
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 from modelhost.web.asgi import Application
@@ -444,10 +448,22 @@ def test_a_large_body_is_read_and_a_large_answer_written_beside_the_loop(bundles
     bundles.copy("iris")
     app = create_app(Settings(models_dir=bundles.directory, body_limit_mb=8, default_model="iris"))
     client = client_for(app)
+    parse, encode, where = native.PREDICT.parse, native.PREDICT.encode, set()
+
+    def seen(function: Callable[..., Any], *arguments: Any) -> Any:
+        where.add((function.__name__, threading.current_thread().name == "compute"))
+        return function(*arguments)
+
+    app._protocols = (native.PREDICT._replace(parse=partial(seen, parse), encode=partial(seen, encode)),)
+    app.follow_registry()
+    assert client.post("/", json=[[5.1, 3.5, 1.4, 0.2]]).status_code == 200
+    assert where == {("parse", False), ("encode", False)}
+    where.clear()
     rows = [[5.1, 3.5, 1.4, 0.2], [5.9, 3.0, 5.1, 1.8]] * 15_000
     answer = client.post("/", json=rows)
     species = [row["species"] for row in answer.json["predictions"]]  # type: ignore[index]
     assert species == ["setosa", "virginica"] * 15_000
     assert len(answer.data) > LARGE
     assert len(json.dumps(rows)) > LARGE
+    assert where == {("parse", True), ("encode", True)}
     assert client.post("/", data=b"{" + b" " * LARGE).status_code == 400

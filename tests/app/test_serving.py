@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,38 @@ def test_a_chunked_body_over_the_limit_is_refused_though_it_starts_like_a_good_o
     answer = server.request("POST", "/", chunks(), encode_chunked=True)
     assert answer.status == 413
     assert_error_shape(answer.body)
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_a_body_reaches_flask_whole_however_it_is_sent(server: Server, chunked: bool) -> None:
+    body = b'{"ready": 5}'
+    sent = iter([body[:5], body[5:]]) if chunked else body
+    answer = server.request("POST", "/v2/repository/index", sent, encode_chunked=chunked)
+    assert (answer.status, assert_error_shape(answer.body)["field"]) == (400, "ready")
+
+
+def test_clients_that_send_slowly_keep_no_one_waiting(server: Server) -> None:
+    with contextlib.ExitStack() as clients:
+        for _ in range(40):
+            connection = clients.enter_context(contextlib.closing(server.connect()))
+            connection.putrequest("POST", "/v2/repository/index")
+            connection.putheader("Content-Length", "12")
+            connection.endheaders(b'{"ready"')
+        time.sleep(0.3)
+        start = time.monotonic()
+        assert server.request("GET", "/healthz").status == 200
+        assert time.monotonic() - start < 2
+
+
+def test_metrics_are_told_while_they_are_counted(server: Server) -> None:
+    def ask(number: int) -> int:
+        if number % 10:
+            return int(server.request("POST", "/", '{"index": 2}').status)
+        return int(server.request("GET", "/metrics").status)
+
+    with ThreadPoolExecutor(8) as clients:
+        assert set(clients.map(ask, range(800))) == {200}
+    assert "Traceback" not in server.log.read_text()
 
 
 def test_a_body_over_the_limit_is_refused(server: Server) -> None:

@@ -60,9 +60,13 @@ def test_a_wrong_value_is_named_with_an_example(variable: str, value: str) -> No
 def test_what_kubernetes_tells_of_a_service_of_our_name_is_no_setting() -> None:
     told = {
         "MODELHOST_SERVICE_HOST": "10.0.0.1", "MODELHOST_SERVICE_PORT": "80", "MODELHOST_SERVICE_PORT_HTTP": "80",
-        "MODELHOST_PORT": "tcp://10.0.0.1:80", "MODELHOST_PORT_80_TCP_ADDR": "10.0.0.1", "MODELHOST_BLUE_PORT": "x",
+        "MODELHOST_PORT": "tcp://10.0.0.1:80", "MODELHOST_PORT_80_TCP_ADDR": "10.0.0.1",
+        "MODELHOST_PORT_80_TCP_PORT": "80", "MODELHOST_BLUE_PORT": "udp://[::1]:1",
     }  # fmt: skip
     assert Settings.from_environment(told) == Settings()
+    for name in ("MODELHOST_PORT", "MODELHOST_BODY_PORT"):
+        with pytest.raises(SettingsError, match=f"{name}=9000 is not a setting"):
+            Settings.from_environment({name: "9000"})
 
 
 def test_a_misspelt_variable_is_not_ignored() -> None:

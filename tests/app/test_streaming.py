@@ -118,6 +118,16 @@ def test_a_stream_is_kept_by_nobody_and_bounded_as_any_body(bundles: Bundles) ->
     assert (late.status_code, assert_error_shape(late.data)["field"]) == (400, "X-Request-Timeout-Ms")
 
 
+def test_a_stream_has_the_bounds_of_any_answer(bundles: Bundles) -> None:
+    streaming(bundles)
+    client = client_for(create_app(Settings(models_dir=bundles.directory, rows_limit=200, answer_limit_mb=0.002)))
+    many = client.post("/models/colours/stream", json=[{"index": 0}] * 201)
+    assert (many.status_code, assert_error_shape(many.data)["expected"]) == (413, "at most 200 rows")
+    ((name, error),) = events(client.post("/models/colours/stream", json=[{"index": 0}] * 200).data)
+    assert name == "error"
+    assert error["expected"] == "an answer of at most 2097 bytes"
+
+
 def test_an_event_is_its_name_and_one_line_of_data() -> None:
     assert encode_event({"a": 1}) == b'data: {"a":1}\n\n'
     assert encode_event({"a": 1}, "end") == b'event: end\ndata: {"a":1}\n\n'

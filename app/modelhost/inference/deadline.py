@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 from modelhost.payload.request import Request
 
+LEFT = 499  # the status in metrics of a request whose client has left; nginx has the same
+
 
 class Deadline(NamedTuple):
     """Until `at`, of time.perf_counter, unless the client of `request` leaves before."""

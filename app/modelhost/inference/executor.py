@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple
 
 from modelhost.inference.batching import compute
-from modelhost.inference.deadline import Deadline
+from modelhost.inference.deadline import LEFT, Deadline
 from modelhost.inference.placement import Placement
 from modelhost.inference.queue import FullError, Job, Queue
 from modelhost.inference.threads import Threads
@@ -83,10 +83,13 @@ class Executor:
         if start > deadline.at:
             raise _too_late(self.model)
         before = time.thread_time()
-        outputs = self.model.predict(inputs)
-        used = time.thread_time() - before
-        seconds = time.perf_counter() - start
-        self.placement.learn(work, seconds, used)
+        learn = self.placement.failed
+        try:
+            outputs = self.model.predict(inputs)
+            learn = self.placement.learn
+        finally:
+            seconds = time.perf_counter() - start
+            learn(work, seconds, time.thread_time() - before)
         return Outcome(outputs, 0.0, seconds)
 
     async def _wait_for(self, job: Job) -> Outcome:
@@ -135,8 +138,8 @@ class Executor:
         self._calls.discard(jobs[0])
         if rows := sum(job.rows for job in jobs):
             self.on_call(len(jobs), rows)
-            if all(error is None for _, error in results):  # what failed may have failed at once
-                self.placement.learn(sum(job.work for job in jobs), seconds, used)
+            learn = self.placement.failed if any(error for _, error in results) else self.placement.learn
+            learn(sum(job.work for job in jobs), seconds, used)
         ended = time.perf_counter()
         for job, result in zip(jobs, results, strict=True):
             job.ended = ended
@@ -156,7 +159,7 @@ def _too_late(model: Model) -> ClientError:
 
 def _left(model: Model) -> ClientError:
     """For the metrics alone, under the status that nginx has for it: no failure of the model's."""
-    return ClientError(f"The client has left before {model.name} answered.", status=499)
+    return ClientError(f"The client has left before {model.name} answered.", status=LEFT)
 
 
 def _ignore(_requests: int, _rows: int) -> None:

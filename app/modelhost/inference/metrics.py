@@ -17,10 +17,10 @@ from prometheus_client.registry import REGISTRY
 
 from modelhost import __version__
 from modelhost.models.model import Model
+from modelhost.settings import PLACE
 
 TYPE = CONTENT_TYPE_LATEST
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; gunicorn_conf.py sets it
-PLACE = "MODELHOST_PLACE"  # of a worker among the others; gunicorn_conf.py sets it
 if os.environ.get(DIRECTORY):
     # By process number, as the library would have it, each worker that was ever killed would leave its files.
     values.ValueClass = values.MultiProcessValue(lambda: os.environ.get(PLACE, "master"))  # type: ignore[no-untyped-call]

@@ -7,7 +7,9 @@ a request and no framework.
 import hashlib
 import logging
 import time
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
@@ -17,8 +19,8 @@ from modelhost.inference.metrics import ModelMetrics, write_version
 from modelhost.inference.protocol import Protocol
 from modelhost.inference.threads import Threads
 from modelhost.models.model import Model
-from modelhost.models.registry import Registry
-from modelhost.payload.datatypes import size
+from modelhost.models.registry import Models, Registry
+from modelhost.payload.datatypes import Arrays, size
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.http_body import Answer, read_body
 from modelhost.payload.messages import truncate
@@ -37,6 +39,7 @@ LARGE = 128 * 1024
 ROWS_SETTINGS = "release_rows_limit in the inventory, MODELHOST_ROWS_LIMIT in its environment"
 ANSWER_SETTINGS = "release_answer_limit_mb in the inventory, MODELHOST_ANSWER_LIMIT_MB in its environment"
 
+T = TypeVar("T")
 Headers = tuple[tuple[str, str], ...]
 
 log = logging.getLogger(__name__)
@@ -62,24 +65,23 @@ class Pipeline:
     """Answers predictions of every model of `registry`."""
 
     def __init__(self, registry: Registry, settings: Settings) -> None:
-        self._registry = registry
         self._settings = settings
         self._pool = Threads()
         self._served: dict[tuple[str, int], ServedModel] = {}
         write_version()
-        self.follow_registry()
+        self.follow(registry.models)
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds
         size = int(settings.cache_mb * 2**20)
         self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_cached_size) if size else None
 
-    def follow_registry(self) -> None:
-        """Serve the models that are loaded now; what is under way with others ends."""
-        models = [model for versions in self._registry.models.values() for model in versions.values()]
+    def follow(self, models: Models) -> None:
+        """Serve these, each of which is measured first; what is under way with others ends."""
         self._served = {
             (model.name, model.version): self._served.get((model.name, model.version))
             or ServedModel(model, self._settings, self._pool)
-            for model in models
+            for versions in models.values()
+            for model in versions.values()
         }
 
     def served(self, model: Model) -> ServedModel:
@@ -137,6 +139,33 @@ class Pipeline:
         at = now() + self.patience(request) - _already_waited(request)
         return await read_body(request, self._limit), Deadline(at, request)
 
+    async def parse(self, protocol: Protocol, served: ServedModel, body: bytes, request: Request) -> tuple[Arrays, Any]:
+        """What the protocol reads, in a thread if that may take long; raises ClientError."""
+        if len(body) < LARGE:
+            inputs, wanted = protocol.parse(served.model, body, request)
+        else:
+            inputs, wanted = await self._pool.run(protocol.parse, served.model, body, request)
+        rows, most = len(next(iter(inputs.values()))), self._settings.rows_limit
+        if rows > most:
+            limit = f"at most {most} rows"
+            message = (
+                f"The request has {rows} rows: send {limit} in one, or let the server take more ({ROWS_SETTINGS})."
+            )
+            raise ClientError(message, None, rows, limit, status=413)
+        return inputs, wanted
+
+    async def encode(self, outputs: Arrays, encode: Callable[[], T]) -> T:
+        """What `encode` makes of outputs, in a thread if that may take long."""
+        return encode() if size(outputs) < LARGE // 8 else await self._pool.run(encode)
+
+    def refuse_too_long(self, body: bytes) -> None:
+        """Raise ClientError where an answer is longer than answers may be."""
+        length, most = len(body), self._settings.answer_limit_bytes
+        if length > most:
+            instead = f"send fewer rows in one request, or let the server answer more ({ANSWER_SETTINGS})"
+            message = f"The answer has {length} bytes, and may have {most}: {instead}."
+            raise ClientError(message, None, length, f"an answer of at most {most} bytes", status=413)
+
     async def _answer(self, protocol: Protocol, served: ServedModel, request: Request) -> Answer:
         start = now()
         body, deadline = await self.read(request)
@@ -147,25 +176,17 @@ class Pipeline:
             if (kept := self._cache.get(key)) is not None:
                 served.metrics.hit()
                 return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
-        if len(body) < LARGE:
-            inputs, wanted = protocol.parse(served.model, body, request)
-        else:
-            inputs, wanted = await self._pool.run(protocol.parse, served.model, body, request)
-        rows = len(next(iter(inputs.values())))
-        if rows > self._settings.rows_limit:
-            raise self._too_many_rows(rows)
+        inputs, wanted = await self.parse(protocol, served, body, request)
         parsed = now()
         outcome = await served.executor.predict(inputs, deadline)
         computed = now()
-        if size(outcome.outputs) < LARGE // 8:
-            answer = protocol.encode(served.model, outcome.outputs, wanted, request)
-        else:
-            answer = await self._pool.run(protocol.encode, served.model, outcome.outputs, wanted, request)
-        if len(answer.body) > self._settings.answer_limit_bytes:
-            raise self._too_long(len(answer.body))
+        encode_it = partial(protocol.encode, served.model, outcome.outputs, wanted, request)
+        answer = await self.encode(outcome.outputs, encode_it)
+        self.refuse_too_long(answer.body)
         end = now()
         parse, encode = parsed - start, end - computed
         waited, predicted = outcome.waited, computed - parsed - outcome.waited
+        rows = len(next(iter(inputs.values())))
         served.metrics.predicted(rows, end - start, parse, waited, predicted, encode)
         if client := request.header(CLIENT):
             served.metrics.rows_to(client, rows)
@@ -176,20 +197,6 @@ class Pipeline:
             f"predict;dur={predicted * 1e3:.3f}, encode;dur={encode * 1e3:.3f}"
         )
         return Answer(answer.body, answer.mimetype, (*answer.headers, ("Server-Timing", timing), *served.kept))
-
-    def _too_many_rows(self, rows: int) -> ClientError:
-        most = self._settings.rows_limit
-        wanted = f"at most {most} rows"
-        message = f"The request has {rows} rows: send {wanted} in one, or let the server take more ({ROWS_SETTINGS})."
-        return ClientError(message, None, rows, wanted, status=413)
-
-    def _too_long(self, length: int) -> ClientError:
-        most = self._settings.answer_limit_bytes
-        message = (
-            f"The answer has {length} bytes, and may have {most}: send fewer rows in one request, or let the server "
-            f"answer more ({ANSWER_SETTINGS})."
-        )
-        return ClientError(message, None, length, f"an answer of at most {most} bytes", status=413)
 
 
 def error_answer(error: ClientError, served: ServedModel) -> Answer:

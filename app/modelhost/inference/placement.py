@@ -41,3 +41,8 @@ class Placement:
         Formats that are known compute as long as they take: that others had the core says nothing about them.
         """
         self.speed.learn(work, seconds, used if self._known else seconds)
+
+    def failed(self, work: int, seconds: float, used: float) -> None:
+        """A call failed after so long. It may have failed at once, and so teaches only where it was slow."""
+        if (used if self._known else seconds) > self.speed.at_most(work):
+            self.learn(work, seconds, used)

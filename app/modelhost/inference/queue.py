@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,9 +46,6 @@ class Queue:
 
     def __len__(self) -> int:
         return len(self._jobs)
-
-    def __iter__(self) -> Iterable[Job]:
-        return iter(self._jobs)
 
     def put(self, job: Job) -> None:
         """Let it wait; raises FullError."""

@@ -24,14 +24,14 @@ class Threads:
         self._free = 0
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """What `function` returns or raises in a thread; it must raise nothing but an Exception."""
+        """What `function` returns or raises in a thread."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._calls.put((loop, future, function, arguments))
         if self._free:
             self._free -= 1
-        else:
+        else:  # before the call is there for others: it may be that no thread can start
             threading.Thread(target=self._work, name="compute", daemon=True).start()
+        self._calls.put((loop, future, function, arguments))
         return await future
 
     def _work(self) -> None:
@@ -43,6 +43,8 @@ class Threads:
                 value = function(*arguments)
             except Exception as raised:
                 error = raised
+            except BaseException as raised:
+                error = RuntimeError(f"raised {type(raised).__name__}: {raised}")
             try:
                 loop.call_soon_threadsafe(self._settle, future, value, error)
             except RuntimeError:  # the loop has ended

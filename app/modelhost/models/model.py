@@ -2,6 +2,8 @@
 
 import logging
 import math
+import signal
+import threading
 import time
 from collections.abc import Generator
 from typing import Any, Self
@@ -69,11 +71,13 @@ class Model:
         """
         try:
             returned = self._runtime.predict(self._fed(inputs))
-        except (ClientError, ModelError, KeyboardInterrupt):
+        except (ClientError, ModelError):
             raise
         except InvalidInput as error:
             raise _refusal(error) from error
         except BaseException as error:  # also what a library in Rust raises in a panic, or a model that wants to end
+            if _is_ctrl_c(error):
+                raise
             raise ModelError(f"predict raised {type(error).__name__}: {error}") from error
         return self._taken(returned, inputs, "predict")
 
@@ -105,11 +109,13 @@ class Model:
             chunks = iter(self._stream(self._fed(inputs)))
             for returned in chunks:
                 yield self._taken(returned, inputs, "stream")
-        except (ClientError, ModelError, KeyboardInterrupt, GeneratorExit):
+        except (ClientError, ModelError, GeneratorExit):
             raise
         except InvalidInput as error:
             raise _refusal(error) from error
         except BaseException as error:
+            if _is_ctrl_c(error):
+                raise
             raise ModelError(f"stream raised {type(error).__name__}: {error}") from error
         finally:
             if hasattr(chunks, "close"):
@@ -178,6 +184,12 @@ class Model:
         written = orjson.dumps(self.rows(self.predict(arrays)), option=orjson.OPT_SERIALIZE_NUMPY)
         rows: list[dict[str, Any]] = orjson.loads(written)
         return rows
+
+
+def _is_ctrl_c(error: BaseException) -> bool:
+    """Whether a person has interrupted a command. A server hears of signals otherwise: there the model raised it."""
+    heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    return isinstance(error, KeyboardInterrupt) and heard and threading.current_thread() is threading.main_thread()
 
 
 def _refusal(error: InvalidInput) -> ClientError:

@@ -10,12 +10,17 @@ from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
 
+Models = dict[str, dict[int, Model]]  # by name and version
+
 
 @dataclass
 class Registry:
-    """Loaded models by name and version, and the name of the one that answers at /."""
+    """Loaded models, and the name of the one that answers at /.
 
-    models: dict[str, dict[int, Model]]
+    `models` is replaced as a whole where models change, since others read it meanwhile.
+    """
+
+    models: Models
     default: str
 
     @classmethod
@@ -45,10 +50,14 @@ class Registry:
                 f"MODELHOST_DEFAULT_MODEL must be one of the models in {models_dir} ({found}): "
                 f"write one of {', '.join(names)}"
             )
-        models: dict[str, dict[int, Model]] = {name: {} for name in names}
+        models: Models = {name: {} for name in names}
         for bundle in bundles:
             models[bundle.name][bundle.version] = Model.load(bundle)
         return cls(models, chosen)
+
+    def versions(self, name: str) -> list[int]:
+        """The numbers of a model's versions, none where it is gone by now."""
+        return sorted(self.models.get(name, {}))
 
     def loaded(self) -> tuple[tuple[str, int], ...]:
         """Name and version of every model."""

@@ -21,7 +21,7 @@ from typing import Any
 from modelhost.bundle.bundle import Bundle, BundleError, find_bundles, read_bundle
 from modelhost.models.model import Model
 from modelhost.models.readiness import Readiness
-from modelhost.models.registry import Registry
+from modelhost.models.registry import Models, Registry
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
 from modelhost.settings import Settings
@@ -32,13 +32,14 @@ Wanted = dict[str, list[int]]  # versions by name
 
 WANTED, HAS, LOCK = "wanted", ".has", "lock"
 POLL_SECONDS = 0.05
+CHANGES = 4  # that a worker is asked for at once
 
 
 class Repository:
     """The models directory of a server whose models may change."""
 
     def __init__(
-        self, registry: Registry, settings: Settings, readiness: Readiness, changed: Callable[[], None]
+        self, registry: Registry, settings: Settings, readiness: Readiness, serve: Callable[[Models], None]
     ) -> None:
         self.registry = registry
         self.readiness = readiness
@@ -46,10 +47,11 @@ class Repository:
         self._models_dir = settings.models_dir
         self._allow_pickle = settings.allow_pickle
         self._directory = readiness.directory if settings.hot_models else None
-        self._changed = changed  # to be called when the registry has
+        self._serve = serve  # to be called with what is loaded now
         self._generation = 0
         self._applying = False
         self._failure = ""
+        self._changing = threading.BoundedSemaphore(CHANGES)
 
     @property
     def hot(self) -> bool:
@@ -142,23 +144,21 @@ class Repository:
         failure = ""
         generation, wanted = self._wanted()
         try:
-            self.registry.models = self._loaded(wanted)
-            self._changed()
-        except Exception as error:
+            self._serve(self._loaded(wanted))
+        except BaseException as error:  # also a panic in a library that loads a model: no one else hears of it here
             if not isinstance(error, BundleError):
                 log.exception("a change of the models failed")
-            failure = str(error)
-        finally:
-            self._generation = generation
-            self._applying = False
+            failure = str(error) or type(error).__name__
+        self._generation = generation
         self._write(f"{os.getpid()}{HAS}", {"generation": generation, "failure": failure})
+        self._applying = False
         log.info(
             "models of generation %d: %s",
             generation,
             failure or ", ".join(f"{n}/{v}" for n, v in self.registry.loaded()),
         )
 
-    def _loaded(self, wanted: Wanted) -> dict[str, dict[int, Model]]:
+    def _loaded(self, wanted: Wanted) -> Models:
         """What is wanted, of which what is loaded stays. Read by others meanwhile, so it is a new dictionary."""
         now = self.registry.models
         return {
@@ -196,11 +196,20 @@ class Repository:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """One change at a time, in whichever worker; the kernel lets go of the lock if that dies."""
+        """One change at a time, in whichever worker; the kernel lets go of the lock if that dies.
+
+        Of those that wait for their turn each keeps a thread that would answer others: so few may.
+        """
         assert self._directory
-        with (self._directory / LOCK).open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        if not self._changing.acquire(blocking=False):
+            message = f"{CHANGES} changes of the models are under way: send this one again in a moment."
+            raise ClientError(message, status=503, retry_after=1)
+        try:
+            with (self._directory / LOCK).open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        finally:
+            self._changing.release()
 
 
 def read_wanted(directory: Path | None) -> Any:

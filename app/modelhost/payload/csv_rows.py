@@ -64,10 +64,13 @@ def read_lines(inputs: list[InputReader], body: bytes, header: str = "") -> tupl
 def _begins_with_values(inputs: list[InputReader], cells: list[str]) -> bool:
     """Whether a first line can be no header: a value for each field, and numbers where the model takes numbers.
 
-    0, 1, 2, ... in order are the header that pandas writes for columns without names, and so may be either.
+    A name of the model's among them, which may be a number, is of a header. So may be 0, 1, 2, ... in order, which
+    pandas writes for columns without names.
     """
     names = [(reader, name) for reader in inputs for name in reader.features or [reader.name]]
-    if len(cells) != len(names) or cells == [str(number) for number in range(len(cells))]:
+    known = {name for reader in inputs for name in reader.names}
+    numbered = [str(number) for number in range(len(cells))]
+    if len(cells) != len(names) or cells == numbered or not known.isdisjoint(cell.strip() for cell in cells):
         return False
     numbers = [
         cell.strip()

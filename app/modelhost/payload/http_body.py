@@ -21,6 +21,8 @@ WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 # All up to the next NaN that is outside of any string, or to the end: each byte is looked at once.
 UP_TO_NAN = re.compile(rb'((?:[^"N]++|"[^"\\]*+(?:\\.[^"\\]*+)*+"?|N(?!aN))*+)(NaN|\Z)', re.DOTALL)
 
+PIECE, MOST_MEMBERS = 64 * 1024, 1024
+
 SHOWN = 80  # bytes of a body that is no JSON, in the error
 WORTH_COMPRESSING = 1024  # bytes: what is shorter fits into one packet anyway
 
@@ -91,7 +93,7 @@ async def read_body(request: Request, limit: int) -> bytes:
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
-            raise ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
+            raise cut_off()
         pieces.append(message.get("body", b""))
         more = message.get("more_body", False)
         size += len(pieces[-1])
@@ -115,22 +117,30 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
     """`body` unpacked, with never more than the limit in memory, however much it would become; raises ClientError."""
     if encoding == "identity":
         return body
-    unpacked, left = b"", body
-    while left or not unpacked:
-        unpacker = zlib.decompressobj(WINDOWS[encoding])
-        try:
-            unpacked += unpacker.decompress(left, limit + 1 - len(unpacked))
-        except zlib.error as error:
-            raise _broken(encoding) from error
-        if len(unpacked) > limit:
-            raise _too_large(limit)
-        left = unpacker.unused_data
-        # A file of gzip may have several members (RFC 1952, 2.2), as `cat` of two makes them.
-        if not unpacker.eof or (left and encoding == "deflate"):
-            raise _broken(encoding)
-        if not left:
-            break
-    return unpacked
+    unpacker, members, unpacked = zlib.decompressobj(WINDOWS[encoding]), 1, bytearray()
+    for start in range(0, len(body), PIECE):  # what follows a member is copied: so it has to be short
+        piece = body[start : start + PIECE]
+        while piece:
+            # A file of gzip may have several members (RFC 1952, 2.2), as `cat` of two makes them.
+            if unpacker.eof:
+                unpacker, members = zlib.decompressobj(WINDOWS[encoding]), members + 1
+                if encoding == "deflate" or members > MOST_MEMBERS:
+                    raise _broken(encoding)
+            try:
+                unpacked += unpacker.decompress(piece, limit + 1 - len(unpacked))
+            except zlib.error as error:
+                raise _broken(encoding) from error
+            if len(unpacked) > limit:
+                raise _too_large(limit)
+            piece = unpacker.unused_data
+    if not unpacker.eof:
+        raise _broken(encoding)
+    return bytes(unpacked)
+
+
+def cut_off() -> ClientError:
+    """The error for a body that its client did not end."""
+    return ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
 
 
 def compress(body: bytes, request: Request) -> tuple[bytes, str]:

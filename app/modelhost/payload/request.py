@@ -21,12 +21,14 @@ class Request:
         self.path = path
         self.receive = receive
         self.whole = False
-        self._headers = dict(headers)
+        self._headers: dict[bytes, bytes] = {}
+        for name, value in headers:
+            self._headers[name] = b", ".join([self._headers[name], value]) if name in self._headers else value
         self._leave: Callable[[], None] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def header(self, name: bytes) -> str | None:
-        """What the client sent under this name, or None; of a header that came twice, the last."""
+        """What the client sent under this name, or None; of a header that came twice, both (RFC 9110, 5.3)."""
         value = self._headers.get(name)
         return None if value is None else value.decode("latin-1")
 

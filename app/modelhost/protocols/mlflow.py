@@ -27,7 +27,7 @@ from modelhost.payload.csv_rows import CSV, read_csv, write_csv
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.file_body import read_file
-from modelhost.payload.http_body import BOM, JSON, Answer, json_answer, media_type
+from modelhost.payload.http_body import BOM, JSON, Answer, json_answer, media_type, parse_json
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import as_json, truncate
 from modelhost.payload.records import read_records
@@ -39,6 +39,10 @@ from modelhost.protocols.responses import write_json
 from modelhost.protocols.tensors import refuse
 
 FORMS = ("dataframe_split", "dataframe_records", "instances", "inputs")
+CSV_LINES = (
+    "A header line with names, which may be left out where the model takes numbers (or with header=absent), then a "
+    "line for each row"
+)
 VARY = (("Vary", "Accept"),)
 JSON_LINES = ("application/jsonlines", "application/jsonl", "application/x-ndjson", "application/x-jsonlines")
 
@@ -51,7 +55,7 @@ def parse(model: Model, body: bytes, request: Request) -> tuple[Arrays, None]:
     content_type = request.content_type
     kind = media_type(content_type)
     if kind == CSV:
-        return read_csv(model.inputs_in_base64, body, parse_options_header(content_type)[1].get("header", "")), None
+        return read_csv(model.inputs_in_base64, body, _said_of_header(content_type)), None
     if kind in JSON_LINES:
         return read_batch(model.inputs_in_base64, _read_lines(body), "The body"), None
     if model.takes_file and (file := read_file(model.inputs, body, content_type)):
@@ -77,17 +81,24 @@ def _read_form(inputs: list[InputReader], sent: Any) -> Arrays:
     return read_batch(inputs, value, form)
 
 
+def _said_of_header(content_type: str) -> str:
+    """`present`, `absent`, or nothing; raises ClientError."""
+    said = parse_options_header(content_type)[1].get("header", "").lower()
+    if said not in ("", "present", "absent"):
+        raise refuse("Content-Type", content_type, f"{CSV}, or that with header=present or header=absent")
+    return said
+
+
 def _read_lines(body: bytes) -> list[Any]:
     """What stands on each line; raises ClientError."""
     found = []
     for number, line in enumerate(body.removeprefix(BOM).splitlines()):
         if line.strip():
             try:
-                found.append(orjson.loads(line))
-            except orjson.JSONDecodeError as error:
+                found.append(parse_json(line))
+            except ClientError as error:
                 wanted = "a record or a row in JSON on each line"
-                message = f"Line {number} is not JSON ({error.msg}): send {wanted}."
-                raise ClientError(message, None, truncate(line.decode(errors="replace")), wanted) from None
+                raise ClientError(f"Line {number}: {error.message}", None, error.received, wanted) from None
     return found
 
 
@@ -144,10 +155,11 @@ def schemas(model: Model) -> tuple[Schema, Schema]:
 def media(model: Model) -> dict[str, Schema]:
     """CSV, with the example as its one line where it is short; and a file, where the model takes one."""
     shown, cut = PREDICT.shown_example(model)
-    text: Schema = {"schema": {"type": "string", "description": "A header line with names, then a line for each row"}}
+    text: Schema = {"schema": {"type": "string", "description": CSV_LINES}}
+    lines: Schema = {"schema": {"type": "string", "description": "A record or a row in JSON on each line"}}
     if not cut:
         text["example"] = write_csv(model.inputs, shown["dataframe_records"][0])
-    return {CSV: text} | file_media(model)
+    return {CSV: text, JSON_LINES[0]: lines} | file_media(model)
 
 
 PREDICT = Protocol(

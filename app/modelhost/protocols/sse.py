@@ -6,17 +6,20 @@ the one shape of an error, ends the stream: the status has been sent by then.
 Source: WHATWG HTML, "Server-sent events".
 """
 
+import asyncio
 import contextlib
 import logging
 import threading
 import time
 from collections.abc import AsyncGenerator, Generator
+from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
-from modelhost.inference.deadline import Deadline
+from modelhost.inference.deadline import LEFT, Deadline
 from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer
+from modelhost.models.model import Model
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
 from modelhost.payload.http_body import Answer
@@ -47,21 +50,23 @@ class Stream(NamedTuple):
 async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Request) -> Answer | Stream:
     """The events of a model that streams, or an error where there is not even a first one."""
     failed: Answer
-    turns: _Turns | None = None
+    turns, stream = None, None
     try:
         body, deadline = await pipeline.read(request)
-        inputs, batch = PREDICT.parse(served.model, body, request)
+        inputs, batch = await pipeline.parse(PREDICT, served, body, request)
         turns = _Turns(served, inputs, pipeline.patience(request), request)
         # The first is waited for here, so that a model that fails at once is an error as any other.
         first = await turns.next(deadline)
-        return Stream(_events(pipeline, served, request, turns, first, batch))
+        stream = Stream(_events(pipeline, served, request, turns, first, batch))
+        return stream
     except ClientError as error:
         PREDICT.add_example(error, served.model)
         failed = error_answer(error, served)
     except Exception as error:
         failed = pipeline.failed(PREDICT, served, request, error)
-    if turns is not None:
-        turns.close()
+    finally:
+        if turns is not None and stream is None:
+            turns.close()
     pipeline.answered(NAME, served, request, failed.status)
     return failed
 
@@ -101,14 +106,19 @@ async def _events(
     model, number, status = served.model, 0, 200
     try:
         while arrays is not None:
-            yield encode_event(answer(model, arrays, batch))
+            event = await pipeline.encode(arrays, partial(_event_of, model, arrays, batch))
+            pipeline.refuse_too_long(event)
+            yield event
             number += 1
             arrays = await turns.next()
         yield encode_event({"events": number}, "end")
-    except ClientError as error:  # too slow, or gone
+    except ClientError as error:  # too slow, too long, or gone
         status = error.status
         yield encode_event(write_error(error), "error")
-    except ModelError as error:
+    except (GeneratorExit, asyncio.CancelledError):
+        status = LEFT
+        raise
+    except Exception as error:
         log.error("%s failed after %d events", model.name, number, exc_info=error)
         failed = ClientError(FAILED, status=500)
         status = failed.status
@@ -117,3 +127,7 @@ async def _events(
     finally:
         turns.close()
         pipeline.answered(NAME, served, request, status)
+
+
+def _event_of(model: Model, arrays: Arrays, batch: bool) -> bytes:
+    return encode_event(answer(model, arrays, batch))

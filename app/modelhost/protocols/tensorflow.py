@@ -112,7 +112,7 @@ def urls(repository: Repository) -> Blueprint:
     @urls.get(VERSIONED)
     def show(name: str, version: str | None = None) -> Response:
         found = registry.find(name, version)
-        every = sorted(registry.models[name].values(), key=lambda model: -model.version)
+        every = sorted(registry.models.get(name, {}).values(), key=lambda model: -model.version)
         return write_json(status([found] if version else every))
 
     @urls.get(NAME + "/metadata")

@@ -56,7 +56,7 @@ def urls(repository: Repository) -> Blueprint:
     @urls.get(NAME)
     @urls.get(VERSIONED)
     def model(name: str, version: str | None = None) -> Response:
-        return write_json(metadata(registry.find(name, version), sorted(registry.models[name])))
+        return write_json(metadata(registry.find(name, version), registry.versions(name)))
 
     @urls.get(NAME + "/ready")
     @urls.get(VERSIONED + "/ready")

@@ -14,6 +14,7 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # Gunicorn has no types
         """It begins."""
         self.worker.connections.add(self)
         super().connection_made(transport)
+        self._arm_keepalive_timer()  # a client that never asks anything waits no longer than one between two requests
 
     def connection_lost(self, error: Exception | None) -> None:
         """It has ended."""

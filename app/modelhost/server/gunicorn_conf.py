@@ -18,7 +18,7 @@ from modelhost.bundle.manifest import read_manifest
 from modelhost.models.readiness import Readiness
 from modelhost.server import sizing
 from modelhost.server.socket_access import SocketAccess
-from modelhost.settings import Settings, SettingsError
+from modelhost.settings import PLACE, Settings, SettingsError
 
 try:
     settings = Settings.from_environment()
@@ -96,7 +96,7 @@ def pre_fork(server: Any, worker: Any) -> None:
 
 def post_fork(_server: Any, worker: Any) -> None:
     """In a worker, before it loads anything."""
-    os.environ["MODELHOST_PLACE"] = str(worker.place)
+    os.environ[PLACE] = str(worker.place)
 
 
 def post_worker_init(worker: Any) -> None:

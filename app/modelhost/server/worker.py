@@ -82,6 +82,7 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # Gunicorn has no types
         while True:
             for connection in list(self.connections):
                 connection.end_if_idle()
+            self.tmp.notify()  # or the master would kill it before graceful_timeout is over
             await asyncio.sleep(0.05)
 
     @contextmanager

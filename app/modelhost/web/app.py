@@ -4,7 +4,7 @@ from flask import Blueprint, Flask, Response
 
 from modelhost.inference.pipeline import Pipeline
 from modelhost.models.readiness import Readiness
-from modelhost.models.registry import Registry
+from modelhost.models.registry import Models, Registry
 from modelhost.models.repository import Repository, read_wanted
 from modelhost.payload.errors import ClientError
 from modelhost.protocols import METADATA, PREDICTORS, sse
@@ -30,16 +30,17 @@ def create_app(settings: Settings) -> Application:
     # A deployment is complete when answers carry its release.
     signature = [("X-Release", settings.release), ("X-Content-Type-Options", "nosniff")]
 
-    def changed() -> None:
-        pipeline.follow_registry()
+    def serve(models: Models) -> None:
+        pipeline.follow(models)  # which measures what is new, and takes a while
+        registry.models = models
         application.follow_registry()
 
     app = Flask("modelhost.web", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
-    repository = Repository(registry, settings, readiness, changed)
-    app.register_blueprint(views(registry, readiness, pipeline))
+    repository = Repository(registry, settings, readiness, serve)
+    app.register_blueprint(views(registry, readiness))
     app.register_blueprint(documentation(registry, settings))
     for telling in METADATA:
         app.register_blueprint(telling(repository))

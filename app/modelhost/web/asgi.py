@@ -5,6 +5,7 @@ and none of them computes.
 """
 
 import asyncio
+import collections
 import string
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
@@ -19,7 +20,7 @@ from modelhost.inference.pipeline import Pipeline
 from modelhost.inference.protocol import Protocol
 from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository
-from modelhost.payload.http_body import Answer
+from modelhost.payload.http_body import Answer, cut_off
 from modelhost.payload.request import Receive, Request
 from modelhost.protocols import sse
 
@@ -27,7 +28,7 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Answer | sse.Stream]]
 
-FLASK_THREADS = 4
+FLASK_THREADS = 10  # more than changes of models may keep (models/repository.py)
 # As nginx's lingering_time and lingering_timeout: in all, and without a piece of the body.
 LINGER_SECONDS, SILENCE_SECONDS = 30, 5
 
@@ -49,7 +50,8 @@ class Application:
         self.flask = flask
         self._protocols = tuple(protocols)
         self._registry = registry
-        self._wsgi = WSGIMiddleware(flask, workers=FLASK_THREADS)  # type: ignore[arg-type]  # Flask is WSGI
+        self._wsgi = WSGIMiddleware(_whole_bodies(flask), workers=FLASK_THREADS)
+        self._body_limit = flask.config["MAX_CONTENT_LENGTH"]
         self._signature = _encoded(signature)
         self.follow_registry()
 
@@ -88,19 +90,15 @@ class Application:
             request.close()
 
     async def _by_flask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        whole = False
-
-        async def watched() -> dict[str, Any]:
-            nonlocal whole
-            message = await receive()
-            whole = not message.get("more_body", False)
-            return message
-
+        if scope["path"].rstrip("/") == "/metrics":
+            self.pipeline.write_metrics()  # in the loop, where they are counted
+        body = _Arriving(receive)
+        await body.wait(self._body_limit)  # in the loop: a client that sends slowly holds none of the threads
         if not scope["query_string"].isascii():  # WSGI's is of characters that a URL may have
             scope = scope | {"query_string": quote(scope["query_string"], safe=string.punctuation).encode()}
-        await self._wsgi(scope, watched, send)  # type: ignore[arg-type]  # it has ASGI's types of its own
-        if not whole:
-            await _linger(watched)
+        await self._wsgi(scope, body.receive, send)  # type: ignore[arg-type]  # it has ASGI's types of its own
+        if not body.whole:
+            await _linger(receive)
 
     async def _send(self, answer: Answer, send: Send) -> None:
         headers = [
@@ -121,6 +119,43 @@ class Application:
             async for event in events:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+
+class _Arriving:
+    """A body, of which as much as Flask takes is there before a thread begins to read it."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._pieces: collections.deque[dict[str, Any]] = collections.deque()
+        self.whole = False
+
+    async def wait(self, limit: int) -> None:
+        """Until all of it has arrived, or more than the limit."""
+        size = 0
+        while not self.whole and size <= limit:
+            self._pieces.append(await self._next())
+            size += len(self._pieces[-1].get("body", b""))
+
+    async def receive(self) -> dict[str, Any]:
+        """ASGI's."""
+        piece = self._pieces.popleft() if self._pieces else await self._next()
+        if piece["type"] != "http.request":  # for a2wsgi this would be the end of the body
+            raise cut_off()
+        return piece
+
+    async def _next(self) -> dict[str, Any]:
+        piece = await self._receive()
+        self.whole = not piece.get("more_body", False)
+        return piece
+
+
+def _whole_bodies(flask: Flask) -> Any:
+    """`flask`, which is told that bodies end by themselves: without Content-Length it would take them for empty."""
+
+    def wsgi(environ: dict[str, Any], start_response: Any) -> Any:
+        return flask(environ | {"wsgi.input_terminated": True}, start_response)
+
+    return wsgi
 
 
 async def _linger(receive: Receive) -> None:

@@ -3,14 +3,13 @@
 from flask import Blueprint, Response, request
 
 from modelhost.inference.metrics import TYPE, scrape
-from modelhost.inference.pipeline import Pipeline
 from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Registry
 from modelhost.protocols.responses import write_json
 from modelhost.web import home_page, metadata
 
 
-def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Blueprint:
+def views(registry: Registry, readiness: Readiness) -> Blueprint:
     """The URLs over `registry`."""
     urls = Blueprint("modelhost", __name__)
 
@@ -26,13 +25,13 @@ def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Bluep
 
     @urls.get("/models")
     def list_models() -> Response:
-        return write_json([metadata.summary(registry.find(name)) for name in registry.models])
+        return write_json([metadata.summary(versions[max(versions)]) for versions in registry.models.values()])
 
     @urls.get("/models/<name>")
     @urls.get("/models/<name>/versions/<version>")
     def show_model(name: str, version: str | None = None) -> Response:
         model = registry.find(name, version)
-        return write_json(metadata.details(model, sorted(registry.models[name])))
+        return write_json(metadata.details(model, registry.versions(name)))
 
     @urls.get("/models/<name>/example")
     @urls.get("/models/<name>/versions/<version>/example")
@@ -53,8 +52,7 @@ def views(registry: Registry, readiness: Readiness, pipeline: Pipeline) -> Bluep
 
     @urls.get("/metrics")
     def metrics() -> Response:
-        """For Prometheus: this worker's to the moment, the others' at most a second old."""
-        pipeline.write_metrics()
+        """For Prometheus: this worker's to the moment (asgi.py), the others' at most a second old."""
         return Response(scrape(), content_type=TYPE)
 
     return urls

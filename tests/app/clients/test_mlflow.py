@@ -86,6 +86,38 @@ def test_csv_of_text_has_a_header_line_unless_it_says_otherwise(bundles: Bundles
     assert "is not a field of this model" in asked(b"1,2\nx,a\n", "text/csv; header=present")["error"]
 
 
+@pytest.mark.parametrize(
+    ("names", "text", "wanted"),
+    [
+        (["2019", "2020"], "2019,2020\n7,8\n", [{"x": [7.0, 8.0]}]),
+        (["2019", "2020"], "2020,2019\n7,8\n", [{"x": [8.0, 7.0]}]),
+        (["1", "2", "3"], "1,2,3\n7,8,9\n", [{"x": [7.0, 8.0, 9.0]}]),
+        (["0", "1", "2"], "2,1,0\n7,8,9\n", [{"x": [9.0, 8.0, 7.0]}]),
+        (["0", "1", "2"], " 2 , 1 ,0\n7,8,9\n", None),
+        (["a", "b"], "0,1\n7,8\n", None),
+        (["a", "b"], "7,8\n9,1\n", [{"x": [7.0, 8.0]}, {"x": [9.0, 1.0]}]),
+    ],
+)
+def test_a_header_whose_names_are_numbers_is_no_row(
+    bundles: Bundles, names: list[str], text: str, wanted: list[Any] | None
+) -> None:
+    features = [{"name": name} for name in names]
+    inputs = [{"name": "x", "datatype": "FP64", "shape": [len(names)], "features": features}]
+    write_bundle(bundles, inputs, [{"x": [1.0] * len(names)}])
+    answer = client_of(bundles).post("/invocations", data=text.encode(), content_type="text/csv")
+    if wanted is None:
+        assert answer.status_code == 400
+    else:
+        assert [json.loads(seen) for seen in answer.json["predictions"]] == wanted  # type: ignore[index]
+
+
+def test_what_is_said_of_a_header_is_present_or_absent(client: Client) -> None:
+    def post(said: str) -> int:
+        return client.post(URL, data=b"5.1,3.5,1.4,0.2\n", content_type=f"text/csv; header={said}").status_code
+
+    assert [post(said) for said in ("absent", "ABSENT", "present", "maybe")] == [200, 200, 400, 400]
+
+
 @pytest.mark.parametrize("kind", ["application/jsonlines", "application/x-ndjson"])
 def test_json_lines_are_records_or_rows(client: Client, kind: str) -> None:
     for each in (ROWS, RECORDS):
@@ -93,7 +125,7 @@ def test_json_lines_are_records_or_rows(client: Client, kind: str) -> None:
         answer = client.post(URL, data=b"\xef\xbb\xbf" + body, content_type=kind)
         assert [row["species"] for row in answer.json["predictions"]] == ["setosa", "virginica"]  # type: ignore[index]
     wrong = client.post(URL, data=b"{}\n{", content_type=kind)
-    assert "Line 1 is not JSON" in assert_error_shape(wrong.data)["error"]
+    assert "Line 1: The body is not JSON" in assert_error_shape(wrong.data)["error"]
     assert client.post(URL, data=b"", content_type=kind).status_code == 400
 
 
