@@ -32,6 +32,7 @@ from modelhost.packing.errors import PackError
 from modelhost.packing.options import PackOptions
 from modelhost.packing.pack import pack
 from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.request import Request
 from modelhost.protocols import native, tensorflow, v2_infer
 from onnx import numpy_helper
 
@@ -274,8 +275,8 @@ def _ask_v2_binary(model: Model, rows: dict[str, Any]) -> dict[str, Any]:
         for name, array in rows.items()
     ]
     head = json.dumps({"inputs": inputs, "parameters": {"binary_data_output": True}}).encode()
-    environ = {"HTTP_INFERENCE_HEADER_CONTENT_LENGTH": str(len(head))}
-    body, headers = _predict(v2_infer.PREDICT, model, head + b"".join(blobs.values()), environ)
+    sent = {b"inference-header-content-length": str(len(head)).encode()}
+    body, headers = _predict(v2_infer.PREDICT, model, head + b"".join(blobs.values()), sent)
     size = int(dict(headers).get(v2_infer.HEADER, len(body)))
     rest, found = io.BytesIO(body[size:]), {}
     for output in json.loads(body[:size])["outputs"]:
@@ -284,9 +285,11 @@ def _ask_v2_binary(model: Model, rows: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _predict(protocol: Any, model: Model, body: bytes, environ: dict[str, Any]) -> tuple[bytes, Any]:
-    inputs, wanted = protocol.parse(model, body, environ)
-    answer = protocol.encode(model, model.predict(inputs), wanted, environ)
+def _predict(protocol: Any, model: Model, body: bytes, headers: dict[bytes, bytes]) -> tuple[bytes, Any]:
+    unread: Any = None  # the body is here
+    request = Request("/", headers.items(), unread)
+    inputs, wanted = protocol.parse(model, body, request)
+    answer = protocol.encode(model, model.predict(inputs), wanted, request)
     return answer.body, answer.headers
 
 

@@ -11,6 +11,7 @@ from modelhost.bundle.bundle import read_bundle
 from modelhost.models.model import Model
 from modelhost.packing.options import PackOptions
 from modelhost.packing.pack import pack
+from modelhost.payload.request import Request
 from modelhost.protocols import mlflow, native, tensorflow, v2_infer
 from onnx import TensorProto, helper, numpy_helper
 
@@ -61,10 +62,12 @@ class Packed:
         return answers[0]
 
 
-def predict(protocol: Any, model: Model, body: bytes, environ: dict[str, Any]) -> Any:
+def predict(protocol: Any, model: Model, body: bytes, headers: dict[bytes, bytes]) -> Any:
     """The answer of `model` in the words of a protocol."""
-    inputs, wanted = protocol.parse(model, body, environ)
-    return protocol.encode(model, model.predict(inputs), wanted, environ)
+    unread: Any = None  # the body is here
+    request = Request("/", headers.items(), unread)
+    inputs, wanted = protocol.parse(model, body, request)
+    return protocol.encode(model, model.predict(inputs), wanted, request)
 
 
 def records(arrays: dict[str, Any]) -> list[dict[str, Any]]:
@@ -106,8 +109,8 @@ def by_v2_binary(model: Model, arrays: dict[str, Any]) -> dict[str, Any]:
         for name, array in arrays.items()
     ]
     head = json.dumps({"inputs": inputs}).encode()
-    environ = {"HTTP_INFERENCE_HEADER_CONTENT_LENGTH": str(len(head))}
-    answer = json.loads(predict(v2_infer.PREDICT, model, head + b"".join(blobs.values()), environ).body)
+    headers = {b"inference-header-content-length": str(len(head)).encode()}
+    answer = json.loads(predict(v2_infer.PREDICT, model, head + b"".join(blobs.values()), headers).body)
     return {out["name"]: np.array(out["data"]).reshape(out["shape"]).tolist() for out in answer["outputs"]}
 
 
