@@ -45,5 +45,3 @@ def _alone(model: Model, job: Job) -> Result:
         return (job.call() if job.call else model.predict(job.inputs)), None
     except Exception as error:
         return None, error
-    except BaseException as error:  # in a thread no one else hears of it
-        return None, ModelError(f"raised {type(error).__name__}: {error}")

@@ -23,6 +23,7 @@ TYPE = CONTENT_TYPE_LATEST
 DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"  # the library's own variable; gunicorn_conf.py sets it
 if os.environ.get(DIRECTORY):
     # By process number, as the library would have it, each worker that was ever killed would leave its files.
+    # The library has no types.
     values.ValueClass = values.MultiProcessValue(lambda: os.environ.get(PLACE, "master"))  # type: ignore[no-untyped-call]
 
 # Seconds. A model in ONNX answers a row in some ten microseconds, and none may take longer than
