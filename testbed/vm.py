@@ -20,6 +20,10 @@ HERE = Path(__file__).resolve().parent
 LABEL = "modelhost.testbed"
 APT_CACHE, PACKAGES = "modelhost-testbed-apt", "/var/cache/apt/shared"
 IMAGES = ["modelhost-vm", "modelhost-vm-base", "modelhost-readers", "modelhost-audit-attacker"]
+# All that systemd and an engine inside need; --privileged asks for more than some machines can give.
+CAPABILITIES = ["--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE"]
+SNAPSHOT = "modelhost-vm-snapshot"
+DISKS = ["docker", "containerd"]  # of /var/lib, each a volume of its own
 SECONDS_TO_BOOT = 60
 
 HOSTS = """\
@@ -68,6 +72,9 @@ def main() -> int:
     up.add_argument("--suite", default="trixie", choices=["trixie", "bookworm"], help="Debian release (default trixie)")
     up.add_argument("--plain-http", action="store_true", help="write an inventory that wants no TLS")
     up.add_argument("--memory", metavar="SIZE", help="limit its memory, for example 1g")
+    up.add_argument("--copy-of", metavar="NAME", help="begin as this machine was at its snapshot; bare if it has none")
+    snapshot = commands.add_parser("snapshot", help="stop a machine for good, and keep it for `up --copy-of`")
+    snapshot.add_argument("name")
     down = commands.add_parser("down", help="remove a machine with its network and disk")
     down.add_argument("name")
     down.add_argument("--inventory", type=Path, metavar="DIR", help="remove this folder too")
@@ -81,7 +88,11 @@ def main() -> int:
         match arguments.command:
             case "up":
                 folder = arguments.inventory.resolve()
-                start(arguments.name, folder, arguments.suite, arguments.memory, arguments.plain_http)
+                start(
+                    arguments.name, folder, arguments.suite, arguments.memory, arguments.plain_http, arguments.copy_of
+                )
+            case "snapshot":
+                take_snapshot(arguments.name)
             case "down":
                 remove(arguments.name, arguments.inventory)
             case "url":
@@ -102,16 +113,24 @@ class VMError(Exception):
     """What stands in the way, as a sentence."""
 
 
-def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = None, plain_http: bool = False) -> None:
+def start(
+    name: str,
+    folder: Path,
+    suite: str = "trixie",
+    memory: str | None = None,
+    plain_http: bool = False,
+    copy_of: str | None = None,
+) -> None:
     """Start a machine and write its inventory into a folder; one that runs already is left as it is."""
     run(HERE / "engine.sh", show=True)
-    image = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
-    public_key = make_key(name, folder)
     container = f"modelhost-{name}"
+    bare = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
     if state(container) is None:
+        image = copy(copy_of, container, folder) if copy_of and has_snapshot(copy_of) else bare
+        public_key = make_key(name, folder)
         ports = {port: free_port() for port in (22, 80, 443)}
         (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)
-        create(name, container, image, ports, memory)
+        create(name, container, image, ports, memory, folder)
         copy_packages(container, PACKAGES, "/var/cache/apt/archives")
         run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
     elif state(container) != "running":
@@ -121,6 +140,37 @@ def start(name: str, folder: Path, suite: str = "trixie", memory: str | None = N
         raise VMError(f"{name} did not answer SSH within {SECONDS_TO_BOOT} s; `docker logs {container}` says more")
     published = ", ".join(f"its port {port} on 127.0.0.1:{published_port(container, port)}" for port in (22, 80, 443))
     say(f"{name} is up: {published}")
+
+
+def take_snapshot(name: str) -> None:
+    """Shut a machine down and keep its file system as an image; its disks stay where they are."""
+    container = f"modelhost-{name}"
+    run("docker", "stop", "--time", SECONDS_TO_BOOT, container)
+    run("docker", "commit", container, snapshot_of(name))
+    say(f"{name} is kept as it is, for copies")
+
+
+def snapshot_of(name: str) -> str:
+    """Return the name of the image of a machine's snapshot."""
+    return f"{SNAPSHOT}:{name}"
+
+
+def has_snapshot(name: str) -> bool:
+    """Tell whether a snapshot of a machine was taken."""
+    return bool(run("docker", "image", "ls", "--quiet", snapshot_of(name)))
+
+
+def copy(name: str, container: str, folder: Path) -> str:
+    """Have the disks of a machine's snapshot for a new container; returns the image of the rest."""
+    image = snapshot_of(name)
+    label = f'{{{{index .Config.Labels "{LABEL}.folder"}}}}'
+    original = run("docker", "image", "inspect", "--format", label, image).strip()
+    # Whoever may log in to the one may log in to the other.
+    shutil.copytree(Path(original) / ".ssh", folder / ".ssh", dirs_exist_ok=True)
+    for disk in DISKS:
+        run("docker", "run", "--rm", *CAPABILITIES, "--volume", f"modelhost-{name}-{disk}:/from:ro",
+            "--volume", f"{container}-{disk}:/to", image, "cp", "--archive", "/from/.", "/to/")  # fmt: skip
+    return image
 
 
 def make_key(name: str, folder: Path) -> str:
@@ -133,7 +183,7 @@ def make_key(name: str, folder: Path) -> str:
     return key.with_suffix(".pub").read_text()
 
 
-def create(name: str, container: str, image: str, ports: dict[int, int], memory: str | None) -> None:
+def create(name: str, container: str, image: str, ports: dict[int, int], memory: str | None, folder: Path) -> None:
     """Create and start the container, on a network of its own with IPv4 and IPv6."""
     number = zlib.crc32(name.encode()) % 250
     published = [option for port, free in ports.items() for option in ("--publish", f"127.0.0.1:{free}:{port}")]
@@ -142,13 +192,12 @@ def create(name: str, container: str, image: str, ports: dict[int, int], memory:
         # Away from 172.16.0.0/12, which the engine inside takes for itself.
         "--subnet", f"10.213.{number}.0/24", "--subnet", f"fd6d:6f64:{number:x}::/64", container)  # fmt: skip
     run("docker", "run", "--detach", "--name", container, "--hostname", name, "--label", f"{LABEL}={name}",
-        "--network", container, *published,
-        # All that systemd and an engine inside need; --privileged asks for more than some machines can give.
-        "--cap-add", "ALL", "--cap-drop", "SYS_RESOURCE", "--security-opt", "seccomp=unconfined",
+        "--label", f"{LABEL}.folder={folder}", "--network", container, *published,
+        *CAPABILITIES, "--security-opt", "seccomp=unconfined",
         "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
         "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec",
         # The engine inside needs a file system that overlays can stand on.
-        "--volume", f"{container}-docker:/var/lib/docker", "--volume", f"{container}-containerd:/var/lib/containerd",
+        *[word for disk in DISKS for word in ("--volume", f"{container}-{disk}:/var/lib/{disk}")],
         # Packages that other machines have downloaded. A folder beside apt's own, which apt locks.
         "--volume", f"{APT_CACHE}:{PACKAGES}",
         *(["--memory", memory] if memory else []), image)  # fmt: skip
@@ -196,7 +245,8 @@ def remove(name: str, folder: Path | None) -> None:
     if state(container) == "running":
         copy_packages(container, "/var/cache/apt/archives", PACKAGES)
     run("docker", "rm", "--force", "--volumes", container, check=False)
-    run("docker", "volume", "rm", f"{container}-docker", f"{container}-containerd", check=False)
+    run("docker", "volume", "rm", *[f"{container}-{disk}" for disk in DISKS], check=False)
+    run("docker", "image", "rm", snapshot_of(name), check=False)
     run("docker", "network", "rm", container, check=False)
     if folder:
         shutil.rmtree(folder, ignore_errors=True)

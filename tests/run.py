@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -22,6 +23,9 @@ LOGS = PROJECT / ".cache" / "test"
 AT_ONCE = 2
 # The environment with the libraries of models and the clients of other protocols (Makefile).
 LIBRARIES = ".cache/libraries/bin/python"
+
+DEPLOYED = "deployed"
+BEGIN_DEPLOYED = {"chaos", "release", "canary", "rollback", "replicas", "refused"}
 
 Commands = list[list[str]]
 
@@ -40,7 +44,17 @@ def chaos() -> Commands:
     """The faults that no scenario has: what is killed, hangs or is away under load. `make chaos` does all."""
     return [
         ["pytest", "--quiet", "tests/chaos"],
-        ["python", "tests/chaos", "--only", "master", "stopped", "memory", "engine-away"],
+        [
+            "env",
+            f"TESTBED_COPY_OF={DEPLOYED}",
+            "python",
+            "tests/chaos",
+            "--only",
+            "master",
+            "stopped",
+            "memory",
+            "engine-away",
+        ],
     ]
 
 
@@ -62,8 +76,19 @@ def scenario(name: str) -> Callable[[], Commands]:
     return lambda: [["molecule", "test", "--scenario-name", name]]
 
 
+def deployed() -> Commands:
+    """A machine that site.yml was run against, kept for the scenarios that begin where it ended (TESTBED_COPY_OF)."""
+    folder = f".cache/test/{DEPLOYED}"
+    return [
+        ["python", "testbed/vm.py", "up", DEPLOYED, "--inventory", folder, "--plain-http"],
+        ["ansible-playbook", "--inventory", folder, "site.yml"],
+        ["python", "testbed/vm.py", "snapshot", DEPLOYED],
+    ]
+
+
 # The longest first, so that no lane is left with it at the end. ansible-lint and molecule want the whole project.
 PARTS: dict[str, Callable[[], Commands]] = {
+    DEPLOYED: deployed,
     "default": scenario("default"),
     "documents": lambda: [["pytest", "--quiet", "tests/documents"]],
     "docker_upstream": scenario("docker_upstream"),
@@ -126,7 +151,7 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[[], *ALL], metavar="PART", help=f"of: {', '.join(ALL)}")
     parser.add_argument("--long", action="store_true", help=f"what takes hours: {', '.join(LONG)}")
     options = parser.parse_args()
-    wanted = options.parts or list(LONG if options.long else PARTS)
+    wanted = sorted(options.parts or (LONG if options.long else PARTS), key=lambda part: part != DEPLOYED)
     at_once = 1 if set(wanted) & set(LONG) else AT_ONCE
     LOGS.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
@@ -135,6 +160,8 @@ def main() -> int:
     if needs_engine:
         prepare()
         say(f"engine and machine image ready after {time.monotonic() - begun:.0f} s")
+    if DEPLOYED not in wanted:
+        snapshot_taken.set()
     try:
         with ThreadPoolExecutor(at_once) as lanes:
             results = list(lanes.map(run, wanted))
@@ -146,6 +173,8 @@ def main() -> int:
 
 def run(part: str) -> Result:
     """Run one part's commands until one fails, into its log."""
+    if part in BEGIN_DEPLOYED:
+        snapshot_taken.wait()
     say(f"{part} begins")
     begun = time.monotonic()
     log = LOGS / f"{part}.log"
@@ -156,6 +185,8 @@ def run(part: str) -> Result:
         "PY_COLORS": "0",
         "NO_COLOR": "1",
         "MOLECULE_COMMAND_BORDERS": "0",
+        # Small models: a second thread of the linear algebra mostly spins, in the way of the other lane.
+        "OMP_NUM_THREADS": "1",
     }
     with log.open("w") as output:
         passed = all(
@@ -172,6 +203,8 @@ def run(part: str) -> Result:
             for command in ALL[part]()
         )
     seconds = time.monotonic() - begun
+    if part == DEPLOYED:
+        snapshot_taken.set()
     if passed:
         counted = [line for line in log.read_text().splitlines() if " passed" in line]
         say(f"{part} passed in {seconds:.0f} s  {counted[-1].strip('= ') if counted else ''}")
@@ -196,7 +229,8 @@ def engine_answers() -> bool:
 
 def leave_nothing(parts: list[str], stop_engine: bool) -> None:
     """Remove what these parts have made; an engine that they started themselves ends too."""
-    for part in parts:
+    # The one that others are copies of goes last.
+    for part in reversed(parts):
         subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "down", part], check=False)
     subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "clean", "--keep-images"], check=False)
     if stop_engine:
@@ -208,13 +242,26 @@ def report(results: list[Result], seconds: float, at_once: int) -> int:
     print("\nHow long each part took:")
     for result in sorted(results, key=lambda result: -result.seconds):
         print(f"  {result.seconds:6.0f} s  {'passed' if result.passed else 'FAILED'}  {result.part}")
-    failed = sum(not result.passed for result in results)
     print(f"  {seconds:6.0f} s  in all, {at_once} at a time\n")
-    print(f"{len(results) - failed} passed, {failed} failed")
+    failed = [result.part for result in results if not result.passed]
+    for part in failed:
+        print(f"{part} failed:\n" + textwrap.indent("\n".join(verdict(part)), "  ") + "\n")
+    print(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     return 1 if failed else 0
 
 
+def verdict(part: str) -> list[str]:
+    """Return the lines of a part's log that say what failed: pytest's summary, or else the last ones.
+
+    The whole log was printed when the part ended, and parts have ended since; who reads the end alone finds these.
+    """
+    lines = (LOGS / f"{part}.log").read_text().splitlines()
+    summary = [line for line in lines if line.startswith(("FAILED ", "ERROR ", "E   "))]
+    return [line[:300] for line in (summary or lines)[-30:]]
+
+
 lock = threading.Lock()
+snapshot_taken = threading.Event()
 
 
 def say(words: str) -> None:

@@ -102,7 +102,7 @@ class Machine:
             self.remove()
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
-        vm.start(self.name, self.folder, plain_http=True)
+        vm.start(self.name, self.folder, plain_http=True, copy_of=os.environ.get("TESTBED_COPY_OF"))
         if self.small_disk_gb and not self.run("ls -d /disk || true"):
             self._limit_disk()
         first = self.play("site.yml")

@@ -22,6 +22,7 @@ CANARY = {
 SHADOW = {"release_shadow": True, "release_shadow_seconds": 8}
 # nginx goes on using a connection that it keeps for so long.
 KEPT_SECONDS = 3
+SECONDS_TO_BEGIN = 240  # a whole deployment, on a machine that does much beside it
 LINKS = "readlink /srv/modelhost/run/active /srv/modelhost/run/canary"
 
 
@@ -36,10 +37,10 @@ def release_for(**headers: str) -> str:
 
 def started(run: "Future[str]", before: str) -> str:
     """Wait until the canary has its share, and return its release."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + SECONDS_TO_BEGIN
     while (release := release_for(X_Canary="always")) == before:
         assert not run.done(), run.result()
-        assert time.monotonic() < deadline, "no canary within a minute"
+        assert time.monotonic() < deadline, "no canary for too long"
         time.sleep(0.2)
     time.sleep(KEPT_SECONDS)
     return release
@@ -53,7 +54,8 @@ def test_a_share_of_the_requests_goes_to_the_canary_and_clients_can_choose(tmp_p
         drawn = Counter(release_for() for _ in range(300))
         by_user = {user: {release_for(X_User_Id=f"user {user}") for _ in range(4)} for user in range(30)}
         always, never = ({release_for(X_Canary=choice) for _ in range(20)} for choice in ("always", "never"))
-        status = play("playbooks/status.yml").stdout
+        # The playbook that asks for the same would take most of the canary's time on a machine that is busy.
+        status = on_host("modelhostctl status")
         assert on_host(LINKS).split()[1].endswith(new), "the canary was over before the test was"
         run.result()
     report = clients.report()
