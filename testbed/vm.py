@@ -133,6 +133,10 @@ def start(
         create(name, container, image, ports, memory, folder)
         copy_packages(container, PACKAGES, "/var/cache/apt/archives")
         run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
+    elif not (folder / ".ssh" / "id_ed25519").exists():
+        raise VMError(
+            f"{name} is there already, with a key that is not in {folder}; `testbed/vm.py down {name}` removes it"
+        )
     elif state(container) != "running":
         run("docker", "start", container)
     write_inventory(name, folder, published_port(container, 22), plain_http)
