@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-# Headers that decide an answer. Deadlines and ids are the client's own, and its request is over.
+# Headers that decide an answer. Deadlines, ids and traces are the client's own, and its request is over.
 DECIDING = ("Content-Type", "Accept", "Content-Encoding", "Inference-Header-Content-Length")
 # What is asked once more: predictions, by any protocol, and nothing else that clients send. nginx's conf.d/shadow has
 # the same.

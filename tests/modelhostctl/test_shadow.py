@@ -263,7 +263,12 @@ def test_a_mirror_answers_at_once_takes_what_decides_an_answer_and_leaves_nothin
             "Content-Type": "text/csv", "Accept": "text/csv", "Content-Encoding": "gzip",
             "Inference-Header-Content-Length": "7",
         }  # fmt: skip
-        sent = deciding | {"X-Request-Timeout-Ms": "5", "X-Request-Id": "a"}
+        sent = deciding | {
+            "X-Request-Timeout-Ms": "5",
+            "X-Request-Id": "a",
+            "traceparent": "00-a-b-01",
+            "tracestate": "a=1",
+        }
         assert mirrored(folder, "/invocations?a=b", b"x" * 100_000, sent) == 204
         assert mirrored(folder, "/", b"{}", {PROBE: "1", "Content-Type": "application/json"}) == 204
         with socket.socket(socket.AF_UNIX) as gone:  # a client that leaves before it has sent all

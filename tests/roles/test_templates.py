@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 from ansible.errors import AnsibleError
+from modelhost.payload.trace_context import TRACEPARENT
 from rendering import PROJECT, ROLES, Read, evaluate, load, render
 
 from modelhostctl.host.mirror import PREDICTION
@@ -155,6 +156,56 @@ def test_nginx_shares_out_and_mirrors_only_where_that_is_wanted():
 def test_nginx_takes_the_same_for_a_prediction_as_the_tool_on_the_host():
     text = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_shadow=True)
     assert f'"~^{PREDICTION.pattern}$" 1;' in text
+
+
+def test_nginx_takes_the_same_for_a_trace_as_the_app():
+    assert f'"~{TRACEPARENT.pattern}" $trace;' in render("reverse_proxy", "etc/nginx/nginx.conf.j2")
+
+
+# An app that answers with the headers it got, and what nginx logs of that.
+TRACED = """
+mkdir -p /run/modelhost/active
+cat > /tmp/nginx.conf
+cat > /tmp/app.conf <<'END'
+pid /tmp/app.pid;
+error_log /tmp/app.log;
+events {}
+http {
+    access_log off;
+    server { listen unix:/run/modelhost/active/server.sock; return 200 "$http_traceparent $http_tracestate\\n"; }
+}
+END
+nginx -c /tmp/app.conf
+chmod 777 /run/modelhost/active/server.sock
+: > /var/log/nginx/access.log
+nginx -c /tmp/nginx.conf
+ask() {
+    exec 3<>/dev/tcp/127.0.0.1/80
+    printf 'GET / HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\n%stracestate: a=1,b=2\\r\\n\\r\\n' "$1" >&3
+    cat <&3 | tail -n 1
+}
+"""
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACEPARENTS = [
+    (f"00-{TRACE}-b7ad6b7169203331-01", TRACE),
+    (f"cc-{TRACE}-b7ad6b7169203331-01-later", TRACE),
+    (f"00-{TRACE}-b7ad6b7169203331-01-later", ""),
+    (f"ff-{TRACE}-b7ad6b7169203331-01", ""),
+    (f"00-{'0' * 32}-b7ad6b7169203331-01", ""),
+    (f"00-{TRACE}-{'0' * 16}-01", ""),
+    ('a"b\\x', ""),
+]
+
+
+def test_nginx_logs_the_trace_and_passes_its_headers_on_as_they_came(read):
+    asked = "\n".join(f"ask $'traceparent: '{shlex.quote(sent)}$'\\r\\n'" for sent, _ in TRACEPARENTS)
+    ended = "nginx -s stop -c /tmp/nginx.conf; nginx -s stop -c /tmp/app.conf"
+    script = f"{TRACED}{asked}\nask ''\nsleep 1.5; cat /var/log/nginx/access.log; {ended}"
+    result = read(render("reverse_proxy", "etc/nginx/nginx.conf.j2"), f"bash -c {shlex.quote(script)}")
+    lines = result.stdout.splitlines()
+    passed, logged = lines[: len(lines) // 2], [json.loads(line) for line in lines[len(lines) // 2 :]]
+    assert passed == [*(f"{sent} a=1,b=2" for sent, _ in TRACEPARENTS), " a=1,b=2"], result.stderr
+    assert [line["trace_id"] for line in logged] == [*(trace for _, trace in TRACEPARENTS), ""]
 
 
 # Both the app and whoever is mirrored to, in one, which logs what it is asked.

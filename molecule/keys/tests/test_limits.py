@@ -110,7 +110,7 @@ def test_pages_of_named_origins_may_ask_from_a_browser():
     assert asked.status == 204
     assert asked.headers["access-control-allow-origin"] == ORIGIN
     assert "POST" in asked.headers["access-control-allow-methods"]
-    assert "authorization" in asked.headers["access-control-allow-headers"].lower()
+    assert {"authorization", "traceparent"} <= set(asked.headers["access-control-allow-headers"].lower().split(", "))
     assert "access-control-allow-credentials" not in asked.headers
     answer = ask("/", b"{}", sent={"Origin": ORIGIN, **ALICE.bearer})
     assert (answer.status, answer.headers["access-control-allow-origin"]) == (200, ORIGIN)

@@ -14,6 +14,7 @@ PROJECT = Path(os.environ["MOLECULE_PROJECT_DIRECTORY"])
 FIELDS = {
     "time": {str},
     "request_id": {str},
+    "trace_id": {str},
     "client": {str},
     "method": {str},
     "uri": {str},
@@ -107,7 +108,7 @@ def test_the_commands_of_the_runbook_read_the_log(machine, mark, logged):
     ask(f"/{mark}", sent={"X-Request-ID": mark}, answer={"status": 503, "headers": {"X-Model": mark}})
     logged(mark)
     failures, models = re.findall(
-        r"^docker logs .*jq .*$", (PROJECT / "docs" / "operations.md").read_text(), re.MULTILINE
+        r"^docker logs .*modelhost-proxy .*jq .*$", (PROJECT / "docs" / "operations.md").read_text(), re.MULTILINE
     )
     assert [mark, "503", mark, f"/{mark}"] in [line.split("\t")[1:] for line in machine(failures).splitlines()]
     told = {line["model"]: line for line in map(json.loads, machine(models).splitlines())}
@@ -130,6 +131,25 @@ def test_what_is_no_request_id_is_replaced_by_one(given, logged):
     assert re.fullmatch("[0-9a-f]{32}", made)
     assert answer.told["headers"]["x-request-id"] == made
     assert logged(made)["status"] == 200
+
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(("version", "trace"), [("00", TRACE), ("cc", TRACE), ("ff", ""), ("0g", "")])
+def test_a_clients_trace_reaches_the_app_and_the_log(version, trace, mark, logged):
+    sent = {"traceparent": f"{version}-{TRACE}-b7ad6b7169203331-01", "tracestate": "a=1,b=2"}
+    answer = ask(sent=sent | {"X-Request-ID": mark})
+    assert {name: answer.told["headers"][name] for name in sent} == sent
+    assert logged(mark)["trace_id"] == trace
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_where_there_is_no_trace_none_is_made(mark, logged):
+    told = ask(sent={"X-Request-ID": mark}).told["headers"]
+    assert not {"traceparent", "tracestate"} & set(told)
+    assert logged(mark)["trace_id"] == ""
 
 
 @pytest.mark.usefixtures("stand_in")
