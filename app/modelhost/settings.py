@@ -41,6 +41,7 @@ class Settings:
     cache_seconds: int = 0  # that nginx may keep them; 0: it may not
     hot_models: bool = False  # whether clients may load and unload models
     allow_pickle: tuple[str, ...] = ()  # models that may be pickles, which run whatever their makers put in
+    log_format: str = ""  # json, or text for people; empty: text on a terminal, otherwise JSON (server/logs.py)
     release: str = ""
     replicas: int = 1  # servers of the release on this machine, this one included, that take turns
     ready_dir: Path | None = None  # set by gunicorn_conf.py, not by a deployment
@@ -119,6 +120,12 @@ def _directory(text: str) -> Path:
     return Path(text)
 
 
+def _log_format(text: str) -> str:
+    if text not in ("json", "text"):
+        raise ValueError
+    return text
+
+
 def _header(text: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise ValueError
@@ -142,6 +149,7 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "cache_seconds": (_number(int, 0), "600"),
     "hot_models": (_boolean, "true"),
     "allow_pickle": (_names, "churn,fraud"),
+    "log_format": (_log_format, "text"),
     "release": (_header, "2025-01-31-a1b2c3"),
     "replicas": (_number(int, 1), "2"),
     "ready_dir": (_directory, "/dev/shm/modelhost-ready"),

@@ -102,7 +102,7 @@ def test_a_model_that_fails_on_the_way_ends_the_stream_with_an_error(
     shown = assert_error_shape(json.dumps(error[1]).encode())
     assert client.post("/models/colours/stream", json=shown["example"]).status_code == 200
     assert "IndexError" in caplog.text
-    assert "colours failed after 4 events" in caplog.text
+    assert "colours/1 failed after 4 events" in caplog.text
 
 
 def test_a_stream_is_kept_by_nobody_and_bounded_as_any_body(bundles: Bundles) -> None:

@@ -20,6 +20,7 @@ from modelhost.inference.protocol import Protocol
 from modelhost.inference.threads import Threads
 from modelhost.models.model import Model
 from modelhost.models.registry import Models, Registry
+from modelhost.payload import trace_context
 from modelhost.payload.datatypes import Arrays, size
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.http_body import Answer, read_body
@@ -112,10 +113,11 @@ class Pipeline:
 
     def failed(self, protocol: Protocol, served: ServedModel, request: Request, error: Exception) -> Answer:
         """Write into the log why, and tell the client that."""
-        name = request.header(b"x-request-id") or "-"
-        log.error("%r failed (request %r)", request.path, name, exc_info=error)  # as client's text is logged
+        model = served.model
+        where = model.name, model.version, request.path
+        log.error("%s/%d failed at %r", *where, exc_info=error, extra=log_fields(request, model))
         failed = ClientError(FAILED, status=500)
-        protocol.add_example(failed, served.model)
+        protocol.add_example(failed, model)
         return error_answer(failed, served)
 
     def answered(self, protocol: str, served: ServedModel, request: Request, status: int) -> None:
@@ -203,6 +205,12 @@ def error_answer(error: ClientError, served: ServedModel) -> Answer:
     """`error` in the one shape."""
     retry = (("Retry-After", str(error.retry_after)),) if error.retry_after else ()
     return Answer(write_error(error), headers=served.headers + retry, status=error.status)
+
+
+def log_fields(request: Request, model: Model) -> dict[str, Any]:
+    """`extra` of a line in the log about a request to a model."""
+    named = trace_context.log_fields(request.header(b"x-request-id"), request.header(b"traceparent"))
+    return {**named, "model": model.name, "version": model.version}
 
 
 def _already_waited(request: Request) -> float:

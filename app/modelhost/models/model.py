@@ -60,6 +60,7 @@ class Model:
             "model %s version %d (%s): loaded in %.1f ms, warmed up in %.1f ms, adds %.1f MB to this worker",
             bundle.name, bundle.version, bundle.manifest.format,
             (loaded - start) * 1e3, (time.perf_counter() - loaded) * 1e3, max(0.0, private_mb() - before),
+            extra={"model": bundle.name, "version": bundle.version},
         )  # fmt: skip
         return model
 

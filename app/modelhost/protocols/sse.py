@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from modelhost.inference.deadline import LEFT, Deadline
-from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer
+from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer, log_fields
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
@@ -119,7 +119,8 @@ async def _events(
         status = LEFT
         raise
     except Exception as error:
-        log.error("%s failed after %d events", model.name, number, exc_info=error)
+        how_far = model.name, model.version, number
+        log.error("%s/%d failed after %d events", *how_far, exc_info=error, extra=log_fields(request, model))
         failed = ClientError(FAILED, status=500)
         status = failed.status
         PREDICT.add_example(failed, model)

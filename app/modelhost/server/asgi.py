@@ -21,12 +21,6 @@ log = logging.getLogger(__name__)
 
 def boot() -> Application:
     """The application, or the end of the whole server with one line that says why."""
-    logging.basicConfig(
-        level=logging.INFO,
-        format="[%(asctime)s] [%(process)d] [%(levelname)s] %(message)s",
-        datefmt="%Y-%m-%d %H:%M:%S %z",
-        stream=sys.stderr,
-    )
     settings = Settings.from_environment()
     try:
         return create_app(settings)

@@ -16,15 +16,18 @@ from typing import Any
 from modelhost.bundle.bundle import BundleError, check_files, find_bundles
 from modelhost.bundle.manifest import read_manifest
 from modelhost.models.readiness import Readiness
-from modelhost.server import sizing
+from modelhost.server import logs, sizing
 from modelhost.server.socket_access import SocketAccess
 from modelhost.settings import PLACE, Settings, SettingsError
 
 try:
     settings = Settings.from_environment()
 except SettingsError as error:
-    raise SystemExit(f"refusing to start: {error}") from None
+    logs.configure("")
+    logs.log.critical("refusing to start: %s", error)
+    raise SystemExit(1) from None
 
+logs.configure(settings.log_format)
 decided = sizing.here(settings)
 # Workers tell the master that they live by touching a file: on a disk that stalls, a healthy
 # worker would be killed.
@@ -61,6 +64,7 @@ keepalive = settings.keepalive_seconds
 # The control socket would be made in a home directory, which a read-only root does not have.
 control_socket_disable = True
 # Standard error goes to the container's log. nginx writes the access log, so there is none here.
+logger_class = "modelhost.server.logs.GunicornLogger"
 errorlog = "-"
 accesslog = None
 

@@ -7,6 +7,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.messages import truncate
+from modelhost.payload.trace_context import log_fields
 from modelhost.protocols import PREDICTORS
 
 log = logging.getLogger(__name__)
@@ -53,5 +54,6 @@ def _prediction_url() -> str:
 
 def _failure(error: Exception) -> Response:
     """Anything unforeseen: the log gets the traceback, the client a sentence."""
-    log.error("%r %r failed", request.method, request.path, exc_info=error)
+    fields = log_fields(request.headers.get("X-Request-ID"), request.headers.get("traceparent"))
+    log.error("%r %r failed", request.method, request.path, exc_info=error, extra=fields)
     return _client_error(ClientError(FAILED, status=500))
