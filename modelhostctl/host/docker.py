@@ -18,7 +18,7 @@ from ..host.layout import COLOURS, REPLICAS, suffix
 # A container may log without end, and without a line break. The proxy's log is what nginx has written, and is rotated.
 MOST_LOG_BYTES = 16 * 1024 * 1024
 MOST_PROXY_LOG_BYTES = 64 * 1024 * 1024
-MOST_LINE = 2000
+MOST_LINE = 16_000  # characters; the app's own lines are no longer (app/modelhost/server/logs.py)
 MOST_SAID = 4000
 # What an image may say of itself (image_contents.py), and how long it may take.
 MOST_ANSWER_BYTES = 4 * 1024 * 1024

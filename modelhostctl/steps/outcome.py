@@ -11,6 +11,7 @@ from ..store.atomic_files import point
 from ..store.release import Record, difference
 from ..store.settings import Settings
 from ..view.drain import stop_drained
+from ..view.log_lines import readable
 from ..view.replicas import Replicas
 from ..view.state import State
 
@@ -85,7 +86,7 @@ def _last_lines(docker: Docker, replicas: Replicas, kept: str) -> list[str]:
     lines = []
     for container in replicas.containers:
         lines.append(f"Its container {container.name} {kept}. Its last lines:")
-        lines += [f"  {line}" for line in docker.logs(container.id, LAST_LINES)]
+        lines += [f"  {words}" for line in docker.logs(container.id, LAST_LINES) for words in readable(line)]
     return lines
 
 

@@ -854,6 +854,15 @@ def test_history_and_logs_are_as_many_lines_as_wanted_the_newest_first(machine, 
     assert [line.split()[3] for line in asked] == ["modelhost-blue", "modelhost-green"]
 
 
+def test_lines_of_json_are_shown_in_words_and_returned_as_they_are(machine, run, capsys):
+    line = json.dumps({"time": "T", "level": "ERROR", "message": "iris/1 failed", "exception": "Traceback\n  at\n"})
+    program = machine.bin / "docker"
+    program.write_text(program.read_text().replace('print("its last line")', f"print({line!r})"))
+    logs = run("logs")
+    assert logs["lines"][:4] == ["modelhost-blue:", "  T ERROR iris/1 failed", "    | Traceback", "    |   at"]
+    assert logs["logs"]["modelhost-blue"] == [line]
+
+
 def test_the_lock_is_shown_taken_away_or_left(machine, run, token):
     assert run("unlock", "--check")["lock"]["token"] == token
     shown = run("unlock", "--check")["lines"]
