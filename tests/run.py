@@ -24,10 +24,15 @@ AT_ONCE = 2
 # The environment with the libraries of models and the clients of other protocols (Makefile).
 LIBRARIES = ".cache/libraries/bin/python"
 
-DEPLOYED = "deployed"
-BEGIN_DEPLOYED = {"chaos", "release", "canary", "rollback", "replicas", "refused"}
-
 Commands = list[list[str]]
+
+# Machines that are made once and kept as they then are, in this order, and what is played against each.
+KEPT = {"engine": "molecule/engine_and_base.yml", "deployed": "site.yml"}
+# What begins as a copy of which. By itself a part begins with a bare machine and gets there by what it converges.
+COPY_OF = {
+    **dict.fromkeys(["deployed", "app_container", "reverse_proxy", "keys", "tls"], "engine"),
+    **dict.fromkeys(["chaos", "release", "canary", "rollback", "replicas", "refused"], "deployed"),
+}
 
 
 def shell_scripts() -> list[str]:
@@ -44,17 +49,7 @@ def chaos() -> Commands:
     """The faults that no scenario has: what is killed, hangs or is away under load. `make chaos` does all."""
     return [
         ["pytest", "--quiet", "tests/chaos"],
-        [
-            "env",
-            f"TESTBED_COPY_OF={DEPLOYED}",
-            "python",
-            "tests/chaos",
-            "--only",
-            "master",
-            "stopped",
-            "memory",
-            "engine-away",
-        ],
+        ["python", "tests/chaos", "--only", "master", "stopped", "memory", "engine-away"],
     ]
 
 
@@ -76,20 +71,24 @@ def scenario(name: str) -> Callable[[], Commands]:
     return lambda: [["molecule", "test", "--scenario-name", name]]
 
 
-def deployed() -> Commands:
-    """A machine that site.yml was run against, kept for the scenarios that begin where it ended (TESTBED_COPY_OF)."""
-    folder = f".cache/test/{DEPLOYED}"
-    return [
-        ["python", "testbed/vm.py", "up", DEPLOYED, "--inventory", folder, "--plain-http"],
-        ["ansible-playbook", "--inventory", folder, "site.yml"],
-        ["python", "testbed/vm.py", "snapshot", DEPLOYED],
+def kept(name: str) -> Callable[[], Commands]:
+    """A machine that others are copies of."""
+    folder = f".cache/test/{name}"
+    copy = ["--copy-of", COPY_OF[name]] if name in COPY_OF else []
+    return lambda: [
+        ["python", "testbed/vm.py", "up", name, "--inventory", folder, "--plain-http", *copy],
+        ["ansible-playbook", "--inventory", folder, KEPT[name]],
+        ["python", "testbed/vm.py", "snapshot", name],
     ]
 
 
-# The longest first, so that no lane is left with it at the end. ansible-lint and molecule want the whole project.
+# The longest first, so that no lane is left with it at the end, and machines before their copies.
+# ansible-lint and molecule want the whole project.
 PARTS: dict[str, Callable[[], Commands]] = {
-    DEPLOYED: deployed,
+    "engine": kept("engine"),
     "default": scenario("default"),
+    "deployed": kept("deployed"),
+    "pack": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "--durations=20", "tests/pack"]],
     "documents": lambda: [["pytest", "--quiet", "tests/documents"]],
     "docker_upstream": scenario("docker_upstream"),
     "interrupted": scenario("interrupted"),
@@ -110,7 +109,6 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "docker": scenario("docker"),
     "lint": lint,
     "deploy_user": scenario("deploy_user"),
-    "pack": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/pack"]],
     "clients": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/app/clients"]],
     "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
     "modelhostctl": lambda: [["pytest", "--quiet", "tests/modelhostctl"]],
@@ -151,7 +149,9 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", choices=[[], *ALL], metavar="PART", help=f"of: {', '.join(ALL)}")
     parser.add_argument("--long", action="store_true", help=f"what takes hours: {', '.join(LONG)}")
     options = parser.parse_args()
-    wanted = sorted(options.parts or (LONG if options.long else PARTS), key=lambda part: part != DEPLOYED)
+    named = options.parts or list(LONG if options.long else PARTS)
+    # In their own order: a lane that waits for a machine must not be in the way of its making.
+    wanted = [part for part in ALL if part in named]
     at_once = 1 if set(wanted) & set(LONG) else AT_ONCE
     LOGS.mkdir(parents=True, exist_ok=True)
     begun = time.monotonic()
@@ -160,8 +160,8 @@ def main() -> int:
     if needs_engine:
         prepare()
         say(f"engine and machine image ready after {time.monotonic() - begun:.0f} s")
-    if DEPLOYED not in wanted:
-        snapshot_taken.set()
+    for machine in KEPT.keys() - wanted:
+        snapshot_taken[machine].set()
     try:
         with ThreadPoolExecutor(at_once) as lanes:
             results = list(lanes.map(run, wanted))
@@ -173,8 +173,9 @@ def main() -> int:
 
 def run(part: str) -> Result:
     """Run one part's commands until one fails, into its log."""
-    if part in BEGIN_DEPLOYED:
-        snapshot_taken.wait()
+    copy_of = COPY_OF.get(part)
+    if copy_of:
+        snapshot_taken[copy_of].wait()
     say(f"{part} begins")
     begun = time.monotonic()
     log = LOGS / f"{part}.log"
@@ -187,6 +188,7 @@ def run(part: str) -> Result:
         "MOLECULE_COMMAND_BORDERS": "0",
         # Small models: a second thread of the linear algebra mostly spins, in the way of the other lane.
         "OMP_NUM_THREADS": "1",
+        **({"TESTBED_COPY_OF": copy_of} if copy_of else {}),
     }
     with log.open("w") as output:
         passed = all(
@@ -203,8 +205,8 @@ def run(part: str) -> Result:
             for command in ALL[part]()
         )
     seconds = time.monotonic() - begun
-    if part == DEPLOYED:
-        snapshot_taken.set()
+    if part in KEPT:
+        snapshot_taken[part].set()
     if passed:
         counted = [line for line in log.read_text().splitlines() if " passed" in line]
         say(f"{part} passed in {seconds:.0f} s  {counted[-1].strip('= ') if counted else ''}")
@@ -229,7 +231,7 @@ def engine_answers() -> bool:
 
 def leave_nothing(parts: list[str], stop_engine: bool) -> None:
     """Remove what these parts have made; an engine that they started themselves ends too."""
-    # The one that others are copies of goes last.
+    # What others are copies of goes last.
     for part in reversed(parts):
         subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "down", part], check=False)
     subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "clean", "--keep-images"], check=False)
@@ -261,7 +263,7 @@ def verdict(part: str) -> list[str]:
 
 
 lock = threading.Lock()
-snapshot_taken = threading.Event()
+snapshot_taken = {machine: threading.Event() for machine in KEPT}
 
 
 def say(words: str) -> None:
