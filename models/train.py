@@ -88,7 +88,7 @@ def train_iris() -> Trained:
                 "shape": [],
                 "labels": data.target_names.tolist(),
             },
-            {"name": "probabilities", "datatype": "FP32", "shape": [3]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [3], "nullable": False},
         ],
     }
     return Trained(model, schema, held_out, held_out_labels)
@@ -115,7 +115,7 @@ def train_digits() -> Trained:
         ],
         "outputs": [
             {"name": "digit", "tensor": "label", "datatype": "INT64", "shape": []},
-            {"name": "probabilities", "datatype": "FP32", "shape": [10]},
+            {"name": "probabilities", "datatype": "FP32", "shape": [10], "nullable": False},
         ],
     }
     return Trained(flatten_first(model), schema, held_out.reshape(-1, 8, 8), held_out_labels)

@@ -82,7 +82,10 @@ def test_lists_have_their_sizes() -> None:
     ("schema", "said"),
     [
         (Output(name="y", datatype="BOOL", shape=()), {"type": "boolean"}),
-        (Output(name="y", datatype="FP32", shape=(), description="It"), {"type": "number", "description": "It"}),
+        (Output(name="y", datatype="FP32", shape=(), description="It", nullable=False),
+         {"type": "number", "description": "It"}),
+        (Output(name="y", datatype="FP32", shape=(), nullable=True), {"type": ["number", "null"]}),
+        (Output(name="y", datatype="FP32", shape=()), {"type": ["number", "null"]}),
         (Output(name="y", datatype="UINT8", shape=(2,)),
          {"type": "array", "items": {"type": "integer"}, "minItems": 2, "maxItems": 2}),
         (Output(name="y", datatype="BYTES", shape=(-1,), labels=("a", "b")),

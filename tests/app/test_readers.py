@@ -494,7 +494,7 @@ def test_a_manifest_says_nothing_that_it_need_not() -> None:
         "default": UNSET,
     }  # fmt: skip
     assert {name: getattr(least.outputs[0], name) for name in Output.__struct_fields__[3:]} == {
-        "tensor": "", "description": "", "labels": (),
+        "tensor": "", "description": "", "labels": (), "nullable": None,
     }  # fmt: skip
 
 

@@ -114,6 +114,34 @@ def test_what_a_class_returns_is_answered_as_it_is_packed(invoke: Invoke, kind: 
         assert found == answer
 
 
+@pytest.mark.parametrize(
+    ("returned", "nullable", "note"),
+    [
+        ("n / 2", False, ""),
+        ("[None if k == 2 else 0.5 for k in n]", True, "output out: 1 of 3 values for the sample are NaN"),
+        ("np.where(n == 2, np.inf, n)", None, "output out: 1 of 3 values for the sample are infinite"),
+        ("np.where(n == 2, -np.inf, np.nan)", None, "output out: 1 of 3 values for the sample are infinite"),
+        ("n.astype(str)", None, ""),
+    ],
+)
+def test_an_output_may_be_null_where_it_is_missing_for_the_sample(
+    invoke: Invoke, returned: str, nullable: bool | None, note: str
+) -> None:
+    packed = pack(invoke, returned).ok()
+    (output,) = yaml.safe_load(Path("models/m/1/model.yaml").read_text())["outputs"]
+    assert output.get("nullable") is nullable
+    assert note in packed.out + packed.err
+    assert ("values for the sample" in packed.out + packed.err) == bool(note)
+
+
+def test_a_number_that_the_model_answers_with_nan_later_is_refused(invoke: Invoke) -> None:
+    pack(invoke, "np.where(n > 3, np.nan, n)").ok()
+    refused = invoke("predict", "models/m/1", "--data", '[{"n": 3}, {"n": 4}]')
+    assert refused.code == 1
+    assert "The model answers out with nan" in refused.err
+    assert "write nullable: true with the output out" in refused.err
+
+
 @pytest.mark.parametrize("kind", REFUSED)
 def test_what_no_protocol_carries_is_refused_with_what_to_return(invoke: Invoke, kind: str) -> None:
     returned, said = REFUSED[kind]

@@ -46,7 +46,7 @@ WRITE = {
     "maximum": "a number such as 10",
     "unit": "a unit such as cm",
     "boolean": "true (clients send true or false, the model gets 1 or 0) or false",
-    "nullable": "true (null is a value that the model takes) or false",
+    "nullable": "true (null is a value that the model takes, or of an output gives) or false",
     "default": "the value of a field that a request leaves out, or leave this out",
     "dtype": "a pandas dtype such as category, or leave it out",
     "rows": "one (the model takes one row a call), or leave it out",

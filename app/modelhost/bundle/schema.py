@@ -70,7 +70,12 @@ class Input(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
 
 
 class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_defaults=True):
-    """One output. With `labels`, the model's integer i is answered as labels[i]."""
+    """One output. With `labels`, the model's integer i is answered as labels[i].
+
+    With `nullable: true`, NaN means that the model has no number there: null in JSON, an empty cell in CSV, NaN in
+    binary. With `nullable: false`, every element is a number. An answer that breaks this is refused, and one with an
+    infinity under either. Where nothing is said, as in older bundles, what is not finite is null in JSON.
+    """
 
     name: Field
     datatype: Datatype
@@ -78,6 +83,7 @@ class Output(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit
     tensor: str = ""
     description: str = ""
     labels: tuple[str, ...] = ()
+    nullable: bool | None = None
 
 
 class Example(Struct, frozen=True, forbid_unknown_fields=True):

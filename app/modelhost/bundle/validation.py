@@ -58,6 +58,10 @@ def _of_output(output: Output) -> list[Violation]:
     found = _of_shape(output)
     if output.labels and output.datatype != "BYTES":
         found.append(("datatype", output.datatype, "BYTES, since labels are text"))
+    if output.nullable and output.datatype not in LARGEST:
+        found.append(
+            ("nullable", True, f"false, or leave it out: of the datatypes, only {', '.join(LARGEST)} have a NaN")
+        )
     return found
 
 

@@ -128,10 +128,11 @@ class _BundleModel:
 
         model = self._model
         try:
-            outputs = model.rows(model.predict(read_batch(model.inputs, rows, "rows")))
+            outputs = model.predict(read_batch(model.inputs, rows, "rows"))
+            model.refuse_not_finite(outputs)
         except ClientError as error:
             raise CommandError(error.message) from None
         except ModelError as error:
             raise CommandError(f"the model failed: {error}") from None
-        found: Rows = orjson.loads(orjson.dumps(outputs, option=orjson.OPT_SERIALIZE_NUMPY))
+        found: Rows = orjson.loads(orjson.dumps(model.rows(outputs), option=orjson.OPT_SERIALIZE_NUMPY))
         return found

@@ -65,6 +65,7 @@ STAGE_SECONDS = Histogram(
 CALL_REQUESTS = Histogram("modelhost_call_requests", "Requests answered by one call in a thread.", MODEL, buckets=ROWS)
 CALL_ROWS = Histogram("modelhost_call_rows", "Rows of one call in a thread.", MODEL, buckets=ROWS)
 WAITING = Gauge("modelhost_waiting", "Requests that wait for a thread.", MODEL, multiprocess_mode="livesum")
+NOT_FINITE = Counter("modelhost_nonfinite_values", "Elements of outputs that were NaN or infinite.", (*MODEL, "output"))
 CACHE_HITS = Counter("modelhost_cache_hits", "Predictions answered from the app's own cache.", MODEL)
 VERSION = Gauge("modelhost_build_info", "The server's own version.", ["version"], multiprocess_mode="livemax")
 INFO = Gauge(
@@ -91,6 +92,11 @@ class ModelMetrics:
         self._call_requests = CALL_REQUESTS.labels(*self._labels)
         self._call_rows = CALL_ROWS.labels(*self._labels)
         self._cache_hits = CACHE_HITS.labels(*self._labels)
+        self._not_finite = {
+            output.name: NOT_FINITE.labels(*self._labels, output.name)
+            for output in model.outputs
+            if output.dtype.kind == "f"
+        }
         self._waiting = WAITING.labels(*self._labels)
         self._answers: collections.Counter[tuple[str, int]] = collections.Counter()
         self._predicted: list[tuple[float, ...]] = []
@@ -133,6 +139,10 @@ class ModelMetrics:
     def hit(self) -> None:
         """A request was answered from the app's cache."""
         self._cache_hits.inc()
+
+    def not_finite(self, output: str, elements: int) -> None:
+        """So many elements of an output were NaN or infinite."""
+        self._not_finite[output].inc(elements)
 
     def write(self, waiting: int | None = None) -> None:
         """Write what was kept, and how many requests wait now."""

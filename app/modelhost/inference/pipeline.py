@@ -7,7 +7,7 @@ a request and no framework.
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -55,11 +55,36 @@ class ServedModel:
         self.executor = Executor(model, max(1, settings.threads), settings.queue, pool)
         self.metrics = ModelMetrics(model, settings.release)
         self.executor.on_call = self.metrics.called
+        self._warned: set[str] = set()  # outputs
         self.headers: Headers = (("X-Model", f"{model.name}/{model.version}"),)
         self.kept: Headers = self.headers
         if model.pure and settings.cache_seconds and not settings.hot_models:
             # nginx may keep it so long: within a release, what a URL leads to does not change.
             self.kept += (("X-Accel-Expires", str(settings.cache_seconds)),)
+
+    def check(self, outputs: Arrays, request: Request) -> None:
+        """Count what is not finite; raises ClientError (500) where the model's schema does not allow it."""
+        if found := self.model.not_finite(outputs):
+            for name, number in found.items():
+                self.metrics.not_finite(name, number)
+            try:
+                self.model.refuse_not_finite(outputs)
+            except ClientError as error:
+                log.error("%r: %s", request.path, error.message, extra=log_fields(request, self.model))
+                raise
+            self._warn(found.keys())
+
+    def _warn(self, outputs: Iterable[str]) -> None:
+        """Once of each output of which the bundle does not say whether it may be null."""
+        unsaid = {output.name for output in self.model.outputs if output.schema.nullable is None}
+        named = {"model": self.model.name, "version": self.model.version}
+        for name in unsaid.intersection(outputs) - self._warned:
+            self._warned.add(name)
+            log.warning(
+                "%s version %d answers NaN or infinity as %s, which is null in JSON: write nullable: true with that "
+                "output in model.yaml where its values may be missing; else nullable: false, and they are refused",
+                *named.values(), name, extra=named,
+            )  # fmt: skip
 
 
 class Pipeline:
@@ -156,9 +181,17 @@ class Pipeline:
             raise ClientError(message, None, rows, limit, status=413)
         return inputs, wanted
 
-    async def encode(self, outputs: Arrays, encode: Callable[[], T]) -> T:
-        """What `encode` makes of outputs, in a thread if that may take long."""
-        return encode() if size(outputs) < LARGE // 8 else await self._pool.run(encode)
+    async def encode(self, served: ServedModel, outputs: Arrays, request: Request, encode: Callable[[], T]) -> T:
+        """What `encode` makes of outputs, in a thread if that may take long.
+
+        Raises ClientError (500) where the schema does not allow their numbers.
+        """
+
+        def check_and_encode() -> T:
+            served.check(outputs, request)
+            return encode()
+
+        return check_and_encode() if size(outputs) < LARGE // 8 else await self._pool.run(check_and_encode)
 
     def refuse_too_long(self, body: bytes) -> None:
         """Raise ClientError where an answer is longer than answers may be."""
@@ -183,7 +216,7 @@ class Pipeline:
         outcome = await served.executor.predict(inputs, deadline)
         computed = now()
         encode_it = partial(protocol.encode, served.model, outcome.outputs, wanted, request)
-        answer = await self.encode(outcome.outputs, encode_it)
+        answer = await self.encode(served, outcome.outputs, request, encode_it)
         self.refuse_too_long(answer.body)
         end = now()
         parse, encode = parsed - start, end - computed

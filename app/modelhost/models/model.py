@@ -44,6 +44,7 @@ class Model:
         bare = any(schema.content == "bytes" for schema in bundle.manifest.inputs)
         self.inputs_in_base64 = [InputReader(reader.schema, True) for reader in self.inputs] if bare else self.inputs
         self.outputs = [OutputWriter(schema) for schema in bundle.manifest.outputs]
+        self._numbers = [output for output in self.outputs if output.dtype.kind == "f"]  # which may be NaN or infinite
         self.varies = any(reader.varies for reader in self.inputs)  # in sizes that each request chooses
         self._runtime = runtime
         self._stream = getattr(runtime, "stream", None)  # only a Python class may have it
@@ -122,6 +123,16 @@ class Model:
             if hasattr(chunks, "close"):
                 chunks.close()
 
+    def not_finite(self, outputs: Arrays) -> dict[str, int]:
+        """How many elements of each output are NaN or infinite, of those outputs that have any."""
+        found = {output.name: output.not_finite(outputs[output.name]) for output in self._numbers}
+        return {name: number for name, number in found.items() if number}
+
+    def refuse_not_finite(self, outputs: Arrays) -> None:
+        """Raise ClientError (500) where an output has a NaN or an infinity that its schema does not allow."""
+        for output in self._numbers:
+            output.refuse_not_finite(outputs[output.name])
+
     def rows(self, outputs: Arrays) -> list[dict[str, Any]]:
         """What `predict` gave, as one object for each row, for orjson to write."""
         names = [output.name for output in self.outputs]
@@ -156,8 +167,8 @@ class Model:
                 for place, row in zip(places, rows, strict=True):
                     together[place] = row
         except ClientError as error:
-            problem = f"has an example that the schema refuses: {error.message}"
-            raise bundle.refuse("golden", problem) from error
+            problem = "has an example that the schema refuses" if error.status < 500 else "cannot be answered"
+            raise bundle.refuse("golden", f"{problem}: {error.message}") from error
         except ModelError as error:
             raise bundle.refuse("golden", f"cannot be answered: {error}") from error
         if self.manifest.varies:
@@ -182,7 +193,9 @@ class Model:
         return {output.name: output.take(returned, rows) for output in self.outputs}
 
     def _as_client_sees(self, arrays: Arrays) -> list[dict[str, Any]]:
-        written = orjson.dumps(self.rows(self.predict(arrays)), option=orjson.OPT_SERIALIZE_NUMPY)
+        outputs = self.predict(arrays)
+        self.refuse_not_finite(outputs)
+        written = orjson.dumps(self.rows(outputs), option=orjson.OPT_SERIALIZE_NUMPY)
         rows: list[dict[str, Any]] = orjson.loads(written)
         return rows
 

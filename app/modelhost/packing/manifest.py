@@ -91,6 +91,22 @@ def _output(name: str, array: Array, source: Source, candidate: Candidate, label
         if array.dtype.kind not in "iu" or not 0 <= values.min() <= values.max() < len(labels):
             raise PackError(f"--labels: {len(labels)} names cannot stand for the model's labels {values.tolist()}")
         found |= {"datatype": "BYTES", "labels": list(labels)}
+    if (numbers := ragged.elements(array)).dtype.kind == "f":
+        found |= _nullable(name, numbers, source.notes)
     if name == "probabilities" and len(source.classes):
         found["description"] = "Of each class: " + ", ".join(map(str, labels or source.classes))
     return found
+
+
+def _nullable(name: str, numbers: Array, notes: list[str]) -> dict[str, Any]:
+    """Whether an output may be null, by its `numbers` for the sample; nothing where one is infinite."""
+    missing, infinite = int(np.isnan(numbers).sum()), int(np.isinf(numbers).sum())
+    if infinite:
+        notes.append(
+            f"output {name}: {infinite} of {numbers.size} values for the sample are infinite, which JSON cannot carry: "
+            "its clients get null"
+        )
+        return {}
+    if missing:
+        notes.append(f"output {name}: {missing} of {numbers.size} values for the sample are NaN: null in JSON")
+    return {"nullable": bool(missing)}

@@ -6,7 +6,7 @@ import numpy as np
 
 from modelhost.bundle.schema import Output
 from modelhost.payload.datatypes import DTYPES, Array, Arrays
-from modelhost.payload.errors import ModelError
+from modelhost.payload.errors import ClientError, ModelError
 
 
 class OutputWriter:
@@ -49,6 +49,19 @@ class OutputWriter:
             raise self._refusal("datatype", told)
         return array
 
+    def not_finite(self, array: Array) -> int:
+        """How many elements of what `take` gave are NaN or infinite: JSON has neither."""
+        return array.size - int(np.count_nonzero(np.isfinite(array))) if self.dtype.kind == "f" else 0
+
+    def refuse_not_finite(self, array: Array) -> None:
+        """Raise ClientError (500) naming the first element, if any, that the schema does not let this output have."""
+        nullable = self.schema.nullable
+        if nullable is None or not self.not_finite(array):
+            return
+        wrong = np.argwhere(np.isinf(array) if nullable else ~np.isfinite(array))
+        if len(wrong):
+            raise self._wrong_number(array, tuple(wrong[0].tolist()))
+
     def rows(self, array: Array) -> list[Any]:
         """One item for each row of what `take` gave.
 
@@ -80,6 +93,20 @@ class OutputWriter:
             raise self._refusal("labels", f"{told}{array[outside][0]}")
         named: Array = labels[array]
         return named
+
+    def _wrong_number(self, array: Array, place: tuple[int, ...]) -> ClientError:
+        row, *index = place
+        field = self.name + "".join(f"[{at}]" for at in index)
+        where = f" in row {row}" if len(array) > 1 else ""
+        value = float(array[place])
+        if np.isnan(value):
+            why = "though its model.yaml says that it never does (nullable: false)"
+            instead = f"if NaN stands for a missing value, write nullable: true with the output {self.name}"
+        else:
+            why, instead = "which JSON cannot carry", "if the value is missing, let it give NaN"
+        message = f"The model answers {field}{where} with {value}, {why}: mend the model; or, {instead}."
+        expected = "a finite number or NaN" if self.schema.nullable else "a finite number"
+        return ClientError(message, field, str(value), expected, status=500)
 
     def _refusal(self, field: str, problem: str) -> ModelError:
         return ModelError(f"outputs[{self.name}].{field} {problem}")

@@ -138,7 +138,10 @@ def values(model: Model) -> Schema:
 def output(schema: Output) -> Schema:
     """One output for one row."""
     kind = {"b": "boolean", "O": "string", "f": "number"}.get(DTYPES[schema.datatype].kind, "integer")
-    item: Schema = {"type": kind} | ({"enum": list(schema.labels)} if schema.labels else {})
+    may_be_null = kind == "number" and schema.nullable is not False  # where nothing is said, it is not ruled out
+    item: Schema = {"type": [kind, "null"] if may_be_null else kind} | (
+        {"enum": list(schema.labels)} if schema.labels else {}
+    )
     value = array_of(item, schema.shape, least=0)
     return value | ({"description": schema.description} if schema.description else {})
 

@@ -106,13 +106,13 @@ async def _events(
     model, number, status = served.model, 0, 200
     try:
         while arrays is not None:
-            event = await pipeline.encode(arrays, partial(_event_of, model, arrays, batch))
+            event = await pipeline.encode(served, arrays, request, partial(_event_of, model, arrays, batch))
             pipeline.refuse_too_long(event)
             yield event
             number += 1
             arrays = await turns.next()
         yield encode_event({"events": number}, "end")
-    except ClientError as error:  # too slow, too long, or gone
+    except ClientError as error:  # too slow, too long, gone, or not finite
         status = error.status
         yield encode_event(write_error(error), "error")
     except (GeneratorExit, asyncio.CancelledError):
