@@ -7,7 +7,9 @@ from typing import Any
 
 from ..store.release import Release
 
-Fields = dict[str, dict[str, Any]]  # by name: datatype, shape, and of an input whether it is required or nullable
+Fields = dict[
+    str, dict[str, Any]
+]  # by name: datatype, shape, whether it is nullable, and of an input whether it is required
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,9 @@ def _changed(kind: str, name: str, old: dict[str, Any], new: dict[str, Any]) -> 
         found.append(f"input {name} is required")
     if kind == "input" and old["nullable"] and not new["nullable"]:
         found.append(f"input {name} may not be null")
+    # A release of an older version of the tool does not say it of outputs: then null was not ruled out.
+    if kind == "output" and new.get("nullable", False) and not old.get("nullable", True):
+        found.append(f"output {name} may be null")
     return found
 
 

@@ -154,5 +154,9 @@ def schema_of(manifest: Any) -> dict[str, Any]:
         for feature in given.features:
             more = {"shape": [], "nullable": feature.nullable, "required": feature.default is UNSET}
             inputs[feature.name] = {**known, **more}
-    outputs = {field.name: {"datatype": field.datatype, "shape": list(field.shape)} for field in manifest.outputs}
+    outputs = {
+        field.name: {"datatype": field.datatype, "shape": list(field.shape)}
+        | ({"nullable": field.nullable is not False} if field.datatype.startswith("FP") else {})
+        for field in manifest.outputs
+    }
     return {"inputs": inputs, "outputs": outputs}

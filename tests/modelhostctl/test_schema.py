@@ -39,6 +39,7 @@ BREAKS = {
     "input length is gone": {"inputs": {"width": field(required=False)}},
     "input length is INT64 instead of FP32": {"inputs": {"length": field("INT64")}},
     "input length has the shape [4] instead of []": {"inputs": {"length": field(shape=(4,))}},
+    "output species may be null": {"outputs": {"species": field("BYTES", nullable=True)}},
     "output species has the shape [2] instead of []": {"outputs": {"species": field("BYTES", (2,))}},
 }
 
@@ -57,6 +58,9 @@ def test_what_breaks_clients_is_said(words):
         ({}, {"outputs": {"species": field("BYTES"), "score": field()}}, "iris 1 -> 2: output score is new"),
         ({}, {"inputs": {"length": field(required=False, nullable=True)}}, None),
         ({"inputs": {"length": field(shape=(4,))}}, {"inputs": {"length": field(shape=(-1,))}}, None),
+        ({"outputs": {"y": field(nullable=True)}}, {"outputs": {"y": field()}}, None),
+        # A release of an older version says nothing of it: null was possible.
+        ({"outputs": {"y": {"datatype": "FP32", "shape": []}}}, {"outputs": {"y": field(nullable=True)}}, None),
         ({}, {}, None),
     ],
 )
@@ -97,4 +101,7 @@ def test_a_bundles_schema_is_what_its_clients_send_and_get():
     iris = schema_of(read_bundle(models / "iris" / "1").manifest)
     assert iris["inputs"]["measurements"] | {"required": True} == field(shape=(4,)), "as a tensor"
     assert iris["inputs"]["sepal_length"] == field(), "by its name"
-    assert set(iris["outputs"]) == {"species", "probabilities"}
+    assert iris["outputs"] == {
+        "species": {"datatype": "BYTES", "shape": []},
+        "probabilities": {"datatype": "FP32", "shape": [3], "nullable": False},
+    }
