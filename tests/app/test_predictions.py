@@ -10,11 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from harness import MODELS, RELEASE, Bundles, assert_error_shape, client_for
+from modelhost.bundle.bundle import BundleError, read_bundle
 from modelhost.inference.pipeline import LARGE
+from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import read_body
 from modelhost.payload.request import Request
@@ -412,15 +415,27 @@ def test_golden_examples_are_in_the_form_a_client_sends(client: Client) -> None:
             assert client.post(f"/models/{name}/predict", json=example["inputs"]).status_code == 200
 
 
-def test_a_python_model_may_refuse_a_request_in_its_own_words(bundles: Bundles) -> None:
+def without_green(bundles: Bundles, example: int) -> Path:
+    """A bundle whose class refuses the index 1, with one golden example."""
     bundle = bundles.copy("colours")
     source = (
         "import modelhost\nimport numpy as np\n\n\nclass Model:\n    def predict(self, inputs):\n"
         "        if (inputs['index'] == 1).any():\n            raise modelhost.InvalidInput('no more green')\n"
         "        return {'colour': np.full(len(inputs['index']), 'red', dtype=object)}\n"
     )
-    bundles.write(bundle, "golden.json", '[{"inputs": {"index": 0}, "outputs": {"colour": "red"}}]')
-    bundles.write(bundle, "model.py", source)
+    bundles.write(bundle, "golden.json", json.dumps([{"inputs": {"index": example}, "outputs": {"colour": "red"}}]))
+    return bundles.write(bundle, "model.py", source)
+
+
+def test_a_golden_example_that_the_model_itself_refuses_is_said_to_be_that(bundles: Bundles) -> None:
+    with pytest.raises(BundleError) as refused:
+        Model.load(read_bundle(without_green(bundles, example=1)))
+    said = "golden has an example that the model itself refuses: no more green."
+    assert str(refused.value) == f"colours/1/model.yaml: {said}"
+
+
+def test_a_python_model_may_refuse_a_request_in_its_own_words(bundles: Bundles) -> None:
+    without_green(bundles, example=0)
     client = client_for(create_app(Settings(models_dir=bundles.directory)))
     answer = client.post("/", json={"index": 1})
     assert (answer.status_code, assert_error_shape(answer.data)["error"]) == (400, "no more green.")

@@ -105,6 +105,10 @@ def test_weights_in_other_files_come_along(invoke: Invoke) -> None:
     [
         ("inputs['a'].sum(keepdims=True)", "its rows must come first"),
         ("inputs['a'] - inputs['a'].mean()", "the model's answer to a row depends on the rows sent with it"),
+        (
+            "(a for a in ()).throw(__import__('modelhost').InvalidInput('a is odd'))",
+            "the model itself refuses a row of the sample: a is odd. Leave such rows out",
+        ),
         ("1 / 0", "the model cannot predict the sample: ZeroDivisionError"),
         ("inputs['c']", "the model cannot predict the sample: KeyError: 'c' (line 6): its inputs are a and b"),
     ],

@@ -16,7 +16,7 @@ from modelhost.models.memory import private_mb
 from modelhost.models.runtimes import Runtime, open_runtime
 from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, grouped, stack
-from modelhost.payload.errors import ClientError, ModelError
+from modelhost.payload.errors import ClientError, ModelError, refused_by_model
 from modelhost.payload.file_body import takes_file
 from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import as_json, shorten, truncate
@@ -76,7 +76,7 @@ class Model:
         except (ClientError, ModelError):
             raise
         except InvalidInput as error:
-            raise _refusal(error) from error
+            raise refused_by_model(error) from error
         except BaseException as error:  # also what a library in Rust raises in a panic, or a model that wants to end
             if _is_ctrl_c(error):
                 raise
@@ -114,7 +114,7 @@ class Model:
         except (ClientError, ModelError, GeneratorExit):
             raise
         except InvalidInput as error:
-            raise _refusal(error) from error
+            raise refused_by_model(error) from error
         except BaseException as error:
             if _is_ctrl_c(error):
                 raise
@@ -159,6 +159,9 @@ class Model:
                 raise bundle.refuse("golden", problem)
         try:
             read = [read_record(self.inputs, example.inputs) for example in examples]
+        except ClientError as error:
+            raise bundle.refuse("golden", f"has an example that the schema refuses: {error.message}") from error
+        try:
             answers = [self._as_client_sees(own_copies(arrays))[0] for arrays in read]
             together: list[Any] = [None] * len(read)
             alone = self.manifest.rows == "one"  # answers of two rows need not be of one size
@@ -167,7 +170,7 @@ class Model:
                 for place, row in zip(places, rows, strict=True):
                     together[place] = row
         except ClientError as error:
-            problem = "has an example that the schema refuses" if error.status < 500 else "cannot be answered"
+            problem = "has an example that the model itself refuses" if error.status < 500 else "cannot be answered"
             raise bundle.refuse("golden", f"{problem}: {error.message}") from error
         except ModelError as error:
             raise bundle.refuse("golden", f"cannot be answered: {error}") from error
@@ -204,11 +207,6 @@ def _is_ctrl_c(error: BaseException) -> bool:
     """Whether a person has interrupted a command. A server hears of signals otherwise: there the model raised it."""
     heard = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     return isinstance(error, KeyboardInterrupt) and heard and threading.current_thread() is threading.main_thread()
-
-
-def _refusal(error: InvalidInput) -> ClientError:
-    words = str(error).strip() or "The model does not take these inputs"
-    return ClientError(words if words.endswith((".", "?", "!")) else f"{words}.")
 
 
 def close(answer: Any, wanted: Any, tolerance: float) -> bool:

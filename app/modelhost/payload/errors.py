@@ -5,6 +5,8 @@ from typing import Any
 
 import orjson
 
+from modelhost import InvalidInput
+
 FAILED = "The server failed on this request; its log says why. The request may be sent again."
 
 
@@ -27,6 +29,12 @@ class ClientError(Exception):
 
 class ModelError(Exception):
     """The model itself failed on a valid request; the text is for the log, not the client."""
+
+
+def refused_by_model(error: InvalidInput) -> ClientError:
+    """The error for a request that a Python class refuses, in its words."""
+    words = str(error).strip() or "The model does not take these inputs"
+    return ClientError(words if words.endswith((".", "?", "!")) else f"{words}.")
 
 
 def write_error(error: ClientError) -> bytes:

@@ -4,6 +4,7 @@ import platform
 from functools import partial
 from pathlib import Path
 
+from modelhost import InvalidInput
 from modelhost.models.runtimes.advice import advice_on
 from modelhost.models.runtimes.modules import reason_of
 from modelhost.models.runtimes.python import LoadError, load_class
@@ -16,7 +17,7 @@ from modelhost.packing.samples import Sample, missing
 from modelhost.packing.source_model import Saved, Source, datatype_of
 from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, copied
-from modelhost.payload.errors import ModelError
+from modelhost.payload.errors import ModelError, refused_by_model
 
 
 def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
@@ -39,6 +40,9 @@ def inspect(path: Path, sample: Sample, _allow_pickle: bool) -> Source:
             return as_arrays(model.predict(copied(own_copies(rows))))
         except ModelError as error:
             raise PackError(str(error)) from error
+        except InvalidInput as error:
+            words = refused_by_model(error).message
+            raise PackError(f"the model itself refuses a row of the sample: {words} Leave such rows out") from error
         except (Exception, SystemExit) as error:
             reason = f"{reason_of(error)}{modules.place_of(error)}{advice_on(error, path.parent, rows)}"
             raise PackError(f"the model cannot predict the sample: {reason}") from error
