@@ -7,6 +7,7 @@ import contextlib
 import json
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -60,8 +61,7 @@ class Gate:
         bundles.copy("iris")
         self.server = start(
             MODELHOST_MODELS_DIR=str(bundles.directory),
-            MODELHOST_DEFAULT_MODEL="gate",
-            **{"MODELHOST_WORKERS": "1", "MODELHOST_THREADS": "1"} | variables,
+            **{"MODELHOST_DEFAULT_MODEL": "gate", "MODELHOST_WORKERS": "1", "MODELHOST_THREADS": "1"} | variables,
         )
         self.server.wait_until_ready()
         self.pool = ThreadPoolExecutor(32)
@@ -69,7 +69,7 @@ class Gate:
     def ask(self, *values: int, **headers: str) -> Future[Any]:
         """A request with a row for each value, on its way in a thread of its own."""
         body = json.dumps([{"x": value} for value in values])
-        return self.pool.submit(self.server.request, "POST", "/", body, headers=headers)
+        return self.pool.submit(self.server.request, "POST", "/models/gate/predict", body, headers=headers)
 
     def ask_and_wait(self, *values: int) -> Future[Any]:
         """As `ask`, and the model has begun to compute it."""
@@ -236,6 +236,54 @@ def test_a_call_that_never_ends_times_out_and_its_worker_is_replaced(gate: Calla
     assert "a prediction has not ended" in slow.server.log.read_text()
     slow.go()
     assert answered(slow.ask(7)) == [7]
+
+
+def unloaded(gate: Gate) -> None:
+    assert gate.server.request("POST", "/v2/repository/models/gate/unload").status == 200
+    assert gate.ask(7).result(10).status == 404
+
+
+def test_requests_of_a_model_that_is_unloaded_meanwhile_are_counted(gate: Callable[..., Gate]) -> None:
+    slow = gate(MODELHOST_HOT_MODELS="true", MODELHOST_DEFAULT_MODEL="iris")
+    before = slow.metric("modelhost_requests_total")
+    computing, waiting = slow.ask_and_wait(1000), slow.ask(7, 8)
+    slow.wait_for_queue(1)
+    unloaded(slow)
+    assert slow.metric("modelhost_waiting") == 1
+    slow.go()
+    assert (answered(computing), answered(waiting)) == ([1000], [7, 8])
+    assert eventually(lambda: slow.metric("modelhost_requests_total") == before + 2)
+    assert (slow.metric("modelhost_rows_total"), slow.metric("modelhost_waiting")) == (3, 0)
+
+
+def test_a_call_of_an_unloaded_model_that_never_ends_is_noticed(gate: Callable[..., Gate]) -> None:
+    slow = gate(
+        MODELHOST_HOT_MODELS="true", MODELHOST_DEFAULT_MODEL="iris",
+        MODELHOST_TIMEOUT_SECONDS="3", MODELHOST_GRACEFUL_SECONDS="1",
+    )  # fmt: skip
+    (worker,) = slow.server.worker_pids()
+    asked = slow.ask_and_wait(1000)
+    unloaded(slow)
+    assert asked.result(10).status == 504
+    assert eventually(lambda: worker not in slow.server.worker_pids(), 30), slow.server.log.read_text()
+    assert "a prediction has not ended" in slow.server.log.read_text()
+
+
+def test_nothing_keeps_a_model_that_was_unloaded_after_its_last_request(bundles: Bundles) -> None:
+    for name in ("colours", "iris"):
+        bundles.copy(name)
+    app = create_app(Settings(models_dir=bundles.directory, default_model="iris"))
+    for body in ("0", "9", "[]"):
+        client_for(app).post("/models/colours/predict", data=body)
+    registry = app.repository.registry
+    left = weakref.ref(app.pipeline.served(registry.find("colours")).executor)
+    registry.models = {"iris": registry.models["iris"]}
+    app.pipeline.follow(registry.models)
+    app.follow_registry()
+    assert left() is None
+    app.pipeline.write_metrics()
+    assert app.pipeline._leaving._left == []
+    assert app.pipeline.stuck() == 0
 
 
 def test_metrics_count_every_request_of_every_worker(server: Server) -> None:

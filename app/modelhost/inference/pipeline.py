@@ -15,6 +15,7 @@ from cachetools import LRUCache
 
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.executor import Executor
+from modelhost.inference.leaving import Leaving
 from modelhost.inference.metrics import ModelMetrics, write_version
 from modelhost.inference.protocol import Protocol
 from modelhost.inference.threads import Threads
@@ -94,6 +95,7 @@ class Pipeline:
         self._settings = settings
         self._pool = Threads()
         self._served: dict[tuple[str, int], ServedModel] = {}
+        self._leaving = Leaving()
         write_version()
         self.follow(registry.models)
         self._limit = settings.body_limit_bytes
@@ -102,13 +104,16 @@ class Pipeline:
         self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_cached_size) if size else None
 
     def follow(self, models: Models) -> None:
-        """Serve these, each of which is measured first; what is under way with others ends."""
+        """Serve these, each of which is measured first; what is under way with others goes on to its end."""
+        before = self._served
         self._served = {
             (model.name, model.version): self._served.get((model.name, model.version))
             or ServedModel(model, self._settings, self._pool)
             for versions in models.values()
             for model in versions.values()
         }
+        for name in before.keys() - self._served.keys():
+            self._leaving.add(before[name].executor, before[name].metrics)
 
     def served(self, model: Model) -> ServedModel:
         """`model` with what serves it."""
@@ -116,12 +121,13 @@ class Pipeline:
 
     def write_metrics(self) -> None:
         """Let a scrape see what has happened in this worker until now."""
+        self._leaving.write_metrics()  # first: a model that is loaded again has its gauges under the same name
         for served in self._served.values():
             served.metrics.write(served.executor.waiting)
 
     def stuck(self) -> float:
         """The seconds for which the longest of all calls has been under way."""
-        return max(served.executor.stuck() for served in self._served.values())
+        return max(self._leaving.stuck(), *(served.executor.stuck() for served in self._served.values()))
 
     async def answer(self, protocol: Protocol, served: ServedModel, request: Request) -> Answer:
         """The answer to a request for a prediction, which may be an error in the one shape."""
