@@ -23,7 +23,7 @@ from modelhost.models.model import Model
 from modelhost.models.registry import Models, Registry
 from modelhost.payload import trace_context
 from modelhost.payload.datatypes import Arrays, size
-from modelhost.payload.errors import FAILED, ClientError, write_error
+from modelhost.payload.errors import FAILED, ClientError
 from modelhost.payload.http_body import Answer, read_body
 from modelhost.payload.messages import truncate
 from modelhost.payload.request import Request
@@ -136,7 +136,7 @@ class Pipeline:
         except ClientError as error:
             if error.example is None:
                 protocol.add_example(error, served.model)
-            answer = error_answer(error, served)
+            answer = error_answer(protocol, error, served)
         except Exception as error:
             answer = self.failed(protocol, served, request, error)
         self.answered(protocol.name, served, request, answer.status)
@@ -149,7 +149,7 @@ class Pipeline:
         log.error("%s/%d failed at %r", *where, exc_info=error, extra=log_fields(request, model))
         failed = ClientError(FAILED, status=500)
         protocol.add_example(failed, model)
-        return error_answer(failed, served)
+        return error_answer(protocol, failed, served)
 
     def answered(self, protocol: str, served: ServedModel, request: Request, status: int) -> None:
         """Count a request that got this status."""
@@ -240,10 +240,10 @@ class Pipeline:
         return Answer(answer.body, answer.mimetype, (*answer.headers, ("Server-Timing", timing), *served.kept))
 
 
-def error_answer(error: ClientError, served: ServedModel) -> Answer:
-    """`error` in the one shape."""
+def error_answer(protocol: Protocol, error: ClientError, served: ServedModel) -> Answer:
+    """`error` as the protocol's clients read it."""
     retry = (("Retry-After", str(error.retry_after)),) if error.retry_after else ()
-    return Answer(write_error(error), headers=served.headers + retry, status=error.status)
+    return Answer(protocol.write_error(error), headers=served.headers + retry, status=error.status)
 
 
 def log_fields(request: Request, model: Model) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import Arrays
-from modelhost.payload.errors import ClientError
+from modelhost.payload.errors import ClientError, write_error
 from modelhost.payload.http_body import Answer
 from modelhost.payload.messages import shorten
 from modelhost.payload.request import Request
@@ -19,7 +19,8 @@ class Protocol(NamedTuple):
     `urls` in Flask's notation: one with <name>, one with <name> and <version>, any others for the default model.
     `parse` raises ClientError; what it returns beside the inputs is for `encode` alone. `example` is a body that
     works, `schemas` are JSON Schemas of a request and of an answer. In OpenAPI it is an `operation` under a `tag`,
-    and `media` are OpenAPI's Media Type Objects of requests that are not JSON, by their type.
+    and `media` are OpenAPI's Media Type Objects of requests that are not JSON, by their type. `write_error` gives the
+    body of an answer that is an error.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Protocol(NamedTuple):
     operation: str
     tag: str
     media: Callable[[Model], dict[str, Schema]] = lambda _model: {}
+    write_error: Callable[[ClientError], bytes] = write_error
 
     def url(self, model: Model, latest: bool = True) -> str:
         """The path at which `model` answers; of the `latest` version, the one without a number."""

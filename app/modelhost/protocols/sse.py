@@ -7,21 +7,19 @@ Source: WHATWG HTML, "Server-sent events".
 """
 
 import asyncio
-import contextlib
 import logging
-import threading
-import time
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator
 from functools import partial
 from typing import Any, NamedTuple
 
 import orjson
 
-from modelhost.inference.deadline import LEFT, Deadline
+from modelhost.inference.deadline import LEFT
 from modelhost.inference.pipeline import Pipeline, ServedModel, error_answer, log_fields
+from modelhost.inference.turns import Turns
 from modelhost.models.model import Model
 from modelhost.payload.datatypes import Arrays
-from modelhost.payload.errors import FAILED, ClientError, ModelError, write_error
+from modelhost.payload.errors import FAILED, ClientError, write_error
 from modelhost.payload.http_body import Answer
 from modelhost.payload.request import Request
 from modelhost.protocols.native import PREDICT, answer
@@ -54,14 +52,14 @@ async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Reques
     try:
         body, deadline = await pipeline.read(request)
         inputs, batch = await pipeline.parse(PREDICT, served, body, request)
-        turns = _Turns(served, inputs, pipeline.patience(request), request)
+        turns = Turns(served, inputs, pipeline.patience(request), request)
         # The first is waited for here, so that a model that fails at once is an error as any other.
         first = await turns.next(deadline)
         stream = Stream(_events(pipeline, served, request, turns, first, batch))
         return stream
     except ClientError as error:
         PREDICT.add_example(error, served.model)
-        failed = error_answer(error, served)
+        failed = error_answer(PREDICT, error, served)
     except Exception as error:
         failed = pipeline.failed(PREDICT, served, request, error)
     finally:
@@ -71,36 +69,8 @@ async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Reques
     return failed
 
 
-class _Turns:
-    """What a model yields, each computed in a thread in its turn with the model's other work."""
-
-    def __init__(self, served: ServedModel, inputs: Arrays, patience: float, request: Request) -> None:
-        self._executor = served.executor
-        self._outputs: Generator[Arrays, None, None] = served.model.stream(inputs)
-        self._patience, self._request = patience, request
-        self._lock = threading.Lock()  # around the model's iterator: a client may leave while a thread is in it
-
-    async def next(self, deadline: Deadline | None = None) -> Arrays | None:
-        """The next outputs of (rows, *shape), or None after the last; each may take as long as a prediction."""
-        deadline = deadline or Deadline(time.perf_counter() + self._patience, self._request)
-        found: Arrays | None = await self._executor.call(self._next, deadline)
-        return found
-
-    def close(self) -> None:
-        """End the model's own iterator, in a thread: it is the model's code."""
-        self._executor.later(self._close)
-
-    def _next(self) -> Arrays | None:
-        with self._lock:
-            return next(self._outputs, None)
-
-    def _close(self) -> None:
-        with self._lock, contextlib.suppress(ModelError):
-            self._outputs.close()
-
-
 async def _events(
-    pipeline: Pipeline, served: ServedModel, request: Request, turns: _Turns, arrays: Arrays | None, batch: bool
+    pipeline: Pipeline, served: ServedModel, request: Request, turns: Turns, arrays: Arrays | None, batch: bool
 ) -> AsyncGenerator[bytes, None]:
     """Each outputs of (rows, *shape) as an event, then `end` or `error`."""
     model, number, status = served.model, 0, 200

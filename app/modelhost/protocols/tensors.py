@@ -10,9 +10,9 @@ the parameter content_type: base64.
 
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -28,15 +28,27 @@ LENGTH = struct.Struct("<I")
 BASE64 = "base64"
 
 
+class Parts(NamedTuple):
+    """What a client calls the parts of a tensor that hold its elements."""
+
+    data: str = "data"
+    binary: str = "parameters.binary_data_size"
+
+
+OF_JSON = Parts()
+
+
 def refuse(field: str, received: Any, wanted: str) -> ClientError:
     """The error for a `field` of the request that must be `wanted`."""
     return ClientError(f"{field} must be {wanted}, not {describe(received)}.", field, truncate(received), wanted)
 
 
-def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview | None) -> Array:
+def read_tensor(
+    reader: InputReader, tensor: dict[str, Any], binary: bytes | memoryview | None, parts: Parts = OF_JSON
+) -> Array:
     """One input of a request as a checked array of (rows, *shape).
 
-    `tensor` is its JSON; `binary` its bytes, if it has `parameters.binary_data_size`.
+    `tensor` is its JSON; `binary` its bytes, if it has `parameters.binary_data_size`; errors name its `parts`.
     Raises ClientError naming the input's field, or the first element at fault.
     """
     name, schema = reader.name, reader.schema
@@ -48,10 +60,10 @@ def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview 
             raise ClientError(f"Send {name} either as data or binary, not both.", f"{name}.data")
         if schema.content != "text":
             return reader.from_flat(_elements(reader, binary, math.prod(shape)), shape)
-        return reader.from_array(_from_bytes(reader, binary, shape))
+        return reader.from_array(_from_bytes(reader, binary, shape, f"{name}.{parts.binary}"))
     data = tensor.get("data")
     if type(data) is not list:
-        raise refuse(f"{name}.data", data, "a list of the elements, nested or flat")
+        raise refuse(f"{name}.{parts.data}", data, "a list of the elements, nested or flat")
     if reader.content and (tensor.get("parameters") or {}).get("content_type") == BASE64:
         if schema.content == "json":
             raise refuse(f"{name}.parameters.content_type", BASE64, "no content_type: the elements are JSON values")
@@ -64,16 +76,20 @@ def read_tensor(reader: InputReader, tensor: dict[str, Any], binary: memoryview 
             raise refuse(f"{name}.shape", shape, f"{list(array.shape)}, as the data is")
         return array
     if len(data) != math.prod(shape):
-        raise refuse(f"{name}.data", data, f"a list of {math.prod(shape)} elements, as the shape says")
+        raise refuse(f"{name}.{parts.data}", data, f"a list of {math.prod(shape)} elements, as the shape says")
     return reader.from_flat(data, shape)
 
 
 def write_bytes(array: Array) -> bytes:
     """An output's array as the bytes of a binary tensor."""
     if array.dtype.kind == "O":
-        texts = [text.encode() for text in array.ravel()]
-        return b"".join(chain.from_iterable((LENGTH.pack(len(text)), text) for text in texts))
+        return frame(text.encode() for text in array.ravel())
     return array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes()
+
+
+def frame(elements: Iterable[bytes]) -> bytes:
+    """Elements of BYTES as the bytes of a binary tensor: each after its length."""
+    return b"".join(chain.from_iterable((LENGTH.pack(len(element)), element) for element in elements))
 
 
 def _shape(reader: InputReader, shape: Any) -> list[int]:
@@ -89,8 +105,8 @@ def _shape(reader: InputReader, shape: Any) -> list[int]:
     raise ClientError(f"{reader.name}.shape must be {wanted}.", f"{reader.name}.shape", truncate(shape), wanted)
 
 
-def _from_bytes(reader: InputReader, binary: memoryview, shape: list[int]) -> Array:
-    field, count = f"{reader.name}.parameters.binary_data_size", math.prod(shape)
+def _from_bytes(reader: InputReader, binary: bytes | memoryview, shape: list[int], field: str) -> Array:
+    count = math.prod(shape)
     if reader.dtype.kind == "O":
         return as_objects(_elements(reader, binary, count)).reshape(shape)
     dtype = DTYPES[reader.schema.datatype].newbyteorder("<")
@@ -102,7 +118,7 @@ def _from_bytes(reader: InputReader, binary: memoryview, shape: list[int]) -> Ar
     return np.frombuffer(binary, dtype=dtype).reshape(shape).astype(reader.dtype)
 
 
-def _elements(reader: InputReader, binary: memoryview, count: int) -> list[Any]:
+def _elements(reader: InputReader, binary: bytes | memoryview, count: int) -> list[Any]:
     """Exactly `count` elements of BYTES: texts in UTF-8, bytes as they are, or parsed JSON."""
     parse = PARSE[reader.schema.content]
     elements: list[Any] = []
@@ -124,7 +140,7 @@ def _elements(reader: InputReader, binary: memoryview, count: int) -> list[Any]:
     return elements
 
 
-PARSE: dict[str, Callable[[memoryview], Any]] = {
+PARSE: dict[str, Callable[[bytes | memoryview], Any]] = {
     "text": lambda raw: str(raw, "utf-8"),
     "bytes": bytes,
     "json": orjson.loads,

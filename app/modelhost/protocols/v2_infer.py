@@ -1,6 +1,7 @@
 """Inference by the Open Inference Protocol v2 over REST, with the binary tensor extension."""
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
@@ -10,6 +11,7 @@ from modelhost.payload.contents import written
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import JSON, Answer, compress, parse_json
+from modelhost.payload.inputs import InputReader
 from modelhost.payload.messages import join_names, truncate
 from modelhost.payload.records import read_record
 from modelhost.payload.request import Request
@@ -20,6 +22,8 @@ from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
 HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
 HEADER_SENT = HEADER.lower().encode()
 NAME, VERSIONED = "/v2/models/<name>", "/v2/models/<name>/versions/<version>"
+
+T = TypeVar("T")
 
 
 class Wanted(NamedTuple):
@@ -101,6 +105,45 @@ def parameters(holder: dict[str, Any], where: str) -> dict[str, Any]:
     return given or {}
 
 
+def by_name(named: Iterable[tuple[Any, T]], field: str, known: list[str]) -> dict[str, T]:
+    """Tensors by their names, which must be among the `known` and come once; raises ClientError."""
+    found: dict[str, T] = {}
+    for name, tensor in named:
+        if name not in known:
+            raise refuse(f"{field}.name", name, f"one of {join_names(known)}")
+        if name in found:
+            raise ClientError(f"{name} is among the {field} twice: send it once.", field, name)
+        found[name] = tensor
+    return found
+
+
+def read_inputs(model: Model, sent: dict[str, T], read: Callable[[InputReader, T], Array]) -> Arrays:
+    """Every input of the model by name as (rows, *shape): what `read` makes of what was sent, else its default.
+
+    Raises ClientError where one is lacking, or not all have as many rows.
+    """
+    arrays: Arrays = {}
+    for reader in model.inputs:
+        if reader.name in sent:
+            arrays[reader.name] = read(reader, sent[reader.name])
+        elif reader.required:
+            raise ClientError(f"inputs lacks {reader.name}: send it.", "inputs", None, reader.name)
+    rows = {name: len(array) for name, array in arrays.items()}
+    if len(set(rows.values())) != 1:
+        message = "All inputs must have as many rows as one another, and one of them must be sent."
+        raise ClientError(message, "inputs", truncate(rows), "the same first dimension")
+    if len(arrays) == len(model.inputs):
+        return arrays
+    number = next(iter(rows.values()))
+    return {r.name: arrays[r.name] if r.name in arrays else r.defaults_for(number) for r in model.inputs}
+
+
+def refuse_classification(name: str, asked: Any) -> None:
+    """Raise ClientError where an output is asked for as classes, an extension of Triton's."""
+    if asked:
+        raise refuse(f"{name}.parameters.classification", asked, "absent")
+
+
 def _inputs(model: Model, tensors: Any, binary: memoryview) -> Arrays:
     named = _by_name(tensors, "inputs", [reader.name for reader in model.inputs])
     blobs: dict[str, memoryview] = {}
@@ -115,20 +158,7 @@ def _inputs(model: Model, tensors: Any, binary: memoryview) -> Arrays:
     if binary:
         message = f"{len(binary)} bytes follow the last input: say in {HEADER} where the JSON ends."
         raise ClientError(message, HEADER, f"{len(binary)} bytes too many")
-    arrays: Arrays = {}
-    for reader in model.inputs:
-        if reader.name in named:
-            arrays[reader.name] = read_tensor(reader, named[reader.name], blobs.get(reader.name))
-        elif reader.required:
-            raise ClientError(f"inputs lacks {reader.name}: send it.", "inputs", None, reader.name)
-    rows = {name: len(array) for name, array in arrays.items()}
-    if len(set(rows.values())) != 1:
-        message = "All inputs must have as many rows as one another, and one of them must be sent."
-        raise ClientError(message, "inputs", truncate(rows), "the same first dimension")
-    if len(arrays) == len(model.inputs):
-        return arrays
-    number = next(iter(rows.values()))
-    return {r.name: arrays[r.name] if r.name in arrays else r.defaults_for(number) for r in model.inputs}
+    return read_inputs(model, named, lambda reader, tensor: read_tensor(reader, tensor, blobs.get(reader.name)))
 
 
 def _outputs(model: Model, sent: dict[str, Any]) -> dict[str, bool]:
@@ -142,8 +172,7 @@ def _outputs(model: Model, sent: dict[str, Any]) -> dict[str, bool]:
     asked = {}
     for name, output in _by_name(sent["outputs"], "outputs", known).items():
         given = parameters(output, f"{name}.")
-        if given.get("classification"):
-            raise refuse(f"{name}.parameters.classification", given["classification"], "absent")
+        refuse_classification(name, given.get("classification"))
         asked[name] = given.get("binary_data", all_binary)
         if type(asked[name]) is not bool:
             raise refuse(f"{name}.parameters.binary_data", asked[name], "true or false")
@@ -153,15 +182,7 @@ def _outputs(model: Model, sent: dict[str, Any]) -> dict[str, bool]:
 def _by_name(tensors: Any, field: str, known: list[str]) -> dict[str, dict[str, Any]]:
     if type(tensors) is not list or not all(type(tensor) is dict for tensor in tensors):
         raise refuse(field, tensors, "a list of objects, each with a name")
-    named = {}
-    for tensor in tensors:
-        name = tensor.get("name")
-        if name not in known:
-            raise refuse(f"{field}.name", name, f"one of {join_names(known)}")
-        if name in named:
-            raise ClientError(f"{name} is among the {field} twice: send it once.", field, name)
-        named[name] = tensor
-    return named
+    return by_name(((tensor.get("name"), tensor) for tensor in tensors), field, known)
 
 
 def _written(array: Array) -> Any:

@@ -34,6 +34,38 @@ def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
     }
 
 
+def server_metadata() -> dict[str, Any]:
+    """What the server is, and which extensions of the protocol it has."""
+    return {"name": "modelhost", "version": __version__, "extensions": ["binary_tensor_data", "model_repository"]}
+
+
+def index(repository: Repository, only_ready: bool) -> list[dict[str, str]]:
+    """Every version of every model, or those that are ready."""
+    listed = repository.index()
+    return [each for each in listed if each["state"] == "READY"] if only_ready else listed
+
+
+def load(repository: Repository, name: str, given: dict[str, Any]) -> None:
+    """Load the model `name`, asked with these parameters; raises ClientError."""
+    if given:
+        message = f"{name} is loaded from its bundle alone: send no parameters."
+        raise ClientError(message, "parameters", None, "no parameters")
+    if repository.hot:
+        repository.load(name)
+    else:
+        repository.registry.find(name)
+
+
+def unload(repository: Repository, name: str) -> None:
+    """Unload the model `name`; raises ClientError."""
+    if repository.hot:
+        repository.unload(name)
+        return
+    repository.registry.find(name)
+    message = f"{name} stays loaded as long as this release runs: deploy one without it instead."
+    raise ClientError(message, status=409)
+
+
 def urls(repository: Repository) -> Blueprint:
     """The URLs over `repository`."""
     registry = repository.registry
@@ -41,8 +73,7 @@ def urls(repository: Repository) -> Blueprint:
 
     @urls.get("/v2")
     def server() -> Response:
-        extensions = ["binary_tensor_data", "model_repository"]
-        return write_json({"name": "modelhost", "version": __version__, "extensions": extensions})
+        return write_json(server_metadata())
 
     @urls.get("/v2/health/live")
     def live() -> Response:
@@ -64,32 +95,21 @@ def urls(repository: Repository) -> Blueprint:
         return write_json({"name": registry.find(name, version).name, "ready": True})
 
     @urls.post("/v2/repository/index")
-    def index() -> Response:
+    def show_index() -> Response:
         only_ready = _optional_object().get("ready", False)
         if type(only_ready) is not bool:
             raise refuse("ready", only_ready, "true or false")
-        listed = repository.index()
-        return write_json([each for each in listed if each["state"] == "READY"] if only_ready else listed)
+        return write_json(index(repository, only_ready))
 
     @urls.post("/v2/repository/models/<name>/load")
-    def load(name: str) -> Response:
-        if parameters(_optional_object(), ""):
-            message = f"{name} is loaded from its bundle alone: send no parameters."
-            raise ClientError(message, "parameters", None, "no parameters")
-        if repository.hot:
-            repository.load(name)
-        else:
-            registry.find(name)
+    def load_model(name: str) -> Response:
+        load(repository, name, parameters(_optional_object(), ""))
         return Response(status=200, mimetype="application/json")
 
     @urls.post("/v2/repository/models/<name>/unload")
-    def unload(name: str) -> Response:
-        if repository.hot:
-            repository.unload(name)
-            return Response(status=200, mimetype="application/json")
-        registry.find(name)
-        message = f"{name} stays loaded as long as this release runs: deploy one without it instead."
-        raise ClientError(message, status=409)
+    def unload_model(name: str) -> Response:
+        unload(repository, name)
+        return Response(status=200, mimetype="application/json")
 
     return urls
 
