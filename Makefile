@@ -147,8 +147,8 @@ $(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer
 	@.cache/bench/$*/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement $<
 	@touch $@
 
-# The libraries of models that are not part of every server's image (app/Dockerfile).
-EXTRAS := catboost lightgbm pandas pickle skops xgboost
+# The libraries, of models and for gRPC, that are not part of every server's image (app/Dockerfile).
+EXTRAS := catboost grpc lightgbm pandas pickle skops xgboost
 
 # The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed

@@ -28,6 +28,9 @@ class Settings:
     models_dir: Path = Path("/models")
     default_model: str = "colours"  # answers at /; empty: the only model there is
     bind: str = DEFAULT_BIND
+    grpc_bind: str = (
+        ""  # where gRPC is served as well; unix:/path becomes several sockets (server/grpc_listener.py); empty: nowhere
+    )
     workers: int = 0  # 0: decided by the cores and the models' sizes (sizing.py)
     threads: int = 0  # that compute one slow model in a worker; 0: decided likewise
     queue: int = 64  # requests that may wait for one model in a worker
@@ -114,6 +117,10 @@ def _bind(text: str) -> str:
     raise ValueError
 
 
+def _bind_or_nowhere(text: str) -> str:
+    return _bind(text) if text else ""
+
+
 def _directory(text: str) -> Path:
     if not text:
         raise ValueError
@@ -136,6 +143,7 @@ RULES: dict[str, tuple[Callable[[str], Any], str]] = {
     "models_dir": (_directory, "/models"),
     "default_model": (str, "colours"),
     "bind": (_bind, DEFAULT_BIND),
+    "grpc_bind": (_bind_or_nowhere, "unix:/run/modelhost/grpc.sock"),
     "workers": (_number(int, 0), "2"),
     "threads": (_number(int, 0), "2"),
     "queue": (_number(int, 1), "64"),

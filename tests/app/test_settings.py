@@ -36,6 +36,8 @@ def test_every_setting_has_a_rule_whose_example_is_valid() -> None:
         ("MODELHOST_MODELS_DIR", ""),
         ("MODELHOST_BIND", "8000"),
         ("MODELHOST_BIND", "unix:relative.sock"),
+        ("MODELHOST_BIND", ""),
+        ("MODELHOST_GRPC_BIND", "8001"),
         ("MODELHOST_WORKERS", "-1"),
         ("MODELHOST_WORKERS", "two"),
         ("MODELHOST_THREADS", "-1"),

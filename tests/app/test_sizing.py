@@ -25,6 +25,7 @@ MODELS = Path(__file__).parents[2] / "models"
         (Settings(replicas=2), 1, 300, 1, 2, 1, "workers: 2 (1 cores"),  # its part of two: decide() is told that
         (Settings(replicas=2), 1, 100, 1, 1, 1, "100 MB hold no more"),
         (Settings(replicas=2), 4, 600, 1, 4, 1, "workers: 4 (4 cores"),
+        (Settings(grpc_bind="unix:/run/grpc.sock"), 8, 190, 1, 3, 3, "190 MB hold no more, about 38 MB each"),
         (Settings(threads=5), 2, 600, 1, 2, 5, "threads of a slow model: 5 (as set)"),
     ],
 )
@@ -49,7 +50,7 @@ def test_each_library_is_counted_once_for_all_bundles(tmp_path: Path) -> None:
         (tmp_path / f"iris/{version}/model.yaml").write_text(yaml.safe_dump(manifest | fields))
     assert libraries_mb(tmp_path) == 35 + 15 + 75 + 15 + 10
     assert libraries_mb(MODELS) == 0
-    assert {path.stem for path in LOCKS.glob("*.lock")} - {"server"} == set(LIBRARIES_MB)
+    assert {path.stem for path in LOCKS.glob("*.lock")} - {"server", "grpc"} == set(LIBRARIES_MB)
 
 
 def limits(folder: Path, files: dict[str, str]) -> None:

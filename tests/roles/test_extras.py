@@ -110,7 +110,7 @@ def test_what_an_image_needs_for_a_release_is_no_part_of_the_releases_name(locks
 
 def test_each_library_has_an_extra_and_a_lock_file() -> None:
     named = {EXTRAS_OF_LIBRARIES.get(library, library) for library in get_args(Library)}
-    needed = sorted({*get_args(Format), *named} - {"onnx", "python"})
+    needed = sorted({*get_args(Format), *named, "grpc"} - {"onnx", "python"})
     assert [path.stem for path in EXTRAS] == needed
     project = tomllib.loads((APP / "pyproject.toml").read_text())
     assert sorted(set(project["project"]["optional-dependencies"]) - {"pack", "sign"}) == needed

@@ -25,11 +25,14 @@ from modelhost.cli.reports import CommandError, Report, progress, reporting
 @click.command(cls=RememberedCommand, short_help="Serve bundles on this machine, as in production.")
 @click.argument("bundles", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--bind", default="127.0.0.1:8000", show_default=True, help="HOST:PORT, or unix:/path of a socket.")
+@click.option("--grpc-port", type=click.IntRange(1, 65535), help="Serve gRPC as well, at this port of the same host.")
 @click.option("--workers", default=1, show_default=True, help="Processes; each holds every model.")
 @click.option("--default", "default", metavar="NAME", help="The model that answers at / (default: the first).")
 @takes_pickles
 @reporting
-def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | None, allow_pickle: bool) -> Report:
+def serve(
+    bundles: tuple[Path, ...], bind: str, grpc_port: int | None, workers: int, default: str | None, allow_pickle: bool
+) -> Report:
     """Serve BUNDLES with the same Gunicorn and application as in production, until Ctrl-C.
 
     Each is a bundle's directory, a model's (all its versions), or a directory of models. Settings that no
@@ -56,6 +59,7 @@ def serve(bundles: tuple[Path, ...], bind: str, workers: int, default: str | Non
             "MODELHOST_BIND": bind,
             "MODELHOST_WORKERS": str(workers),
             "MODELHOST_ALLOW_PICKLE": ",".join(sorted({b.name for b in read if b.manifest.format == "pickle"})),
+            **_grpc(bind, grpc_port),
             **_body_limit(read),
         }
         status = _run(variables, bind, sorted({bundle.name for bundle in read}))
@@ -79,6 +83,15 @@ def _body_limit(bundles: list[Bundle]) -> dict[str, str]:
     progress(f"A row of {name} has {needed:,} bytes, so bodies may have {megabytes} MB (MODELHOST_BODY_LIMIT_MB): "
              f"deploy it with release_body_limit_mb: {megabytes}")  # fmt: skip
     return {"MODELHOST_BODY_LIMIT_MB": str(megabytes)}
+
+
+def _grpc(bind: str, port: int | None) -> dict[str, str]:
+    """The address for gRPC, where one is wanted."""
+    if port is None:
+        return {}
+    host = "127.0.0.1" if bind.startswith("unix:") else bind.rpartition(":")[0]
+    progress(f"gRPC (the Open Inference Protocol) at {host}:{port}")
+    return {"MODELHOST_GRPC_BIND": f"{host}:{port}"}
 
 
 def _bundles_at(path: Path) -> list[Path]:

@@ -199,6 +199,10 @@ class Pipeline:
 
         return check_and_encode() if size(outputs) < LARGE // 8 else await self._pool.run(check_and_encode)
 
+    async def beside(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What `function`, which may take long, returns or raises in a thread."""
+        return await self._pool.run(function, *arguments)
+
     def refuse_too_long(self, body: bytes) -> None:
         """Raise ClientError where an answer is longer than answers may be."""
         length, most = len(body), self._settings.answer_limit_bytes

@@ -16,12 +16,13 @@ from typing import Any
 from modelhost.bundle.bundle import BundleError, check_files, find_bundles
 from modelhost.bundle.manifest import read_manifest
 from modelhost.models.readiness import Readiness
-from modelhost.server import logs, sizing
+from modelhost.server import grpc_listener, logs, sizing
 from modelhost.server.socket_access import SocketAccess
 from modelhost.settings import PLACE, Settings, SettingsError
 
 try:
     settings = Settings.from_environment()
+    grpc_listener.check(settings)
 except SettingsError as error:
     logs.configure("")
     logs.log.critical("refusing to start: %s", error)
@@ -105,6 +106,7 @@ def post_fork(_server: Any, worker: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """In a worker whose application, and so every model, has loaded."""
+    worker.listen_for_grpc()
     readiness.add(worker.pid)
     access.follow()
 

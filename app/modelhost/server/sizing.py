@@ -20,6 +20,7 @@ MOST_WORKERS = 8
 LEAST_OF_REPLICAS = 2
 # MB, measured: Gunicorn's master with every library, and what a worker adds before its models.
 MASTER_MB, WORKER_MB = 60, 25
+GRPC_MB = 10  # and what gRPC adds to each, where it is served
 # Likewise, what the libraries of models add to the master, by the extras that need them; those that bring others, with
 # these. A worker copies a small part of them, because using an object writes its count of references.
 LIBRARIES_MB = {
@@ -47,7 +48,7 @@ class Sizing(NamedTuple):
 
 def decide(settings: Settings, cores: int, memory_mb: float, models_mb: float, libraries_mb: float = 0) -> Sizing:
     """Workers and threads for so many cores, so much memory, and models whose files and libraries are so large."""
-    each = WORKER_MB + TIMES_ITS_FILE * models_mb + COPIED * libraries_mb
+    each = WORKER_MB + TIMES_ITS_FILE * models_mb + COPIED * libraries_mb + (GRPC_MB if settings.grpc_bind else 0)
     fitting = max(1, int((memory_mb - MASTER_MB - libraries_mb) / each))
     if settings.workers:
         workers, why = settings.workers, "as set"

@@ -14,7 +14,9 @@ from typing import Any
 
 from gunicorn.workers import gasgi
 
+from modelhost.server import grpc_listener
 from modelhost.server.connection import Connection
+from modelhost.settings import Settings
 
 # Loading may take this long in all; the master kills a worker that is silent longer than its timeout.
 LOADING_SECONDS = 600
@@ -30,6 +32,8 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # Gunicorn has no types
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.connections: set[Connection] = set()
+        self.place = 0  # among the workers; gunicorn_conf.py sets it
+        self.grpc_server: Any = None
 
     def init_process(self) -> None:
         """After the fork."""
@@ -47,6 +51,13 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # Gunicorn has no types
     async def _serve(self) -> None:
         super().init_signals()
         await super()._serve()
+
+    def listen_for_grpc(self) -> None:
+        """Where it is wanted; before this worker is called ready, since nothing else listens for it."""
+        settings = Settings.from_environment()
+        if settings.grpc_bind:
+            listening = grpc_listener.listen(settings, self.asgi, self.place, self.cfg.worker_connections)
+            self.grpc_server = self.loop.run_until_complete(listening)
 
     def load_wsgi(self) -> None:
         """Load the application, and so every model."""
@@ -75,8 +86,13 @@ class Worker(gasgi.ASGIWorker):  # type: ignore[misc]  # Gunicorn has no types
     async def _shutdown(self) -> None:
         """Wait for requests, and not for connections that have none."""
         ending = self.loop.create_task(self._end_idle_connections())
-        await super()._shutdown()
+        await asyncio.gather(super()._shutdown(), self._stop_grpc())
         ending.cancel()
+
+    async def _stop_grpc(self) -> None:
+        """Take no more calls, and wait for those under way as for requests."""
+        if self.grpc_server is not None:
+            await self.grpc_server.stop(0 if self._quick_shutdown else self.cfg.graceful_timeout)
 
     async def _end_idle_connections(self) -> None:
         while True:

@@ -52,7 +52,7 @@ class Application:
         self._registry = registry
         self._wsgi = WSGIMiddleware(_whole_bodies(flask), workers=FLASK_THREADS)
         self._body_limit = flask.config["MAX_CONTENT_LENGTH"]
-        self._signature = _encoded(signature)
+        self.signature = _encoded(signature)
         self.follow_registry()
 
     def follow_registry(self) -> None:
@@ -105,7 +105,7 @@ class Application:
             (b"Content-Type", answer.mimetype.encode()),
             (b"Content-Length", str(len(answer.body)).encode()),
             *_encoded(answer.headers),
-            *self._signature,
+            *self.signature,
         ]
         # The server sends both in one write: nginx passes headers on as soon as it has them, and could from then on
         # ask no other server.
@@ -113,7 +113,7 @@ class Application:
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _stream(self, stream: sse.Stream, send: Send) -> None:
-        headers = [(b"Content-Type", sse.MIMETYPE.encode()), *_encoded(sse.HEADERS), *self._signature]
+        headers = [(b"Content-Type", sse.MIMETYPE.encode()), *_encoded(sse.HEADERS), *self.signature]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with aclosing(stream.events) as events:
             async for event in events:

@@ -1,16 +1,14 @@
 """tritonclient[http], as it comes, against the real server."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 import tritonclient.http as triton
-from harness import MODELS, Bundles, Server
+from golden_rows import examples
+from harness import Bundles, Server
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype
-
-TYPES = {"colours": np.int64, "digits": np.float32, "iris": np.float32}
 
 
 @pytest.fixture(scope="module")
@@ -18,16 +16,6 @@ def client(tcp_server: Server) -> Iterator[triton.InferenceServerClient]:
     client = triton.InferenceServerClient(f"127.0.0.1:{tcp_server.port}", concurrency=4)
     yield client
     client.close()
-
-
-def examples(name: str) -> tuple[np.ndarray[Any, Any], list[dict[str, Any]]]:
-    """The rows of a bundle's golden examples in one array, and the outputs expected."""
-    golden = json.loads((MODELS / name / "1/golden.json").read_text())
-    rows = []
-    for example in golden:
-        values = list(example["inputs"].values())
-        rows.append(values if len(values) > 1 else values[0])
-    return np.array(rows, TYPES[name]), [example["outputs"] for example in golden]
 
 
 def tensor(client: triton.InferenceServerClient, name: str, rows: np.ndarray[Any, Any], binary: bool) -> Any:

@@ -1,0 +1,39 @@
+"""A call as the core sees a request."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from modelhost.inference.pipeline import TIMEOUT_SENT
+from modelhost.payload.request import Request
+
+
+class Call(Request):
+    """A request whose body is a `message`. Its headers are the call's metadata, its timeout is the call's deadline."""
+
+    __slots__ = ("message",)
+
+    def __init__(self, path: str, context: Any, body: bytes, message: Any) -> None:
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": body}
+
+        super().__init__(path, _headers(context), receive)
+        self.message = message
+
+    @contextmanager
+    def watched(self, leave: Callable[[], None]) -> Iterator[None]:
+        """Where the client leaves, grpcio cancels who waits: there is nothing to watch."""
+        yield
+
+
+def _headers(context: Any) -> list[tuple[bytes, bytes]]:
+    """Those that are ours. gRPC itself compresses, and no header decides what an answer looks like."""
+    sent = [
+        (name.encode(), value.encode("latin-1"))
+        for name, value in context.invocation_metadata() or ()
+        if name.startswith("x-") and isinstance(value, str)
+    ]
+    remaining = context.time_remaining()
+    if remaining is not None and not any(name == TIMEOUT_SENT for name, _ in sent):
+        sent.append((TIMEOUT_SENT, str(max(1, int(remaining * 1000))).encode()))
+    return sent

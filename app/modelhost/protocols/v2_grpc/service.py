@@ -1,0 +1,183 @@
+"""The methods of the service, as grpcio calls them: bytes in and bytes out, and each error a status with words."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from typing import Any
+
+import grpc
+
+from modelhost.inference.deadline import LEFT
+from modelhost.inference.pipeline import Pipeline, ServedModel
+from modelhost.inference.protocol import Protocol
+from modelhost.models.model import Model
+from modelhost.models.repository import Repository
+from modelhost.payload.errors import FAILED, ClientError
+from modelhost.payload.http_body import Answer
+from modelhost.payload.messages import join_names, truncate
+from modelhost.protocols import v2_metadata
+from modelhost.protocols.v2_grpc.call import Call
+from modelhost.protocols.v2_grpc.infer import IN_STREAM, PREDICT
+from modelhost.protocols.v2_grpc.messages import (
+    METHODS,
+    SERVICE,
+    ModelInferRequest,
+    ModelStreamInferResponse,
+    message_class,
+    read_message,
+)
+from modelhost.protocols.v2_grpc.statuses import metadata, refuse
+from modelhost.protocols.v2_grpc.streams import answers_of
+
+MODELS = b"x-modelhost-models"  # that the client's key is for, as nginx says; absent where it is for all
+
+log = logging.getLogger(__name__)
+
+
+class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
+    """The models of `repository`, answered by `pipeline`; `signature` is in the metadata of every answer."""
+
+    def __init__(self, repository: Repository, pipeline: Pipeline, signature: Iterable[tuple[str, str]]) -> None:
+        self._repository = repository
+        self._registry = repository.registry
+        self._pipeline = pipeline
+        self._signature = metadata(signature)
+        self._handlers = {f"/{SERVICE}/{name}": self._handler(name) for name in METHODS}
+
+    def service(self, details: Any) -> Any:
+        """The handler of a method; of one that the protocol does not have, one that says so."""
+        return self._handlers.get(details.method) or grpc.unary_unary_rpc_method_handler(
+            _no_such_method(details.method)
+        )
+
+    def _handler(self, name: str) -> Any:
+        if METHODS[name].client_streaming:
+            return grpc.stream_stream_rpc_method_handler(self._stream)
+        if name == "ModelInfer":
+            return grpc.unary_unary_rpc_method_handler(self._infer)
+        method: Callable[[Any], Awaitable[dict[str, Any]]] = getattr(self, f"_{name}")
+        return grpc.unary_unary_rpc_method_handler(self._telling(name, method))
+
+    def _telling(self, name: str, method: Callable[[Any], Awaitable[dict[str, Any]]]) -> Any:
+        """The handler of a method that predicts nothing: `method` gives the fields of its answer."""
+        asked, answered = (message_class(kind) for kind in (METHODS[name].input_type, METHODS[name].output_type))
+
+        async def handle(body: bytes, context: Any) -> bytes:
+            try:
+                answer: bytes = answered(**await method(read_message(asked, body))).SerializeToString()
+            except ClientError as error:
+                failed = error
+            except Exception as error:
+                log.error("%s failed", name, exc_info=error)
+                failed = ClientError(FAILED, status=500)
+            else:
+                await context.send_initial_metadata(self._signature)
+                return answer
+            await refuse(context, failed.status, failed.message, self._signature)
+            raise AssertionError("refuse has ended the call")
+
+        return handle
+
+    async def _infer(self, body: bytes, context: Any) -> bytes:
+        try:
+            message = read_message(ModelInferRequest, body)
+            call = Call(f"/{SERVICE}/ModelInfer", context, body, message)
+            served = self._served(call)
+        except ClientError as error:
+            await refuse(context, error.status, error.message, self._signature)
+        answer = await self._answer(PREDICT, served, call)
+        headers = (*metadata(answer.headers), *self._signature)
+        if answer.status != 200:
+            await refuse(context, answer.status, answer.body.decode(), headers)
+        await context.send_initial_metadata(headers)
+        return answer.body
+
+    async def _stream(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
+        """The answers to each request, one request after the other. One that fails does not end the stream."""
+        await context.send_initial_metadata(self._signature)
+        async for body in bodies:
+            identifier = ""
+            try:
+                message = read_message(ModelInferRequest, body)
+                identifier = message.id
+                call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, message)
+                served = self._served(call)
+            except ClientError as error:
+                yield _failed(error.message.encode(), identifier)
+                continue
+            if served.model.streams:
+                async for answer in answers_of(self._pipeline, served, call):
+                    yield answer.body if answer.status == 200 else _failed(answer.body, identifier)
+            else:
+                answer = await self._answer(IN_STREAM, served, call)
+                yield answer.body if answer.status == 200 else _failed(answer.body, identifier)
+
+    async def _answer(self, protocol: Protocol, served: ServedModel, call: Call) -> Answer:
+        try:
+            return await self._pipeline.answer(protocol, served, call)
+        except asyncio.CancelledError:  # the client has left, or its deadline has passed
+            self._pipeline.answered(protocol.name, served, call, LEFT)
+            raise
+
+    def _served(self, call: Call) -> ServedModel:
+        """The model that a call asks, with what serves it; raises ClientError."""
+        model = self._find(call.message.model_name, call.message.model_version)
+        allowed = call.header(MODELS)
+        if allowed and model.name not in allowed.replace(",", " ").split():
+            message = f"This key is for other models: {allowed}. Name one of them in model_name."
+            raise ClientError(message, "model_name", model.name, allowed, status=403)
+        return self._pipeline.served(model)
+
+    def _find(self, name: str, version: str) -> Model:
+        """As the registry finds it. An empty name is none, though over HTTP it would be the default's."""
+        if not name:
+            known = join_names(list(self._registry.models))
+            raise ClientError(f"The model's name is empty: use one of {known}.", "model_name", "", known)
+        return self._registry.find(name, version or None)
+
+    async def _ServerLive(self, _asked: Any) -> dict[str, Any]:  # noqa: N802  # called as the protocol calls it
+        return {"live": True}
+
+    async def _ServerReady(self, _asked: Any) -> dict[str, Any]:  # noqa: N802
+        return {"ready": self._repository.readiness.state()["ready"]}
+
+    async def _ModelReady(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+        self._find(asked.name, asked.version)
+        return {"ready": True}
+
+    async def _ServerMetadata(self, _asked: Any) -> dict[str, Any]:  # noqa: N802
+        return v2_metadata.server_metadata()
+
+    async def _ModelMetadata(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+        model = self._find(asked.name, asked.version)
+        told = v2_metadata.metadata(model, self._registry.versions(model.name))
+        for tensor in (*told["inputs"], *told["outputs"]):
+            tensor.pop("parameters", None)  # which the message does not have
+        return told
+
+    async def _RepositoryIndex(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+        return {"models": await self._pipeline.beside(v2_metadata.index, self._repository, asked.ready)}
+
+    async def _RepositoryModelLoad(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+        await self._pipeline.beside(v2_metadata.load, self._repository, asked.model_name, dict(asked.parameters))
+        return {}
+
+    async def _RepositoryModelUnload(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+        await self._pipeline.beside(v2_metadata.unload, self._repository, asked.model_name)
+        return {}
+
+
+def _failed(words: bytes, identifier: str) -> bytes:
+    """What a stream says of a request that cannot be answered."""
+    told: bytes = ModelStreamInferResponse(
+        error_message=words.decode(), infer_response={"id": identifier}
+    ).SerializeToString()
+    return told
+
+
+def _no_such_method(method: str) -> Callable[[bytes, Any], Awaitable[None]]:
+    async def handle(_body: bytes, context: Any) -> None:
+        known = join_names(list(METHODS))
+        await refuse(context, 501, f"There is no method {truncate(method)}: {SERVICE} has {known}.")
+
+    return handle
