@@ -118,6 +118,11 @@ def socket_name(number: int) -> str:
     return f"server{suffix(number)}.sock"
 
 
+def grpc_socket_name(number: int) -> str:
+    """What the names of its sockets for gRPC begin with; there are none where it serves none."""
+    return f"grpc{suffix(number)}.sock"
+
+
 def suffix(number: int) -> str:
     """What the names of a second replica end with; the first has plain names."""
     return "" if number == 1 else f"-{number}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 MB = 1024 * 1024
@@ -57,12 +58,13 @@ def killed_for_memory(pid: int) -> int:
 
 
 def connections(name: str) -> int:
-    """How many connections are open on the unix socket that its server calls `name`.
+    """How many connections are open on the unix socket that its server calls `name`, or that with a number behind.
 
     Any server may have called its own by bytes that are no text, or by a line break.
     """
     lines = map(bytes.split, (PROC / "net" / "unix").read_bytes().split(b"\n"))
-    return sum(fields[5:6] == [CONNECTED] and fields[7:] == [name.encode()] for fields in lines)
+    named = re.compile(re.escape(name.encode()) + rb"(\.[0-9]+)?")
+    return sum(fields[5:6] == [CONNECTED] and len(fields) == 8 and bool(named.fullmatch(fields[7])) for fields in lines)
 
 
 def _numbers(file: Path) -> dict[str, int]:

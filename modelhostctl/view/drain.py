@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from ..host.docker import Container, Docker
-from ..host.layout import socket_dir, socket_name
+from ..host.layout import grpc_socket_name, socket_dir, socket_name
 from ..host.resources import connections
 from .replicas import Replicas
 
@@ -18,6 +18,11 @@ def socket_inside(container: Container) -> str:
     return f"/run/modelhost/{socket_dir(container.colour, container.release)}/{socket_name(container.number)}"
 
 
+def grpc_sockets_inside(container: Container) -> str:
+    """What the paths of its sockets for gRPC begin with."""
+    return f"/run/modelhost/{socket_dir(container.colour, container.release)}/{grpc_socket_name(container.number)}"
+
+
 def wait_until_drained(replicas: Replicas, most_seconds: float) -> float:
     """Wait until nginx has no connection to any container of a colour; returns how long that took, in seconds.
 
@@ -25,7 +30,9 @@ def wait_until_drained(replicas: Replicas, most_seconds: float) -> float:
     a request under way.
     """
     begun = time.monotonic()
-    sockets = [socket_inside(container) for container in replicas.containers]
+    sockets = [
+        inside(container) for container in replicas.containers for inside in (socket_inside, grpc_sockets_inside)
+    ]
     while time.monotonic() - begun < most_seconds and any(map(connections, sockets)):
         time.sleep(0.1)
     return time.monotonic() - begun

@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
                     "digest": bundle.manifest.files[bundle.manifest.requirements],
                 }
             bundles.append(known | {"digest": bundle.digest, "path": str(path)} | gates | image)
-        extras = sorted({extra for bundle in bundles for extra in bundle["extras"]})
+        extras = sorted({extra for bundle in bundles for extra in bundle["extras"]} | set(self._task.args["extras"]))
         findings += [f"- {conflict}" for conflict in conflicts(extras, locks)]
         if findings:
             where = where_defined(self._task.args["variable"], task_vars)

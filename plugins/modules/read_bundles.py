@@ -35,6 +35,11 @@ options:
     required: true
     type: list
     elements: str
+  extras:
+    description: What the image has beside what the bundles need, by the names of its lock files.
+    required: true
+    type: list
+    elements: str
 """
 
 EXAMPLES = """
@@ -44,6 +49,7 @@ EXAMPLES = """
     variable: release_models
     allow_pickle: "{{ release_allow_pickle }}"
     trusted_keys: "{{ release_trusted_keys }}"
+    extras: "{{ ['grpc'] if release_grpc | bool else [] }}"
   register: release_read
 """
 

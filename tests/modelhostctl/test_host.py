@@ -1,5 +1,6 @@
 """What is read of the machine: the engine's containers, the kernel's figures, who holds a lock, what was typed."""
 
+import contextlib
 import getpass
 import json
 import os
@@ -122,7 +123,20 @@ def test_connections_are_those_that_are_open_on_this_socket(tmp_path):
             accepted, _ = server.accept()
             assert resources.connections(name) == 1
             assert resources.connections(name[1:]) == 0
+            assert resources.connections(name.replace(".", "x")) == 0
             accepted.close()
+
+
+def test_connections_to_sockets_with_a_number_behind_the_name_are_counted(tmp_path):
+    name = str(tmp_path / "grpc.sock")
+    with contextlib.ExitStack() as opened:
+        for ending in (".0", ".12", ".new", "-2.0"):
+            server, client = (opened.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(2))
+            server.bind(name + ending)
+            server.listen()
+            client.connect(name + ending)
+            opened.enter_context(server.accept()[0])
+        assert resources.connections(name) == 2
 
 
 def test_used_memory_is_that_of_the_processs_group_without_what_may_be_forgotten():

@@ -49,9 +49,9 @@ def image(*extras: str, locks: tuple[Path, ...] = ()) -> str:
     return evaluate("app_image", argument("ansible.builtin.set_fact", "app_image_name"), release_read=read)
 
 
-def build(*extras: str) -> str:
+def build(*extras: str, **overrides: Any) -> str:
     command = argument("ansible.builtin.shell", "cmd", "docker build")
-    return evaluate("app_image", command, release_read=reading(*extras))
+    return evaluate("app_image", command, release_read=reading(*extras), **overrides)
 
 
 def context(*locks: Path) -> set[str]:
@@ -73,6 +73,11 @@ def locks(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_the_image_is_built_with_the_libraries_that_bundles_need() -> None:
     assert "--build-arg EXTRAS='lightgbm skops' " in build("skops", "", "lightgbm", "skops")
     assert "EXTRAS" not in build("", "")
+
+
+def test_the_image_has_the_library_for_grpc_where_that_is_served() -> None:
+    assert "--build-arg EXTRAS='grpc skops' " in build("skops", release_grpc="true")
+    assert "EXTRAS" not in build("", release_grpc=False)
 
 
 def test_the_images_name_differs_by_its_libraries_and_not_by_their_order() -> None:
@@ -191,7 +196,8 @@ def test_a_lock_file_holds_versions_with_hashes_and_nothing_else(line: str) -> N
 def read_with_ansible(folder: Path, *bundles: Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """The task that reads bundles, as preflight runs it, on no host at all."""
     paths = [str(path) for path in bundles]
-    given = {"paths": paths, "variable": "release_models", "allow_pickle": [], "trusted_keys": []} | options
+    given = {"paths": paths, "variable": "release_models", "allow_pickle": [], "trusted_keys": [], "extras": []}
+    given |= options
     task = {"modelhost.modelhost.read_bundles": given}
     play = {"hosts": "localhost", "gather_facts": False, "tasks": [task | {"register": "read"}, {
         "ansible.builtin.debug": {"msg": "{{ read.bundles | map(attribute='requirements') | to_json }}"}}]}  # fmt: skip
@@ -251,3 +257,12 @@ def test_a_bundle_whose_lock_file_names_an_index_is_refused(tmp_path: Path) -> N
     refused = read_with_ansible(tmp_path, with_lock(tmp_path, "a", tmp_path / "x.lock"))
     assert refused.returncode != 0
     assert "a/1/model.yaml: requirements: requirements.lock has the line '--index-url" in refused.stdout
+
+
+def test_requirements_that_contradict_the_library_for_grpc_are_refused_where_that_is_served(tmp_path: Path) -> None:
+    (tmp_path / "x.lock").write_text(f"grpcio==1.60.0 {HASH}\n")
+    bundle = with_lock(tmp_path, "a", tmp_path / "x.lock")
+    assert read_with_ansible(tmp_path, bundle).returncode == 0
+    refused = read_with_ansible(tmp_path, bundle, extras=["grpc"])
+    assert refused.returncode != 0
+    assert "needs grpcio==1.60.0 and the extra grpc has grpcio==" in " ".join(refused.stdout.split())

@@ -97,7 +97,7 @@ def test_without_the_scanner_only_pickles_are_not_read(
 def test_what_the_host_is_left_are_the_keys_alone(tmp_path: Path, bundle: Path, key: Key) -> None:
     sign(bundle, key)
     task = {"paths": [str(bundle)], "variable": "release_models", "allow_pickle": []}
-    task |= {"trusted_keys": [f"x\n{key.pem}y"]}
+    task |= {"trusted_keys": [f"x\n{key.pem}y"], "extras": []}
     shown = {"ansible.builtin.copy": {"content": "{{ read.trusted_keys }}", "dest": str(tmp_path / "left")}}
     play = {"hosts": "localhost", "gather_facts": False, "connection": "local", "tasks": [
         {"modelhost.modelhost.read_bundles": task, "register": "read"}, shown]}  # fmt: skip

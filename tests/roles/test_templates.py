@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shlex
 from typing import Any
 
@@ -87,6 +88,16 @@ BOB = {"name": "bob", "sha256": ["1" * 64, "2" * 64], "requests_per_second": 20,
         {"reverse_proxy_cors_origins": ["https://app.example.org", "*"], "reverse_proxy_clients": [ALICE]},
         {"reverse_proxy_trusted_proxies": ["10.0.0.2", "fd00:1::/64"]},
         {"reverse_proxy_address_requests_per_second": 0, "reverse_proxy_address_connections": "0"},
+        {"release_grpc": True},
+        {"release_grpc": "true", "reverse_proxy_tls": "off", "release_replicas": "2"},
+        {
+            "release_grpc": True,
+            "release_canary_percent": 10,
+            "release_shadow": True,
+            "reverse_proxy_cache_mb": 8,
+            "reverse_proxy_clients": [ALICE, BOB],
+            "reverse_proxy_cors_origins": ["*"],
+        },
     ],
 )
 def test_nginx_accepts_its_configuration(overrides, read):
@@ -99,6 +110,7 @@ def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
         "release_canary_percent": 10,
         "reverse_proxy_cache_mb": 8,
         "release_shadow": True,
+        "release_grpc": True,
         "reverse_proxy_clients": [ALICE],
         "reverse_proxy_cors_origins": ["*"],
     }
@@ -106,6 +118,44 @@ def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
     in_server = evaluate("reverse_proxy", "{{ __reverse_proxy_server_parts | join(' ') }}", **everything).split()
     named = [f"conf.d/{part}" for part in [*in_http, "address_limits"]] + [f"server.d/{part}" for part in in_server]
     assert sorted(f"etc/nginx/{part}.conf.j2" for part in named) == PARTS
+
+
+def test_nothing_of_grpc_is_in_it_by_default():
+    assert "grpc" not in render("reverse_proxy", "etc/nginx/nginx.conf.j2").lower()
+
+
+@pytest.mark.parametrize(
+    ("workers", "replicas", "ends"),
+    [(0, 1, ["grpc.sock.0", "grpc.sock.7"]), (12, 1, ["grpc.sock.0", "grpc.sock.11"]),
+     ("3", "2", ["grpc.sock.0", "grpc-2.sock.7"])],
+)  # fmt: skip
+def test_nginx_knows_the_sockets_of_every_worker(workers, replicas, ends):
+    overrides = {"release_grpc": True, "release_workers": workers, "release_replicas": replicas}
+    told = render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides)
+    sockets = re.findall(r"server unix:/run/modelhost/active/(grpc\S+) ", told)
+    assert len(sockets) == max(8, int(workers)) * int(replicas)
+    assert [sockets[0], sockets[-1]] == ends
+
+
+def test_each_error_that_a_call_can_come_to_has_a_status_of_grpc_as_the_app_has_it():
+    vars_ = load("reverse_proxy", "vars/main.yml")
+    ours, logged = vars_["__reverse_proxy_grpc_statuses"], vars_["__reverse_proxy_grpc_logged"]
+    # Those of nginx alone, before it knows that it is a call.
+    assert set(vars_["__reverse_proxy_errors"]) - set(ours) == {400, 431, 497}
+    assert set(ours.values()) <= set(logged)
+    assert {logged[status] >= 500 for code, status in ours.items() if code >= 500} == {True}
+    source = (PROJECT / "app/modelhost/protocols/v2_grpc/statuses.py").read_text()
+    names = dict(re.findall(r"(\d{3}): StatusCode\.([A-Z_]+)", source))
+    numbers = {
+        "PERMISSION_DENIED": 7,
+        "RESOURCE_EXHAUSTED": 8,
+        "INTERNAL": 13,
+        "UNAVAILABLE": 14,
+        "DEADLINE_EXCEEDED": 4,
+    }
+    both = {int(code): numbers[name] for code, name in names.items() if int(code) in ours and name in numbers}
+    assert both.keys() == {403, 413, 500, 503, 504}
+    assert both.items() <= ours.items()
 
 
 def test_nginx_would_refuse_a_wrong_one(read):
@@ -343,6 +393,20 @@ def test_replicas_differ_by_their_names_alone(read):
         assert int(first.pop(limit)) * 2 == int(alone.pop(limit))
     del alone["container_name"]
     assert first == alone
+
+
+def test_grpc_has_sockets_beside_those_of_http_where_it_is_wanted():
+    def binds(**overrides: Any) -> list[tuple[str, str | None]]:
+        text = render("release", "srv/modelhost/releases/release/compose.yml.j2", **overrides)
+        found = [service["environment"] for service in yaml.safe_load(text)["services"].values()]
+        return [(each["MODELHOST_BIND"], each.get("MODELHOST_GRPC_BIND")) for each in found]
+
+    folder = "unix:/run/modelhost/${COLOUR:?}-${RELEASE:?}/"
+    assert binds() == binds(release_grpc="false") == [(folder + "server.sock", None)]
+    assert binds(release_grpc="true", release_replicas=2) == [
+        (folder + "server.sock", folder + "grpc.sock"),
+        (folder + "server-2.sock", folder + "grpc-2.sock"),
+    ]
 
 
 def test_nginx_tries_a_request_twice_whatever_the_number_of_replicas():
