@@ -25,7 +25,7 @@ MODELS = Path(__file__).parents[2] / "models"
         (Settings(replicas=2), 1, 300, 1, 2, 1, "workers: 2 (1 cores"),  # its part of two: decide() is told that
         (Settings(replicas=2), 1, 100, 1, 1, 1, "100 MB hold no more"),
         (Settings(replicas=2), 4, 600, 1, 4, 1, "workers: 4 (4 cores"),
-        (Settings(grpc_bind="unix:/run/grpc.sock"), 8, 190, 1, 3, 3, "190 MB hold no more, about 38 MB each"),
+        (Settings(grpc_bind="unix:/run/grpc.sock"), 8, 190, 1, 3, 3, "190 MB hold no more, about 43 MB each"),
         (Settings(threads=5), 2, 600, 1, 2, 5, "threads of a slow model: 5 (as set)"),
     ],
 )

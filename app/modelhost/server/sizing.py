@@ -20,7 +20,7 @@ MOST_WORKERS = 8
 LEAST_OF_REPLICAS = 2
 # MB, measured: Gunicorn's master with every library, and what a worker adds before its models.
 MASTER_MB, WORKER_MB = 60, 25
-GRPC_MB = 10  # and what gRPC adds to each, where it is served
+GRPC_MB = 15  # and what gRPC adds to each, where it is served
 # Likewise, what the libraries of models add to the master, by the extras that need them; those that bring others, with
 # these. A worker copies a small part of them, because using an object writes its count of references.
 LIBRARIES_MB = {

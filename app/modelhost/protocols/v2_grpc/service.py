@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing
 from typing import Any
 
 import grpc
@@ -53,44 +54,39 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
     def _handler(self, name: str) -> Any:
         if METHODS[name].client_streaming:
             return grpc.stream_stream_rpc_method_handler(self._stream)
-        if name == "ModelInfer":
-            return grpc.unary_unary_rpc_method_handler(self._infer)
-        method: Callable[[Any], Awaitable[dict[str, Any]]] = getattr(self, f"_{name}")
-        return grpc.unary_unary_rpc_method_handler(self._telling(name, method))
+        method = self._infer if name == "ModelInfer" else self._telling(name, getattr(self, f"_{name}"))
+        return grpc.unary_unary_rpc_method_handler(self._in_words(name, method))
 
-    def _telling(self, name: str, method: Callable[[Any], Awaitable[dict[str, Any]]]) -> Any:
-        """The handler of a method that predicts nothing: `method` gives the fields of its answer."""
-        asked, answered = (message_class(kind) for kind in (METHODS[name].input_type, METHODS[name].output_type))
+    def _in_words(self, name: str, method: Callable[[bytes, Any], Awaitable[Answer]]) -> Any:
+        """The handler that gives what `method` answers, and a status where it refuses or fails."""
 
         async def handle(body: bytes, context: Any) -> bytes:
             try:
-                answer: bytes = answered(**await method(read_message(asked, body))).SerializeToString()
+                answer = await method(body, context)
             except ClientError as error:
-                failed = error
+                answer = Answer(error.message.encode(), status=error.status)
             except Exception as error:
-                log.error("%s failed", name, exc_info=error)
-                failed = ClientError(FAILED, status=500)
-            else:
-                await context.send_initial_metadata(self._signature)
-                return answer
-            await refuse(context, failed.status, failed.message, self._signature)
-            raise AssertionError("refuse has ended the call")
+                answer = _failure(name, error)
+            headers = (*metadata(answer.headers), *self._signature)
+            if answer.status != 200:
+                await refuse(context, answer.status, answer.body.decode(), headers)
+            await context.send_initial_metadata(headers)
+            return answer.body
 
         return handle
 
-    async def _infer(self, body: bytes, context: Any) -> bytes:
-        try:
-            message = read_message(ModelInferRequest, body)
-            call = Call(f"/{SERVICE}/ModelInfer", context, body, message)
-            served = self._served(call)
-        except ClientError as error:
-            await refuse(context, error.status, error.message, self._signature)
-        answer = await self._answer(PREDICT, served, call)
-        headers = (*metadata(answer.headers), *self._signature)
-        if answer.status != 200:
-            await refuse(context, answer.status, answer.body.decode(), headers)
-        await context.send_initial_metadata(headers)
-        return answer.body
+    def _telling(self, name: str, method: Callable[[Any], Awaitable[dict[str, Any]]]) -> Any:
+        """A method that predicts nothing: `method` gives the fields of its answer."""
+        asked, answered = (message_class(kind) for kind in (METHODS[name].input_type, METHODS[name].output_type))
+
+        async def answer(body: bytes, _context: Any) -> Answer:
+            return Answer(answered(**await method(read_message(asked, body))).SerializeToString())
+
+        return answer
+
+    async def _infer(self, body: bytes, context: Any) -> Answer:
+        call = Call(f"/{SERVICE}/ModelInfer", context, body, read_message(ModelInferRequest, body))
+        return await self._answer(PREDICT, self._served(call), call)
 
     async def _stream(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
         """The answers to each request, one request after the other. One that fails does not end the stream."""
@@ -105,12 +101,20 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             except ClientError as error:
                 yield _failed(error.message.encode(), identifier)
                 continue
-            if served.model.streams:
-                async for answer in answers_of(self._pipeline, served, call):
+            except Exception as error:
+                yield _failed(_failure("ModelStreamInfer", error).body, identifier)
+                continue
+            async with aclosing(self._streamed(served, call)) as answers:
+                async for answer in answers:
                     yield answer.body if answer.status == 200 else _failed(answer.body, identifier)
-            else:
-                answer = await self._answer(IN_STREAM, served, call)
-                yield answer.body if answer.status == 200 else _failed(answer.body, identifier)
+
+    async def _streamed(self, served: ServedModel, call: Call) -> AsyncGenerator[Answer, None]:
+        if not served.model.streams:
+            yield await self._answer(IN_STREAM, served, call)
+            return
+        async with aclosing(answers_of(self._pipeline, served, call)) as answers:
+            async for answer in answers:
+                yield answer
 
     async def _answer(self, protocol: Protocol, served: ServedModel, call: Call) -> Answer:
         try:
@@ -165,6 +169,12 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
     async def _RepositoryModelUnload(self, asked: Any) -> dict[str, Any]:  # noqa: N802
         await self._pipeline.beside(v2_metadata.unload, self._repository, asked.model_name)
         return {}
+
+
+def _failure(name: str, error: Exception) -> Answer:
+    """The log gets the traceback, the client a sentence."""
+    log.error("%s failed", name, exc_info=error)
+    return Answer(FAILED.encode(), status=500)
 
 
 def _failed(words: bytes, identifier: str) -> bytes:
