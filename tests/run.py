@@ -99,6 +99,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "canary": scenario("canary"),
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
+    "grpc": scenario("grpc"),
     "collection": scenario("collection"),
     "preflight": scenario("preflight"),
     "hardening": scenario("hardening"),

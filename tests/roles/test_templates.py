@@ -137,6 +137,15 @@ def test_nginx_knows_the_sockets_of_every_worker(workers, replicas, ends):
     assert [sockets[0], sockets[-1]] == ends
 
 
+def test_a_stream_is_no_body_whose_size_is_limited():
+    """All that is asked in it is one body: the app has a limit for each message."""
+    told = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_grpc=True)
+    (stream,) = re.findall(r"location = \S+/ModelStreamInfer \{(.*?)\}", told, re.DOTALL)
+    assert "client_max_body_size 0;" in stream
+    (call,) = re.findall(r"location \^~ /inference.GRPCInferenceService/ \{(.*?)\}", told, re.DOTALL)
+    assert "client_max_body_size" not in call
+
+
 def test_each_error_that_a_call_can_come_to_has_a_status_of_grpc_as_the_app_has_it():
     vars_ = load("reverse_proxy", "vars/main.yml")
     ours, logged = vars_["__reverse_proxy_grpc_statuses"], vars_["__reverse_proxy_grpc_logged"]
