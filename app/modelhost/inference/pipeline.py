@@ -31,6 +31,7 @@ from modelhost.settings import Settings
 
 TIMEOUT = "X-Request-Timeout-Ms"  # how long the client waits; absent: as long as the server does
 TIMEOUT_SENT = TIMEOUT.lower().encode()
+START = b"x-request-start"  # when nginx began to wait for the app
 CLIENT = b"x-modelhost-client"  # whose key nginx has seen; absent where it asks for none
 # What else of a request decides its answer.
 DECIDING = (b"content-type", b"inference-header-content-length", b"accept", b"accept-encoding")
@@ -258,7 +259,7 @@ def log_fields(request: Request, model: Model) -> dict[str, Any]:
 
 def _already_waited(request: Request) -> float:
     """Seconds since nginx had the whole request, of what a busy loop has not yet looked at."""
-    since: str = request.header(b"x-request-start") or ""
+    since: str = request.header(START) or ""
     try:
         return max(0.0, time.time() - float(since.removeprefix("t="))) if since else 0.0
     except ValueError:

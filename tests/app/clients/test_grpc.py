@@ -516,6 +516,17 @@ def test_models_that_do_not_stream_answer_once_in_one(client: Client) -> None:
     client.stop_stream()
 
 
+def test_a_request_in_a_stream_has_not_waited_since_the_stream_began(client: Client) -> None:
+    answers: queue.Queue[Any] = queue.Queue()
+    began = {"x-request-start": f"t={time.time() - 100}"}  # as nginx says
+    client.start_stream(lambda result, error: answers.put(error), headers=began)
+    client.async_stream_infer("iris", [tensor(client.get_model_metadata("iris").inputs[0].name, IRIS)])
+    assert answers.get(timeout=5) is None
+    client.stop_stream()
+    with pytest.raises(InferenceServerException, match="did not answer in the time"):
+        client.infer("iris", [tensor(client.get_model_metadata("iris").inputs[0].name, IRIS)], headers=began)
+
+
 def test_every_worker_has_its_sockets_and_takes_them_again(
     bundles: Bundles, tmp_path: Path, serve: Callable[..., tuple[Server, Client]]
 ) -> None:

@@ -4,20 +4,24 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from modelhost.inference.pipeline import TIMEOUT_SENT
+from modelhost.inference.pipeline import START, TIMEOUT_SENT
 from modelhost.payload.request import Request
 
 
 class Call(Request):
-    """A request whose body is a `message`. Its headers are the call's metadata, its timeout is the call's deadline."""
+    """A request whose body is a `message`. Its headers are the call's metadata, its timeout is the call's deadline.
+
+    `streamed`: one of several in a call, whose metadata tell when the call began, and not how long this one has waited.
+    """
 
     __slots__ = ("message",)
 
-    def __init__(self, path: str, context: Any, body: bytes, message: Any) -> None:
+    def __init__(self, path: str, context: Any, body: bytes, message: Any, streamed: bool = False) -> None:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body}
 
-        super().__init__(path, _headers(context), receive)
+        headers = _headers(context)
+        super().__init__(path, [each for each in headers if each[0] != START] if streamed else headers, receive)
         self.message = message
 
     @contextmanager

@@ -96,7 +96,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             try:
                 message = read_message(ModelInferRequest, body)
                 identifier = message.id
-                call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, message)
+                call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, message, streamed=True)
                 served = self._served(call)
             except ClientError as error:
                 yield _failed(error.message.encode(), identifier)
