@@ -31,7 +31,7 @@ KEPT = {"engine": "molecule/engine_and_base.yml", "deployed": "site.yml"}
 # What begins as a copy of which. By itself a part begins with a bare machine and gets there by what it converges.
 COPY_OF = {
     **dict.fromkeys(["deployed", "app_container", "reverse_proxy", "keys", "tls"], "engine"),
-    **dict.fromkeys(["chaos", "release", "canary", "rollback", "replicas", "refused"], "deployed"),
+    **dict.fromkeys(["chaos", "release", "canary", "rollback", "replicas", "refused", "grpc"], "deployed"),
 }
 
 

@@ -35,7 +35,7 @@ def _headers(context: Any) -> list[tuple[bytes, bytes]]:
     sent = [
         (name.encode(), value.encode("latin-1"))
         for name, value in context.invocation_metadata() or ()
-        if name.startswith("x-") and isinstance(value, str)
+        if (name.startswith("x-") or name == "traceparent") and isinstance(value, str)
     ]
     remaining = context.time_remaining()
     if remaining is not None and not any(name == TIMEOUT_SENT for name, _ in sent):

@@ -24,7 +24,7 @@ async def answers_of(pipeline: Pipeline, served: ServedModel, call: Call) -> Asy
         turns = Turns(served, inputs, pipeline.patience(call), call)
         arrays = await turns.next(deadline)
         while arrays is not None:
-            told = await pipeline.encode(arrays, partial(_encoded, served.model, arrays, asked))
+            told = await pipeline.encode(served, arrays, call, partial(_encoded, served.model, arrays, asked))
             pipeline.refuse_too_long(told)
             yield Answer(told)
             arrays = await turns.next()
