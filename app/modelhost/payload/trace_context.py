@@ -1,7 +1,7 @@
 """What a line of the log says of the request that it is about: its id, and the trace that it is part of.
 
 A trace is named by the client's header traceparent. One that is invalid counts as absent, and none is made here: no
-span of ours is recorded anywhere (docs/decisions/094). nginx's conf.d/log has the same pattern.
+span of ours is recorded anywhere (docs/decisions/093). nginx's conf.d/log has the same pattern.
 Source: W3C Trace Context, Level 1, 3.2 (https://www.w3.org/TR/trace-context-1/#traceparent-header).
 """
 

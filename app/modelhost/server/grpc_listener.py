@@ -1,4 +1,4 @@
-"""A worker's gRPC server, in the worker's own loop (docs/decisions/095).
+"""A worker's gRPC server, in the worker's own loop (docs/decisions/094).
 
 gRPC's core listens by itself and takes no socket that others share. On a TCP port the kernel shares connections out
 among workers. On unix sockets each worker has its own: MODELHOST_GRPC_BIND with a number behind. There are always

@@ -7,7 +7,7 @@ import time
 from typing import Any, NamedTuple
 
 import pytest
-from deploying import live, on_host, play, url
+from deploying import PROJECT, live, on_host, play, url
 from modelhost.protocols.v2_grpc.messages import ModelInferRequest, ModelInferResponse, ModelStreamInferResponse
 
 ON = {"release_grpc": True, "release_replicas": 2}
@@ -37,6 +37,21 @@ def call(method: str, message: bytes = b"", *options: str) -> Ended:
         messages.append(rest[5:end])
         rest = rest[end:]
     return Ended(int(metadata["grpc-status"]), metadata.get("grpc-message", ""), metadata, messages)
+
+
+def sent_by_grpcio(length: int) -> str:
+    """What a call with a body of this length is told. curl 7.88 loses an answer that comes while it is sending."""
+    script = """
+import sys, grpc
+method = grpc.insecure_channel(sys.argv[1]).unary_unary("/inference.GRPCInferenceService/ModelInfer")
+try:
+    method(bytes(int(sys.argv[2])), timeout=20)
+except grpc.RpcError as error:
+    print(error.code().name, error.details())
+"""
+    address = url().removeprefix("http://")
+    command = [PROJECT / ".cache/libraries/bin/python", "-c", script, address, str(length)]
+    return subprocess.check_output(command, text=True)
 
 
 def colours(*places: int) -> bytes:
@@ -83,13 +98,11 @@ def test_a_stream_has_its_answers():
 def test_what_is_refused_has_a_status_and_words_and_is_logged_as_over_http():
     ended = call("ModelInfer", colours(99))
     assert (ended.status, ended.words) == (3, "index must be an integer from 0 to 4, not 99.")
-    large = call("ModelInfer", b"\0" * (5 * 2**20))
-    assert large.status == 8
-    assert large.words.startswith("The body is larger than ")
+    assert sent_by_grpcio(5 * 2**20).startswith("RESOURCE_EXHAUSTED The body is larger than ")
     load = call("RepositoryModelLoad")
     assert (load.status, load.metadata["x-content-type-options"]) == (7, "nosniff")
     for status in (400, 413, 403):
-        assert logged(status=status, method="POST"), f"no {status} in nginx's log"
+        assert logged(status=status), f"no {status} in nginx's log"
 
 
 def test_a_call_while_no_worker_is_there_is_told_to_come_again():
