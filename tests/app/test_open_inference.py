@@ -3,6 +3,7 @@
 import gzip
 import json
 import struct
+import time
 import tracemalloc
 import zlib
 from typing import Any
@@ -37,7 +38,7 @@ def binary_iris(data: bytes, **parameters: Any) -> dict[str, Any]:
 def test_metadata_health_and_readiness_are_told(client: Client) -> None:
     server = client.get("/v2").json
     assert server
-    assert server["extensions"] == ["binary_tensor_data", "model_repository"]
+    assert server["extensions"] == ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
     assert client.get("/v2/").json == server
     assert client.get("/v2/health/live").json == {"live": True}
     assert client.get("/v2/health/ready").json == {"ready": True}
@@ -309,10 +310,86 @@ def test_the_repository_tells_what_is_loaded_and_changes_nothing(client: Client)
         ("POST", "/v2/models/iris/versions/2/infer", 404),
         ("GET", "/v2/models/lily", 404),
         ("GET", "/v2/models/iris/infer", 405),
-        ("GET", "/v2/models/iris/config", 404),
+        ("GET", "/v2/models/iris/trace", 404),
     ],
 )
 def test_what_is_not_there_is_told(client: Client, method: str, url: str, status: int) -> None:
     answer = client.open(url, method=method)
     assert answer.status_code == status
     assert_error_shape(answer.data)
+
+
+def test_a_body_without_json_is_the_one_input(client: Client) -> None:
+    rows = np.array(ROWS, "<f4")
+    raw = client.post(INFER, data=rows.tobytes(), headers={HEADER: "0"})
+    assert raw.status_code == 200, raw.text
+    framed = client.post(INFER, **binary_iris(rows.tobytes()))
+    outputs = raw.data[int(raw.headers[HEADER]) :]
+    assert len(outputs) == sum(4 + len(name) for name in ("setosa", "virginica")) + 2 * 3 * 4
+    assert outputs.endswith(np.array(framed.json["outputs"][1]["data"], "<f4").tobytes())  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "field", "said"),
+    [
+        (INFER, b"", "measurements", "send the bytes of FP32 elements that fill [rows, 4]"),
+        (INFER, b"123456789", "measurements", "cannot be read from 9 raw bytes"),
+        ("/v2/models/churn/infer", b"1234", HEADER, "Raw bytes can be one input"),
+    ],
+)
+def test_raw_bytes_that_are_not_one_input_are_refused(
+    client: Client, url: str, body: bytes, field: str, said: str
+) -> None:
+    answer = client.post(url, data=body, headers={HEADER: "0"})
+    assert answer.status_code == 400
+    error = assert_error_shape(answer.data)
+    assert error["field"] == field
+    assert said in error["error"]
+
+
+def test_a_models_configuration_is_told_as_triton_tells_it(client: Client) -> None:
+    assert client.get("/v2/models/iris/versions/1/config").json == {
+        "name": "iris",
+        "platform": "onnxruntime_onnx",
+        "backend": "onnxruntime",
+        "max_batch_size": 65536,
+        "input": [{"name": "measurements", "data_type": "TYPE_FP32", "dims": [4]}],
+        "output": [
+            {"name": "species", "data_type": "TYPE_STRING", "dims": []},
+            {"name": "probabilities", "data_type": "TYPE_FP32", "dims": [3]},
+        ],
+    }
+    assert client.get("/v2/models/lily/config").status_code == 404
+
+
+def test_statistics_count_what_was_answered_refused_and_computed(client: Client) -> None:
+    def stats(path: str = "iris/stats") -> dict[str, Any]:
+        told = client.get(f"/v2/models/{path}").json
+        assert told
+        (of_model,) = [each for each in told["model_stats"] if each["name"] == "iris"]
+        return dict(of_model)
+
+    before = stats()
+    for _ in range(3):
+        assert client.post(INFER, json={"inputs": [tensor()]}).status_code == 200
+    assert client.post(INFER, json={}).status_code == 400
+    after = stats("iris/versions/1/stats")
+    assert after == stats("stats")
+
+    def added(*path: str) -> float:
+        old, new = before, after
+        for step in path:
+            old, new = old[step], new[step]
+        return float(new - old)  # type: ignore[operator]
+
+    assert added("inference_count") == 6
+    assert added("execution_count") == 3
+    assert added("inference_stats", "success", "count") == 3
+    assert added("inference_stats", "fail", "count") == 1
+    stages = ["queue", "compute_input", "compute_infer", "compute_output"]
+    assert [added("inference_stats", stage, "count") for stage in stages] == [3] * 4
+    parts = sum(added("inference_stats", stage, "ns") for stage in stages)
+    assert added("inference_stats", "success", "ns") == pytest.approx(parts, rel=0.01)
+    assert abs(after["last_inference"] / 1e3 - time.time()) < 30
+    assert after["version"] == "1"
+    assert client.get("/v2/models/lily/stats").status_code == 404

@@ -8,6 +8,7 @@ Names and units follow Prometheus' "Metric and label naming".
 import bisect
 import collections
 import os
+import time
 from collections.abc import Sequence
 
 import prometheus_client
@@ -64,6 +65,12 @@ STAGE_SECONDS = Histogram(
 )
 CALL_REQUESTS = Histogram("modelhost_call_requests", "Requests answered by one call in a thread.", MODEL, buckets=ROWS)
 CALL_ROWS = Histogram("modelhost_call_rows", "Rows of one call in a thread.", MODEL, buckets=ROWS)
+LAST = Gauge(
+    "modelhost_last_prediction_timestamp_seconds",
+    "When a prediction was last answered, as seconds since 1970; at most a second before.",
+    MODEL,
+    multiprocess_mode="max",
+)
 WAITING = Gauge("modelhost_waiting", "Requests that wait for a thread.", MODEL, multiprocess_mode="livesum")
 NOT_FINITE = Counter("modelhost_nonfinite_values", "Elements of outputs that were NaN or infinite.", (*MODEL, "output"))
 CACHE_HITS = Counter("modelhost_cache_hits", "Predictions answered from the app's own cache.", MODEL)
@@ -98,6 +105,7 @@ class ModelMetrics:
             if output.dtype.kind == "f"
         }
         self._waiting = WAITING.labels(*self._labels)
+        self._last = LAST.labels(*self._labels)
         self._answers: collections.Counter[tuple[str, int]] = collections.Counter()
         self._predicted: list[tuple[float, ...]] = []
         self._client_answers: collections.Counter[tuple[str, int]] = collections.Counter()
@@ -159,6 +167,7 @@ class ModelMetrics:
             sent, *seconds = zip(*self._predicted, strict=True)
             self._predicted.clear()
             self._rows.inc(sum(sent))
+            self._last.set(time.time())
             for histogram, values in zip(self._histograms, seconds, strict=True):
                 histogram.observe_all(values)
         if waiting is not None:
@@ -172,8 +181,31 @@ def write_version() -> None:
 
 def scrape() -> bytes:
     """All workers' metrics in Prometheus' text format."""
+    return generate_latest(_collected())
+
+
+def samples() -> "Samples":
+    """All workers' metrics as numbers."""
+    return Samples(_collected())
+
+
+class Samples:
+    """What a scrape would see, to be added up by names and labels."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._found: dict[str, list[tuple[dict[str, str], float]]] = collections.defaultdict(list)
+        for metric in registry.collect():
+            for sample in metric.samples:
+                self._found[sample.name].append((sample.labels, sample.value))
+
+    def total(self, name: str, labels: dict[str, str]) -> float:
+        """The sum of the samples of this name that have these labels, 0 where there is none."""
+        return sum(value for found, value in self._found.get(name, ()) if labels.items() <= found.items())
+
+
+def _collected() -> CollectorRegistry:
     if not os.environ.get(DIRECTORY):
-        return generate_latest(REGISTRY)
+        return REGISTRY
     registry = CollectorRegistry()
     multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types
-    return generate_latest(registry)
+    return registry

@@ -6,7 +6,7 @@ the outputs' arrays to what its client reads), `example` (a body that works, whi
 Flask's `urls`. Validation is the core's: payload/.
 """
 
-from modelhost.protocols import mlflow, native, tensorflow, v2_infer, v2_metadata
+from modelhost.protocols import mlflow, native, tensorflow, v2_infer, v2_metadata, v2_triton
 
 PREDICTORS = (native.PREDICT, v2_infer.PREDICT, tensorflow.PREDICT, mlflow.PREDICT)
-METADATA = (v2_metadata.urls, tensorflow.urls, mlflow.urls)
+METADATA = (v2_metadata.urls, v2_triton.urls, tensorflow.urls, mlflow.urls)

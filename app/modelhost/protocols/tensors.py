@@ -3,6 +3,7 @@
 Source: the protocol's "Tensor Data" and Triton's "Binary Tensor Data Extension". Binary tensors
 stand after the request's JSON in the order of the inputs: little-endian, row-major, a BOOL one
 byte, each element of BYTES after its length as a little-endian uint32. Of a JSON value that is its text.
+A request may be nothing but the bytes of its one input; of BYTES, of one element without its length.
 
 In JSON, an element of bytes is {"b64": ...}; or, as MLServer has it, a string of base64 in a tensor with
 the parameter content_type: base64.
@@ -78,6 +79,29 @@ def read_tensor(
     if len(data) != math.prod(shape):
         raise refuse(f"{name}.{parts.data}", data, f"a list of {math.prod(shape)} elements, as the shape says")
     return reader.from_flat(data, shape)
+
+
+def read_raw(reader: InputReader, binary: memoryview) -> Array:
+    """The bytes of a request that is nothing but this input, as a checked array of (rows, *shape).
+
+    Of numbers there are as many rows as fit; one, where a size of the input varies. Raises ClientError.
+    """
+    schema = reader.schema
+    sizes = [-1, *schema.shape]
+    if reader.content:
+        sizes, binary = [1, *schema.shape], memoryview(frame([bytes(binary)]))
+        fits = not schema.shape
+    else:
+        if schema.shape.count(-1) == 1:
+            sizes[0] = 1
+        known = math.prod(size for size in sizes if size != -1) * DTYPES[schema.datatype].itemsize
+        fits = sizes.count(-1) == 1 and len(binary) > 0 and len(binary) % known == 0
+        sizes = [len(binary) // known if size == -1 else size for size in sizes]
+    if not fits:
+        wanted = f"the bytes of {schema.datatype} elements that fill [rows, {', '.join(map(str, schema.shape))}]"
+        message = f"{reader.name} cannot be read from {len(binary)} raw bytes: send {wanted}, or say its shape in JSON."
+        raise ClientError(message, reader.name, f"{len(binary)} bytes", wanted)
+    return read_tensor(reader, {"datatype": schema.datatype, "shape": sizes}, binary)
 
 
 def write_bytes(array: Array) -> bytes:

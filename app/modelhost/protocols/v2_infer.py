@@ -17,10 +17,11 @@ from modelhost.payload.records import read_record
 from modelhost.payload.request import Request
 from modelhost.protocols import jsonschema
 from modelhost.protocols.jsonschema import TEXT, array_of, object_of
-from modelhost.protocols.tensors import read_tensor, refuse, write_bytes
+from modelhost.protocols.tensors import read_raw, read_tensor, refuse, write_bytes
 
 HEADER = "Inference-Header-Content-Length"  # how many bytes of the body are its JSON
 HEADER_SENT = HEADER.lower().encode()
+RAW = "0"  # no JSON at all: the body is the one input, and the outputs are wanted as binary
 NAME, VERSIONED = "/v2/models/<name>", "/v2/models/<name>/versions/<version>"
 
 T = TypeVar("T")
@@ -39,6 +40,8 @@ def parse(model: Model, body: bytes, request: Request) -> tuple[Arrays, Wanted]:
     Raises ClientError for anything the protocol or the model's schema does not allow.
     """
     header = request.header(HEADER_SENT)
+    if header == RAW and "json" not in request.content_type.lower():  # JSON's own bytes are no numbers
+        return _raw_inputs(model, memoryview(body)), Wanted(None, dict.fromkeys([w.name for w in model.outputs], True))
     size = len(body)
     if header is not None:
         size = int(header) if header.isascii() and header.isdigit() and len(header) < 10 else -1
@@ -159,6 +162,15 @@ def _inputs(model: Model, tensors: Any, binary: memoryview) -> Arrays:
         message = f"{len(binary)} bytes follow the last input: say in {HEADER} where the JSON ends."
         raise ClientError(message, HEADER, f"{len(binary)} bytes too many")
     return read_inputs(model, named, lambda reader, tensor: read_tensor(reader, tensor, blobs.get(reader.name)))
+
+
+def _raw_inputs(model: Model, binary: memoryview) -> Arrays:
+    needed = [reader.name for reader in model.inputs if reader.required] or [model.inputs[0].name]
+    if len(needed) > 1:
+        wanted = "the length of the request's JSON"
+        message = f"Raw bytes can be one input, and this model needs {join_names(needed)}: say in {HEADER} {wanted}."
+        raise ClientError(message, HEADER, RAW, wanted)
+    return read_inputs(model, {needed[0]: binary}, read_raw)
 
 
 def _outputs(model: Model, sent: dict[str, Any]) -> dict[str, bool]:

@@ -34,9 +34,10 @@ def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
     }
 
 
-def server_metadata() -> dict[str, Any]:
-    """What the server is, and which extensions of the protocol it has."""
-    return {"name": "modelhost", "version": __version__, "extensions": ["binary_tensor_data", "model_repository"]}
+def server_metadata(*extensions: str) -> dict[str, Any]:
+    """What the server is, and which extensions of the protocol it has: these, and those that it has over gRPC too."""
+    known = sorted(["binary_tensor_data", "model_repository", *extensions])
+    return {"name": "modelhost", "version": __version__, "extensions": known}
 
 
 def index(repository: Repository, only_ready: bool) -> list[dict[str, str]]:
@@ -73,7 +74,7 @@ def urls(repository: Repository) -> Blueprint:
 
     @urls.get("/v2")
     def server() -> Response:
-        return write_json(server_metadata())
+        return write_json(server_metadata("model_configuration", "statistics"))  # v2_triton.py
 
     @urls.get("/v2/health/live")
     def live() -> Response:

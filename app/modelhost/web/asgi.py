@@ -31,6 +31,7 @@ Handler = Callable[[Request], Awaitable[Answer | sse.Stream]]
 FLASK_THREADS = 10  # more than changes of models may keep (models/repository.py)
 # As nginx's lingering_time and lingering_timeout: in all, and without a piece of the body.
 LINGER_SECONDS, SILENCE_SECONDS = 30, 5
+COUNTED = ("/metrics", "/stats")  # ends of paths whose answers are counts of what has happened
 
 
 class Application:
@@ -90,7 +91,7 @@ class Application:
             request.close()
 
     async def _by_flask(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["path"].rstrip("/") == "/metrics":
+        if scope["path"].rstrip("/").endswith(COUNTED):
             self.pipeline.write_metrics()  # in the loop, where they are counted
         body = _Arriving(receive)
         await body.wait(self._body_limit)  # in the loop: a client that sends slowly holds none of the threads

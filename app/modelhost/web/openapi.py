@@ -84,6 +84,9 @@ def _paths(model: Model, name: str, latest: bool) -> Json:
         f"/models/{part}": {"get": _get(f"show.{name}", "models", f"The schema of {model.name}")},
         f"/models/{part}/example": {"get": _get(f"example.{name}", "models", whole)},
         f"/v2/models/{part}": {"get": _get(f"metadata.{name}", "Open Inference Protocol", tensors)},
+        f"/v2/models/{part}/config": {
+            "get": _get(f"config.{name}", "Open Inference Protocol", f"{tensors}, for Triton's tools")
+        },
         **{each.url(model, latest): {"post": _predict(model, name, each, about)} for each in PREDICTORS},
         **({f"/models/{part}/stream": {"post": _stream(model, name)}} if model.streams else {}),
     }

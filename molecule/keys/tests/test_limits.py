@@ -90,12 +90,15 @@ def test_each_network_behind_a_trusted_proxy_has_a_limit_of_its_own():
     assert served("192.0.2.2") >= 6
 
 
-def test_loading_and_unloading_is_for_the_machine_itself(machine):
+def test_loading_unloading_and_statistics_are_for_the_machine_itself(machine):
     deploy()
     for path in (
         "/v2/repository/models/iris/load",
         "/v2/repository/models/iris/unload/",
         "//v2/repository/models/x/load",
+        "/v2/models/stats",
+        "/v2/models/iris/stats/",
+        "/v2/models/iris/versions/1/stats",
     ):
         assert ask(path, b"{}").status == 403
         assert '"path"' in machine(f"curl -s http://127.0.0.1{path} -d '{{}}'")

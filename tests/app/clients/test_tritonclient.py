@@ -1,5 +1,6 @@
 """tritonclient[http], as it comes, against the real server."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -36,6 +37,19 @@ def test_tritonclient_finds_the_server_and_its_models_ready(client: triton.Infer
     client.load_model("iris")
     with pytest.raises(InferenceServerException, match="deploy one without it"):
         client.unload_model("iris")
+
+
+def test_tritonclient_reads_configuration_and_statistics(client: triton.InferenceServerClient) -> None:
+    config = client.get_model_config("iris")
+    assert [(each["name"], each["dims"]) for each in config["input"]] == [("measurements", [4])]
+    (before,) = client.get_inference_statistics("iris", "1")["model_stats"]
+    rows, _ = examples("iris")
+    for _ in range(3):
+        client.infer("iris", [tensor(client, "iris", rows, binary=True)])
+    time.sleep(1.5)  # another worker's are at most a second old
+    (after,) = client.get_inference_statistics("iris")["model_stats"]
+    assert after["inference_count"] - before["inference_count"] == 3 * len(rows)
+    assert {each["name"] for each in client.get_inference_statistics()["model_stats"]} > {"iris", "digits"}
 
 
 @pytest.mark.parametrize("name", ["colours", "digits", "iris"])
