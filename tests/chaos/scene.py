@@ -152,7 +152,9 @@ def excused(fault: Fault, scene: Scene, asked: Asked) -> bool:
     """Whether nothing could have answered."""
     if fault.cuts_off and any(asked is one for one in scene.under_way):
         return True
-    return any(struck <= asked.due <= struck + scene.away_seconds for struck in scene.struck)
+    # One that was due before may have been sent after: a client is late by some milliseconds.
+    begun = max(asked.due, asked.sent)
+    return any(struck <= begun and asked.due <= struck + scene.away_seconds for struck in scene.struck)
 
 
 def allowed(fault: Fault, scene: Scene) -> str:

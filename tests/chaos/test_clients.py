@@ -143,3 +143,13 @@ def test_a_failure_is_excused_only_where_nothing_could_have_answered(ask, cuts_o
     line = judge(fault, scene)
     assert line.failed == 1
     assert (line.broken == []) == excused
+
+
+def test_a_question_that_was_due_before_the_fault_and_sent_after_it_is_excused(ask):
+    clients = ask(once(refuse))
+    (failed,) = clients.failures()
+    failed.due, struck = failed.sent - 0.2, failed.sent - 0.1
+    fault = Fault("test", "a test", lambda scene: None, cuts_off=True, away_seconds=10.0)
+    assert judge(fault, Scene(None, clients, False, 0, struck=[struck], away_seconds=10.0)).broken == []
+    late = Scene(None, clients, False, 0, struck=[failed.sent + 0.1], away_seconds=10.0)
+    assert judge(fault, late).broken != []
