@@ -63,7 +63,7 @@ key-revoke: .venv ## take a client's oldest key away: NAME=alice
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
 
-test-long: .venv ## what takes hours: patches under load, plays killed at every task, 50 renewals, the long audit and chaos
+test-long: .venv ## what takes hours: the engine's own packages, the collection, patches under load, plays killed at every task, the long audit and chaos
 	@$(BIN)/python tests/run.py --long
 
 test-vm: .venv ## deploy to a virtual machine under QEMU, and check what a container cannot show (an hour or more if it is emulated)

@@ -90,8 +90,6 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "deployed": kept("deployed"),
     "pack": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "--durations=20", "tests/pack"]],
     "documents": lambda: [["pytest", "--quiet", "tests/documents"]],
-    "docker_upstream": scenario("docker_upstream"),
-    "interrupted": scenario("interrupted"),
     "refused": scenario("refused"),
     "chaos": chaos,
     "release": scenario("release"),
@@ -100,7 +98,6 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "rollback": scenario("rollback"),
     "replicas": scenario("replicas"),
     "grpc": scenario("grpc"),
-    "collection": scenario("collection"),
     "preflight": scenario("preflight"),
     "hardening": scenario("hardening"),
     "app_container": scenario("app_container"),
@@ -121,8 +118,12 @@ PARTS: dict[str, Callable[[], Commands]] = {
     # What it reads and how it judges; `make audit` attacks a machine.
     "audit": lambda: [["pytest", "--quiet", "tests/audit"]],
 }
-# One at a time, because they are timed or have machines of the same names. Together they take hours.
+# What would make PARTS take too long to be run with every change. One at a time, because some are timed and some have
+# machines of the same names. Together they take hours.
 LONG: dict[str, Callable[[], Commands]] = {
+    # Other ways to the same: the engine's own packages on Debian 12, and the project as a collection.
+    "docker_upstream": scenario("docker_upstream"),
+    "collection": scenario("collection"),
     "upgrade": scenario("upgrade"),
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
     "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],
@@ -159,7 +160,7 @@ def main() -> int:
     needs_engine = bool(set(wanted) - WITHOUT_ENGINE)
     found_engine = engine_answers()
     if needs_engine:
-        prepare()
+        prepare(["trixie", "bookworm"] if "docker_upstream" in wanted else ["trixie"])
         say(f"engine and machine image ready after {time.monotonic() - begun:.0f} s")
     for machine in KEPT.keys() - wanted:
         snapshot_taken[machine].set()
@@ -216,11 +217,11 @@ def run(part: str) -> Result:
     return Result(part, passed, seconds)
 
 
-def prepare() -> None:
-    """Have an engine and the image of a bare machine before the parts ask for them at once."""
+def prepare(suites: list[str]) -> None:
+    """Have an engine, and the image of a bare machine of each suite, before the parts ask for them at once."""
     subprocess.run([PROJECT / "testbed" / "engine.sh"], check=True)
-    subprocess.run([PROJECT / "testbed" / "image" / "build.sh", "trixie"], check=True)
-    subprocess.run([PROJECT / "testbed" / "image" / "build.sh", "bookworm"], check=True)
+    for suite in suites:
+        subprocess.run([PROJECT / "testbed" / "image" / "build.sh", suite], check=True)
 
 
 def engine_answers() -> bool:
