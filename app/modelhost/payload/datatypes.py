@@ -73,7 +73,7 @@ def grouped(batches: list[Arrays]) -> list[list[int]]:
 
 def size(arrays: Arrays) -> int:
     """Elements, or of texts and bytes their lengths; of very many, as the first of them are."""
-    return sum(_lengths(array) if array.dtype == object else array.size for array in arrays.values())
+    return sum(_lengths(array) if array.dtype.kind == "O" else array.size for array in arrays.values())
 
 
 def _lengths(array: Array) -> int:

@@ -88,7 +88,7 @@ class OutputWriter:
             raise self._refusal("labels", f"need integers, but the model returned {array.dtype}")
         # As unsigned, a negative integer is too large, not one from the end; numpy itself lets -1 of 64 bits pass.
         outside = array.view(f"u{array.itemsize}") >= len(labels)
-        if outside.any():
+        if np.count_nonzero(outside):  # of few elements, in a third of the time of any()
             told = f"has {len(labels)} names, but the model returned the integer "
             raise self._refusal("labels", f"{told}{array[outside][0]}")
         named: Array = labels[array]
