@@ -418,3 +418,14 @@ def test_a_text_is_written_in_binary_as_ever(mixed: Client) -> None:
                              "parameters": {"binary_data_size": len(raw)}}]})  # fmt: skip
     (found,) = seen(mixed, V2, head + raw, **{HEADER: str(len(head))})
     assert found["title"] == "grün"
+
+
+def test_a_file_is_the_whole_body_over_the_open_inference_protocol(images: Client) -> None:
+    """Without JSON and without its length, as Triton takes it: `curl --data-binary @image.png`."""
+    answer = images.post(V2, data=PNG, headers={HEADER: "0"})
+    assert answer.status_code == 200, answer.text
+    assert ("bytes " + PNG.hex()).encode() in answer.data[int(answer.headers[HEADER]) :]
+
+
+def test_the_whole_body_is_the_one_input_that_may_not_be_left_out(mixed: Client) -> None:
+    assert b'"title": "a text"' in mixed.post(V2, data=b"a text", headers={HEADER: "0"}).data

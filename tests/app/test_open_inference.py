@@ -329,11 +329,17 @@ def test_a_body_without_json_is_the_one_input(client: Client) -> None:
     assert outputs.endswith(np.array(framed.json["outputs"][1]["data"], "<f4").tobytes())  # type: ignore[index]
 
 
+def test_raw_bytes_are_as_many_rows_as_they_fill(client: Client) -> None:
+    raw = client.post("/v2/models/colours/infer", data=np.array([2, 0], "<i8").tobytes(), headers={HEADER: "0"})
+    assert raw.data.endswith(write_bytes(np.array(["blue", "red"], object)))
+
+
 @pytest.mark.parametrize(
     ("url", "body", "field", "said"),
     [
         (INFER, b"", "measurements", "send the bytes of FP32 elements that fill [rows, 4]"),
         (INFER, b"123456789", "measurements", "cannot be read from 9 raw bytes"),
+        ("/v2/models/colours/infer", b"123", "index", "INT64 elements that fill [rows], or say its shape"),
         ("/v2/models/churn/infer", b"1234", HEADER, "Raw bytes can be one input"),
     ],
 )

@@ -98,7 +98,8 @@ def read_raw(reader: InputReader, binary: memoryview) -> Array:
         fits = sizes.count(-1) == 1 and len(binary) > 0 and len(binary) % known == 0
         sizes = [len(binary) // known if size == -1 else size for size in sizes]
     if not fits:
-        wanted = f"the bytes of {schema.datatype} elements that fill [rows, {', '.join(map(str, schema.shape))}]"
+        shape = ", ".join(["rows", *map(str, schema.shape)])
+        wanted = f"the bytes of {schema.datatype} elements that fill [{shape}]"
         message = f"{reader.name} cannot be read from {len(binary)} raw bytes: send {wanted}, or say its shape in JSON."
         raise ClientError(message, reader.name, f"{len(binary)} bytes", wanted)
     return read_tensor(reader, {"datatype": schema.datatype, "shape": sizes}, binary)
