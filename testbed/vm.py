@@ -124,9 +124,11 @@ def start(
     """Start a machine and write its inventory into a folder; one that runs already is left as it is."""
     run(HERE / "engine.sh", show=True)
     container = f"modelhost-{name}"
-    bare = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
     if state(container) is None:
-        image = copy(copy_of, container, folder) if copy_of and has_snapshot(copy_of) else bare
+        if copy_of and has_snapshot(copy_of):
+            image = copy(copy_of, container, folder)
+        else:
+            image = run(HERE / "image" / "build.sh", suite, show=True).splitlines()[-1]
         public_key = make_key(name, folder)
         ports = {port: free_port() for port in (22, 80, 443)}
         (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)

@@ -28,9 +28,7 @@ class Settings:
     models_dir: Path = Path("/models")
     default_model: str = "colours"  # answers at /; empty: the only model there is
     bind: str = DEFAULT_BIND
-    grpc_bind: str = (
-        ""  # where gRPC is served as well; unix:/path becomes several sockets (server/grpc_listener.py); empty: nowhere
-    )
+    grpc_bind: str = ""  # where gRPC is served as well (server/grpc_listener.py); empty: nowhere
     workers: int = 0  # 0: decided by the cores and the models' sizes (sizing.py)
     threads: int = 0  # that compute one slow model in a worker; 0: decided likewise
     queue: int = 64  # requests that may wait for one model in a worker

@@ -7,9 +7,8 @@ from typing import Any
 
 from ..store.release import Release
 
-Fields = dict[
-    str, dict[str, Any]
-]  # by name: datatype, shape, whether it is nullable, and of an input whether it is required
+# By name: datatype, shape, whether it is nullable, and of an input whether it is required.
+Fields = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)

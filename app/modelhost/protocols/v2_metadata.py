@@ -28,10 +28,15 @@ def metadata(model: Model, versions: list[int]) -> dict[str, Any]:
     return {
         "name": model.name,
         "versions": [str(version) for version in versions],
-        "platform": PLATFORMS.get(model.manifest.format, model.manifest.format),
+        "platform": platform_of(model),
         "inputs": [_described(reader.schema) for reader in model.inputs],
         "outputs": [_described(writer.schema) for writer in model.outputs],
     }
+
+
+def platform_of(model: Model) -> str:
+    """The model's format, as the protocol writes it."""
+    return PLATFORMS.get(model.manifest.format, model.manifest.format)
 
 
 def server_metadata(*extensions: str) -> dict[str, Any]:

@@ -14,14 +14,14 @@ from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.protocols.responses import write_json
 from modelhost.protocols.v2_infer import NAME, VERSIONED
-from modelhost.protocols.v2_metadata import PLATFORMS
+from modelhost.protocols.v2_metadata import platform_of
 
 ROWS_LIMIT = "ROWS_LIMIT"
 
 
 def config(model: Model, rows: int) -> dict[str, Any]:
     """The model as Triton's ModelConfig has one; `rows` are the most that a request may have."""
-    platform = PLATFORMS.get(model.manifest.format, model.manifest.format)
+    platform = platform_of(model)
     return {
         "name": model.name,
         "platform": platform,
