@@ -63,7 +63,7 @@ class VirtualTarget(Target):
         request = urllib.request.Request(f"{self.url}/", data=BODY, headers=headers)
         try:
             with urllib.request.urlopen(request, timeout=10, context=trusting_anyone()) as answer:
-                return bool(answer.read().strip() == ANSWER)
+                return ANSWER in answer.read()
         except (OSError, http.client.HTTPException):
             return False
 
