@@ -22,7 +22,7 @@ ip -n outside address add 10.213.250.2/24 dev eth0
 ip -n outside address add fd6d:6f64:fa::2/64 dev eth0 nodad
 ip -n outside link set eth0 up
 """
-REMOVE = "ip netns delete outside 2>/dev/null; ip link delete outside 2>/dev/null; true"
+REMOVE = "ip netns delete outside 2>/dev/null || true; ip link delete outside 2>/dev/null || true"
 INSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends nmap >/dev/null"
 UNINSTALL = "DEBIAN_FRONTEND=noninteractive apt-get -qq purge --autoremove nmap >/dev/null"
 
@@ -42,7 +42,7 @@ class Outside:
     @contextmanager
     def present(self) -> Iterator[None]:
         """Have it, with nmap, for a while."""
-        self._target.run(f"set -e; {REMOVE}; {MAKE}; {INSTALL}")
+        self._target.run(f"set -e; {REMOVE}; {MAKE.strip()}; {INSTALL}")
         try:
             yield
         finally:
