@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from .limits import Seen
 
 
-def logged(lines: list[str], release: str, canary: bool = False) -> list[Seen]:
-    """Requests that this release answered, or that no release did; of a canary only those that were sent to it.
+def logged(lines: list[str], release: str, latency_ms: int, canary: bool = False) -> list[Seen]:
+    """Requests that this release answered, or lost; of a canary only those that were sent to it.
 
-    One that the canary lost is an error of the canary, though the live release has answered it.
+    One that the canary lost is an error of the canary, though the live release has answered it. What nginx has refused
+    by itself says nothing of a release, nor does one whose client waited for less than the `latency_ms` that a release
+    may take: otherwise strangers could have every release refused.
     """
     found = []
     for line in lines:
@@ -20,12 +23,17 @@ def logged(lines: list[str], release: str, canary: bool = False) -> list[Seen]:
             if canary and entry["canary"] != "answered":
                 found += [Seen(0, 0.0)] * (entry["canary"] == "lost")
                 continue
-            # Without the app's time, and not an error: nginx has answered by itself.
-            if entry["release"] in {release, "", "-"} and (seconds is not None or int(entry["status"]) >= 500):
-                found.append(Seen(int(entry["status"]), seconds or 0.0))
+            if entry["release"] in {release, "", "-"} and seconds is not None and not _given_up(entry, latency_ms):
+                found.append(Seen(int(entry["status"]), seconds))
         except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
             continue
     return found
+
+
+def _given_up(entry: dict[str, Any], latency_ms: int) -> bool:
+    """Whether the client had said that it would wait for less than this, and got its answer about that."""
+    waits = entry.get("client_timeout_ms")
+    return entry["status"] == 504 and waits is not None and int(waits) < latency_ms
 
 
 def _seconds(logged_time: object) -> float | None:

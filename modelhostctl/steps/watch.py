@@ -67,7 +67,9 @@ def watch(
             time.sleep(max(0.0, min(1 / PROBES_A_SECOND, end - time.monotonic())))
         # nginx does not take it for an error that a client has given up waiting.
         unanswered = [one for one in probes if one.status == 0]
-        answered = logged(host.docker.proxy_log(begun), release, canary) or [one for one in probes if one.status]
+        answered = logged(host.docker.proxy_log(begun), release, limits.latency_ms, canary) or [
+            one for one in probes if one.status
+        ]
         seen = answered + unanswered
         judge(seen, limits, LEAST_FOR_LATENCY)
         if len(probes) % (PROBES_A_SECOND * SECONDS_BETWEEN_LINES) == 0:

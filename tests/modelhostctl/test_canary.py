@@ -180,7 +180,7 @@ def test_of_nginx_log_only_what_went_the_canarys_way_counts_and_what_it_lost_is_
         json.dumps({"status": 200, "upstream_seconds": 0.01, "release": "new"}),
     ]  # fmt: skip
     seen = [Seen(200, 0.01), Seen(500, 0.01), Seen(0, 0.0), Seen(504, 0.01), Seen(0, 0.0)]
-    assert logged(lines, "new", canary=True) == seen
+    assert logged(lines, "new", 300, canary=True) == seen
 
 
 @pytest.mark.parametrize(

@@ -241,17 +241,36 @@ def test_errors_and_latency_over_their_limits_are_seen(seen, gate):
             judge(seen, LIMITS, LEAST_FOR_LATENCY)
 
 
-def test_nginx_log_gives_the_requests_of_the_release_and_those_that_nobody_answered():
-    def line(**entry: object) -> str:
-        return json.dumps({"status": 200, "upstream_seconds": "0.010", "release": "new"} | entry)
+def line(**entry: object) -> str:
+    """What nginx logs of a request."""
+    return json.dumps({"status": 200, "upstream_seconds": "0.010", "release": "new"} | entry)
 
+
+def test_nginx_log_gives_the_requests_of_the_release_and_those_that_it_lost():
     lines = [
-        line(), line(release="old", status=500), line(release="-", status=502, upstream_seconds="-"),
+        line(), line(release="old", status=500), line(release="-", status=502, upstream_seconds=0.0),
         line(release="", status=499, upstream_seconds="-"), line(upstream_seconds="0.001, 0.020"),
         line(upstream_seconds=0.5), line(release="", upstream_seconds=None),  # the second from nginx's cache
         "not json", '{"status": 200}',
     ]  # fmt: skip
-    assert logged(lines, "new") == [Seen(200, 0.01), Seen(502, 0.0), Seen(200, 0.021), Seen(200, 0.5)]
+    assert logged(lines, "new", 300) == [Seen(200, 0.01), Seen(502, 0.0), Seen(200, 0.021), Seen(200, 0.5)]
+
+
+def test_nobody_has_a_release_refused_by_what_nginx_answers_itself():
+    lines = [line(release="", status=status, upstream_seconds=None) for status in (500, 501, 502, 503, 504, 505)]
+    assert logged(lines, "new", 300) == []
+
+
+@pytest.mark.parametrize(
+    ("about", "counts"),
+    [
+        ({"client_timeout_ms": 1}, False), ({"client_timeout_ms": 299}, False), ({"client_timeout_ms": 300}, True),
+        ({"client_timeout_ms": None}, True), ({}, True), ({"client_timeout_ms": 1, "status": 500}, True),
+        ({"client_timeout_ms": "a"}, False),
+    ],
+)  # fmt: skip
+def test_what_is_late_for_an_impatient_client_counts_only_if_it_may_not_take_so_long(about, counts):
+    assert bool(logged([line(**{"status": 504} | about)], "new", 300)) is counts
 
 
 def test_the_percentile_is_one_of_the_latencies():

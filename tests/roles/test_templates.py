@@ -116,7 +116,7 @@ def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
     }
     in_http = evaluate("reverse_proxy", "{{ __reverse_proxy_parts | join(' ') }}", **everything).split()
     in_server = evaluate("reverse_proxy", "{{ __reverse_proxy_server_parts | join(' ') }}", **everything).split()
-    named = [f"conf.d/{part}" for part in [*in_http, "address_limits"]] + [f"server.d/{part}" for part in in_server]
+    named = [f"conf.d/{part}" for part in in_http] + [f"server.d/{part}" for part in in_server]
     assert sorted(f"etc/nginx/{part}.conf.j2" for part in named) == PARTS
 
 
@@ -150,7 +150,7 @@ def test_each_error_that_a_call_can_come_to_has_a_status_of_grpc_as_the_app_has_
     vars_ = load("reverse_proxy", "vars/main.yml")
     ours, logged = vars_["__reverse_proxy_grpc_statuses"], vars_["__reverse_proxy_grpc_logged"]
     # Those of nginx alone, before it knows that it is a call.
-    assert set(vars_["__reverse_proxy_errors"]) - set(ours) == {400, 431, 497}
+    assert set(vars_["__reverse_proxy_errors"]) - set(ours) == {400, 415, 431, 497, 501, 505}
     assert set(ours.values()) <= set(logged)
     assert {logged[status] >= 500 for code, status in ours.items() if code >= 500} == {True}
     source = (PROJECT / "app/modelhost/protocols/v2_grpc/statuses.py").read_text()
@@ -361,8 +361,18 @@ def test_the_cache_has_memory_of_its_own(read):
         service = compose(read, "reverse_proxy", "srv/modelhost/proxy/compose.yml.j2", **overrides)
         return int(service["mem_limit"]) // 1024**2, service["tmpfs"][0].rpartition("size=")[2]
 
-    assert sizes() == (128, "64m")
-    assert sizes(reverse_proxy_cache_mb=100) == (228, "164m")
+    assert sizes() == (416, "128m")
+    assert sizes(reverse_proxy_cache_mb=100) == (772, "228m")  # with a process for each of two cores
+
+
+@pytest.mark.parametrize("limit", [1, 4, 33, 100, 1024])
+def test_no_client_fills_the_room_for_bodies(limit):
+    def number(name: str) -> int:
+        return int(evaluate("reverse_proxy", "{{ " + name + " }}", reverse_proxy_body_limit_mb=limit))
+
+    sizes = [number(f"__reverse_proxy_bodies_at_once.{size}") for size in ("middling", "large")]
+    assert min(sizes) >= 1
+    assert sizes[0] * 1 + sizes[1] * limit <= number("__reverse_proxy_room_for_bodies_mb") * 7 / 8
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,21 @@ def test_without_keys_an_address_has_a_pace_and_the_machine_itself_has_none(mach
     deploy(reverse_proxy_address_requests_per_second=5)
     answers = at_once(30)
     assert 6 <= Counter(answer.status for answer in answers)[200] <= 15
-    assert "at most 5 requests a second and 512 at a time from one address" in told(answers)
+    assert (
+        "at most 5 requests a second, 512 at a time, 64 of over 60 kB at a time, 12 of over 1 MB from one address"
+        in told(answers)
+    )
     statuses = machine("for i in $(seq 30); do curl -s -o /dev/null -w '%{http_code} ' http://127.0.0.1/; done").split()
     assert statuses == ["200"] * 30
+
+
+def test_what_needs_no_key_has_the_limits_of_an_address():
+    deploy(reverse_proxy_clients=[ALICE.as_variable()], reverse_proxy_address_requests_per_second=5)
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda _: ask("/healthz"), range(30)))
+    assert 6 <= Counter(answer.status for answer in answers)[200] <= 15
+    assert "at most 5 requests a second" in told(answers)
+    assert {answer.status for answer in at_once(30, sent=ALICE.bearer)} == {200}
 
 
 def test_by_default_no_honest_client_meets_a_limit_and_no_browser_may_ask():

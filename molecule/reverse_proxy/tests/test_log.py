@@ -27,6 +27,7 @@ FIELDS = {
     "upstream_seconds": {float, type(None)},
     "model": {str},
     "release": {str},
+    "client_timeout_ms": {int, type(None)},
     "server_timing": {str},
     "cache": {str},
 }
@@ -39,6 +40,8 @@ REFUSED = [
     b"GET /../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET /" + b"x" * 40000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
     b"GET / HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 40000 + b"\r\n\r\n",
+    b"GET / HTTP/3.0\r\nHost: x\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n",
 ]
 ODD = [
     b"GET /\r\n",  # HTTP/0.9
@@ -72,6 +75,14 @@ def test_a_line_without_an_app_has_null_where_there_was_nothing_to_measure(machi
     assert ask(sent={"X-Request-ID": mark}).status == 502
     line = logged(mark)
     assert (line["status"], line["header_seconds"], line["model"], line["cache"]) == (502, None, "", "")
+    assert line["upstream_seconds"] == 0
+
+
+@pytest.mark.usefixtures("stand_in")
+@pytest.mark.parametrize(("sent", "logs"), [("250", 250), ("007", 7), ("soon", None), ("", None), ("9" * 11, None)])
+def test_how_long_a_client_waits_is_logged(mark, logged, sent, logs):
+    ask(sent={"X-Request-ID": mark, "X-Request-Timeout-Ms": sent})
+    assert logged(mark)["client_timeout_ms"] == logs
 
 
 @pytest.mark.usefixtures("stand_in")
@@ -94,12 +105,14 @@ def test_every_line_is_json_with_the_same_types_whatever_was_asked(machine):
     time.sleep(1.5)  # what was asked before is on its way to the log for a second
     moment = machine("date +%s.%N").strip()
     for raw in REFUSED:
-        assert re.match(rb"HTTP/1.1 4(00|13|14|31) ", send(raw))
+        assert re.match(rb"HTTP/1.1 (4(00|13|14|31)|50[15]) ", send(raw))
     for raw in ODD:
         assert b'"call": ' in send(raw)
     ask(body=b"{}", answer={"status": 503})
     lines = lines_after(machine, moment, len(REFUSED) + len(ODD) + 1)
     assert len(lines) == len(REFUSED) + len(ODD) + 1
+    # By this a release is told from what nginx refuses (modelhostctl/checks/access_log.py).
+    assert {line["upstream_seconds"] for line in lines if line["status"] in {501, 505}} == {None}
     assert {'/a"b\\c', "(not ASCII)"} <= {line["uri"] for line in lines}
 
 
