@@ -58,6 +58,25 @@ def test_cells_between_other_marks_than_commas(tmp_path: Path, mark: str, said: 
         Asked(tmp_path, of_three(), tmp_path / "rows.csv")
 
 
+def test_rows_of_savetxt_which_have_no_names(tmp_path: Path) -> None:
+    rows = numbers()
+    model = xgboost.XGBRegressor(n_estimators=5, n_jobs=1).fit(rows.to_numpy(), rows.a)
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",")
+    with pytest.raises(PackError, match="begins with numbers"):
+        Asked(tmp_path, model, tmp_path / "rows.csv")
+    asked = Asked(tmp_path, model, tmp_path / "rows.csv", header=False)
+    assert asked.manifest["inputs"][0]["shape"] == [2]
+    found = [row["prediction"] for row in asked.predict([{"features": row} for row in rows.to_numpy().tolist()])]
+    np.testing.assert_allclose(found, model.predict(rows.to_numpy()), rtol=1e-4)
+
+
+def test_rows_of_savetxt_for_a_model_of_names(tmp_path: Path) -> None:
+    rows, model = numbers(), of_three()
+    np.savetxt(tmp_path / "rows.csv", rows, delimiter=",")
+    asked = Asked(tmp_path, model, tmp_path / "rows.csv", header=False)
+    assert_as_estimator(asked, model, rows)
+
+
 def test_fewer_labels_than_the_model_has(tmp_path: Path) -> None:
     rows, model = numbers(), of_three()
     few = rows[model.predict(rows) < 2]  # of the sample, the third label is no answer

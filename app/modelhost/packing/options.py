@@ -18,6 +18,7 @@ class PackOptions:
     description: str = ""
     labels: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
+    header: bool | None = None  # whether the first line of a .csv holds names; None: by what stands there
     extra: tuple[Path, ...] = ()
     tolerance: float = 1e-4
     may_differ: float = 0.0

@@ -127,8 +127,9 @@ def _pack(options: PackOptions, model: Path, directory: Path, say: Say) -> dict[
 def _sample(options: PackOptions) -> tuple[Sample, str]:
     """The rows, and the name of their file."""
     if options.sample is not None:
-        read = read_sample_folder if options.sample.is_dir() else read_sample
-        return read(options.sample), options.sample.name
+        if options.sample.is_dir() and options.header is None:
+            return read_sample_folder(options.sample), options.sample.name
+        return read_sample(options.sample, options.header), options.sample.name
     if is_folder(options.model):
         return sample_of(options.model)
     raise PackError("give rows as the model takes them with --sample: only a folder of MLflow's brings its own")

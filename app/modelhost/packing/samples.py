@@ -4,7 +4,6 @@ Bytes in .json are {"b64": ...}, as in a request; other objects, and lists that 
 A missing value is NaN in a column of numbers, and None in one of text or booleans, whose array is of objects then.
 """
 
-import csv
 import json
 import re
 import zipfile
@@ -18,8 +17,8 @@ import numpy as np
 from modelhost.packing import ragged
 from modelhost.packing.errors import PackError
 from modelhost.packing.sample_contents import read_objects
+from modelhost.packing.sample_csv import NO_HEADER, read_cells
 from modelhost.payload.contents import as_objects
-from modelhost.payload.csv_rows import split_lines
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.messages import is_missing_cell
 
@@ -102,10 +101,12 @@ def present(array: Array) -> Array:
     return flat[~missing(flat)] if flat.size else flat
 
 
-def read_sample(path: Path) -> Sample:
-    """The rows of `path`; raises PackError."""
+def read_sample(path: Path, header: bool | None = None) -> Sample:
+    """The rows of `path`; `header` is whether the first line of a .csv holds names, if known. Raises PackError."""
+    if header is not None and path.suffix != ".csv":
+        raise PackError(f"--header and {NO_HEADER} are about a .csv, and {path} is none: leave them out")
     try:
-        sample = _read_arrays(path) if path.suffix in (".npy", ".npz") else _read_table(path)
+        sample = _read_arrays(path) if path.suffix in (".npy", ".npz") else _read_table(path, header)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise PackError(f"{path} cannot be read as {path.suffix}: {error}") from error
     if not sample.columns or not sample.rows:
@@ -131,44 +132,44 @@ def _unknown_suffix(path: Path) -> PackError:
     return PackError(f"{path} has a suffix that is not known: use one of {', '.join(SUFFIXES)}")
 
 
-def _read_table(path: Path) -> Sample:
-    if path.suffix != ".csv":
-        records = read_records(path)
-        names = list(dict.fromkeys(name for record in records for name in record))
-        values = {name: [record.get(name) for record in records] for name in names}
-        found = {name: _json_column(name, column) for name, column in values.items()}
-        json = {name: why for name, (_, why) in found.items() if why}
-        columns = {name: array for name, (array, _) in found.items()}
-        return Sample(columns, json=json, cells=_integers(values))
-    cells = _read_csv(path)
-    columns = {name: column_array(name, _typed(written)) for name, written in cells.items()}
-    notes: tuple[str, ...] = ()
+def _read_table(path: Path, header: bool | None) -> Sample:
+    if path.suffix == ".csv":
+        return _read_csv(path, header)
+    records = read_records(path)
+    names = list(dict.fromkeys(name for record in records for name in record))
+    values = {name: [record.get(name) for record in records] for name in names}
+    found = {name: _json_column(name, column) for name, column in values.items()}
+    json = {name: why for name, (_, why) in found.items() if why}
+    columns = {name: array for name, (array, _) in found.items()}
+    return Sample(columns, json=json, cells=_integers(values))
+
+
+def _read_csv(path: Path, header: bool | None) -> Sample:
+    read = read_cells(path, header)
+    columns = {name: column_array(name, _typed(written)) for name, written in read.columns.items()}
+    if header is False:
+        return _without_names(path, columns)
+    notes = read.notes
     if "" in columns:
         columns.pop("")
-        notes = (f"left out of the sample: its first column, which has no name: {path.name} has an index",)
-    return Sample(columns, cells=cells, notes=notes)
+        notes = (f"left out of the sample: its first column, which has no name: {path.name} has an index", *notes)
+    return Sample(columns, cells=read.columns, notes=notes)
+
+
+def _without_names(path: Path, columns: Arrays) -> Sample:
+    """Columns of numbers as one array (rows, columns), as an .npy has them."""
+    if other := next((place for place, array in columns.items() if array.dtype.kind not in "iuf"), None):
+        raise PackError(
+            f"{path} has other than numbers in column {int(other) + 1}, which goes by a name alone: write a line of "
+            f"names above its rows, and leave out {NO_HEADER}"
+        )
+    return Sample({"x": np.stack(list(columns.values()), axis=1)}, named=False)
 
 
 def _integers(columns: Mapping[str, list[Any]]) -> dict[str, list[str]]:
     """The columns of integers, missing values among them, as they were written: as an array they may be floats."""
     whole = {name: column for name, column in columns.items() if {type(value) for value in column} <= {int, type(None)}}
     return {name: ["" if value is None else str(value) for value in column] for name, column in whole.items()}
-
-
-def _read_csv(path: Path) -> dict[str, list[str]]:
-    """The cells by column, as they are written; a first column without a name is called ""."""
-    try:
-        head, *lines = split_lines(path.read_bytes()) or [[]]
-    except csv.Error as error:
-        raise PackError(f"{path} is not CSV ({error}): quote a cell that holds a quote or a line break") from error
-    if short := next((n for n, line in enumerate(lines, 2) if len(line) != len(head)), None):
-        raise PackError(f"{path} line {short} has another number of cells than the header's {len(head)}")
-    if len(head) == 1 and (other := next((mark for mark in ";\t|" if mark in head[0]), "")):
-        name = {"\t": "tabs"}.get(other, repr(other))
-        raise PackError(f"{path} has {name} between its cells: write it with commas, as to_csv() of pandas does")
-    if len(set(head)) != len(head) or not all(head[1:]) or head == [""]:
-        raise PackError(f"{path} must begin with a line of names, each only once")
-    return {name: [line[place] for line in lines] for place, name in enumerate(head)}
 
 
 def _read_json(path: Path) -> list[dict[str, Any]]:

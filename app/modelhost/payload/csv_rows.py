@@ -2,11 +2,12 @@
 
 Cells are typed by the schema, not guessed: 007 stays text for an input of text. The header line may be left out, as
 SageMaker's clients do, where that is said or cannot be mistaken: `text/csv; header=absent` (RFC 4180), or a first
-line that has numbers where the model takes some.
+line that has numbers where the model takes some. Without one, an array without names is a line of its values.
 """
 
 import csv
 import io
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -49,7 +50,7 @@ def read_lines(inputs: list[InputReader], body: bytes, header: str = "") -> tupl
         message = f"The body is not CSV in UTF-8 ({error}): send {wanted}."
         raise ClientError(message, None, body[:80].decode(errors="replace"), wanted) from None
     if lines and (header == "absent" or (not header and _begins_with_values(inputs, lines[0]))):
-        names, rows, as_many = best_names(inputs), lines, "as the model has fields"
+        names, rows, as_many = best_names(inputs), _as_arrays(inputs, lines), "as the model has fields"
     else:
         names, rows, as_many = lines[0] if lines else [], lines[1:], "as the header line has"
         if len(set(names)) != len(names) or not rows:
@@ -70,15 +71,47 @@ def _begins_with_values(inputs: list[InputReader], cells: list[str]) -> bool:
     names = [(reader, name) for reader in inputs for name in reader.features or [reader.name]]
     known = {name for reader in inputs for name in reader.names}
     numbered = [str(number) for number in range(len(cells))]
-    if len(cells) != len(names) or cells == numbered or not known.isdisjoint(cell.strip() for cell in cells):
+    if cells == numbered or not known.isdisjoint(cell.strip() for cell in cells):
         return False
+    if len(cells) != len(names) or _is_one_array(
+        inputs
+    ):  # no header of this model's either, so it is told what it takes
+        return _are_numbers(cells)
     numbers = [
         cell.strip()
         for (reader, name), cell in zip(names, cells, strict=True)
         if reader.dtype.kind != "O" and not (name == reader.name and reader.schema.shape)
     ]
-    typed = [_value(cell, _boolean) for cell in numbers if not is_missing_cell(cell)]
+    return _are_numbers(numbers)
+
+
+def _are_numbers(cells: list[str]) -> bool:
+    """Whether all that are not missing are numbers or booleans, and there is one."""
+    typed = [_value(cell.strip(), _boolean) for cell in cells if not is_missing_cell(cell)]
     return bool(typed) and not any(isinstance(value, str) for value in typed)
+
+
+def _is_one_array(inputs: list[InputReader]) -> bool:
+    """Whether the model takes one array (n,) of numbers without names."""
+    reader = inputs[0]
+    return len(inputs) == 1 and not reader.features and reader.dtype.kind != "O" and len(reader.schema.shape) == 1
+
+
+def _as_arrays(inputs: list[InputReader], lines: list[list[str]]) -> list[list[str]]:
+    """Lines without a header: of a model that takes one array, a line of numbers is that array.
+
+    Each becomes one cell, in JSON, as it stands below a header.
+    """
+    if not _is_one_array(inputs) or not _are_numbers(lines[0]):
+        return lines
+    read = _boolean if inputs[0].is_boolean(inputs[0].name) else _number
+    return [[as_json([_json_value(cell.strip(), read) for cell in line]).decode()] for line in lines]
+
+
+def _json_value(cell: str, read: Callable[[str], Any]) -> Any:
+    """A cell's value; what JSON has no number for stays text, to be refused."""
+    value = None if is_missing_cell(cell) else _value(cell, read)
+    return cell if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def type_cells(inputs: list[InputReader], header: list[str], rows: list[list[str]]) -> Cells:

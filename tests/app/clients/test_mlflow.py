@@ -111,6 +111,35 @@ def test_a_header_whose_names_are_numbers_is_no_row(
         assert [json.loads(seen) for seen in answer.json["predictions"]] == wanted  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("7.5,8\n9,1e1\n", [[7.5, 8.0], [9.0, 10.0]]),
+        ('x\n"[7.5,8]"\n', [[7.5, 8.0]]),
+        ("7,8,9\n1,2,3\n", "x in row 0 must be a list of 2 numbers, not a list of 3."),
+        ("7,8\n9,a\n", "x[1] in row 1 must be a number"),
+        ("7,inf\n", "x[1] must be a number"),
+    ],
+)
+def test_a_line_without_a_header_is_the_array_of_a_model_that_takes_one(
+    bundles: Bundles, text: str, wanted: list[Any] | str
+) -> None:
+    write_bundle(bundles, [{"name": "x", "datatype": "FP64", "shape": [2]}], [{"x": [1.0, 2.0]}])
+    answer = client_of(bundles).post("/invocations", data=text.encode(), content_type="text/csv")
+    found: Any = answer.json
+    if isinstance(wanted, str):
+        assert answer.status_code == 400
+        assert found["error"].startswith(wanted), found
+    else:
+        assert [json.loads(seen)["x"] for seen in found["predictions"]] == wanted
+
+
+def test_a_line_of_more_numbers_than_fields_is_no_header(client: Client) -> None:
+    answer = client.post(URL, data=b"5.1,3.5,1.4,0.2,1\n", content_type="text/csv")
+    assert answer.status_code == 400
+    assert answer.json["error"] == "Row 0 must have 4 values, as the model has fields."  # type: ignore[index]
+
+
 def test_what_is_said_of_a_header_is_present_or_absent(client: Client) -> None:
     def post(said: str) -> int:
         return client.post(URL, data=b"5.1,3.5,1.4,0.2\n", content_type=f"text/csv; header={said}").status_code
