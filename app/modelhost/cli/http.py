@@ -8,8 +8,11 @@ import urllib.request
 from typing import Any
 
 from modelhost.cli.reports import CommandError
+from modelhost.cli.server_access import Access
+from modelhost.cli.unreachable import no_answer, refused
 
 TIMEOUT_SECONDS = 60
+ANYONE = Access()
 
 
 class TooLargeError(CommandError):
@@ -20,16 +23,18 @@ class TooLargeError(CommandError):
         self.size = size
 
 
-def ask(url: str, body: Any = None) -> Any:
+def ask(url: str, body: Any = None, access: Access = ANYONE) -> Any:
     """The parsed JSON that `url` answers to GET, or to POST of `body`; raises CommandError."""
     check_address(url)
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json", "Accept": "application/json"})
+    if key := access.header(url):
+        request.add_unredirected_header("Authorization", key)  # and to no other address that the server names
     try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS, context=access.context(url)) as answer:
             return json.load(answer)
     except urllib.error.HTTPError as error:
-        message = f"{url} answered {error.code}: {_reason(error)}"
+        message = refused(url, error, _reason(error), access)
         raise (TooLargeError(message, len(data or b"")) if error.code == 413 else CommandError(message)) from None
     except OSError as error:
         reason = getattr(error, "reason", error)
@@ -37,7 +42,7 @@ def ask(url: str, body: Any = None) -> Any:
             # A server need not read all of a body that it refuses, and then its answer is lost.
             message = f"{url} closed the connection on {len(data)} bytes: send less in one request"
             raise TooLargeError(message, len(data)) from None
-        raise CommandError(f"no server answers at {url} ({reason}): is it running, and the address right?") from None
+        raise CommandError(no_answer(url, error, access, TIMEOUT_SECONDS)) from None
     except (ValueError, RecursionError, http.client.HTTPException):
         raise CommandError(f"{url} does not answer with JSON: is a modelhost server there?") from None
 
@@ -61,27 +66,31 @@ def check_address(url: str) -> None:
 class RemoteModel:
     """A model at a server's URL."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, access: Access = ANYONE) -> None:
         check_address(url)
+        self._access = access
         self._described, self._predicted = model_url(url)
 
     def example(self) -> Any:
         """A record that the model answers, whole."""
-        described = ask(self._described)
+        described = self._ask(self._described)
         if not isinstance(described, dict) or "whole_example" not in described:  # it was short enough to be shown
             return _field(described, "example", self._described)
-        return ask(self._schema_url(described) + "/example")
+        return self._ask(self._schema_url(described) + "/example")
 
     def inputs(self) -> Any:
         """The model's inputs, as its model.yaml has them."""
-        described = ask(self._described)
+        described = self._ask(self._described)
         if isinstance(described, dict) and "inputs" in described:
             return described["inputs"]
-        return _field(ask(self._schema_url(described)), "inputs", self._described)
+        return _field(self._ask(self._schema_url(described)), "inputs", self._described)
 
     def predict(self, rows: list[Any]) -> Any:
         """The outputs for each of `rows`; raises CommandError."""
-        return _field(ask(self._predicted, rows), "predictions", self._predicted)
+        return _field(self._ask(self._predicted, rows), "predictions", self._predicted)
+
+    def _ask(self, url: str, body: Any = None) -> Any:
+        return ask(url, body, self._access)
 
     def _schema_url(self, described: Any) -> str:
         """Of the default model, which / describes in brief, or of the one at /models/NAME."""

@@ -51,7 +51,7 @@ def _name(_context: click.Context, _parameter: click.Parameter, name: str) -> st
 @click.option("--labels", default="", metavar="A,B,...", help="Names for the labels 0, 1, 2, ...")
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the sample that the model does not take.")
 @click.option("--header/--no-header", default=None,
-              help="Whether the sample's first line, in a .csv, is of names. Numbers there are refused without.")  # fmt: skip
+              help="A .csv begins with names, or with rows. Without: numbers there are refused.")  # fmt: skip
 @click.option("--with", "extra", multiple=True, type=FILE_OR_FOLDER, metavar="PATH",
               help="A file or folder to put beside the model, which it reads or imports.")  # fmt: skip
 @click.option("--requirements", type=FILE, metavar="FILE",

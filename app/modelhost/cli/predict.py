@@ -17,6 +17,7 @@ from modelhost.cli.http import RemoteModel, TooLargeError, is_url
 from modelhost.cli.pickles import refuse_pickles, takes_pickles
 from modelhost.cli.reports import CommandError, Report, progress, reporting
 from modelhost.cli.rows import Rows, parse_rows, read_rows, without_nan
+from modelhost.cli.server_access import Access, reaches_servers
 
 MOST_ROWS = 256  # in one request
 QUICK = 1.0  # seconds: while requests take less, the next one has twice the rows
@@ -32,7 +33,10 @@ SECONDS = 2.0  # between two lines of progress
 @click.option("--drop", multiple=True, metavar="COLUMN", help="A column of the file that the model does not take.")
 @takes_pickles
 @reporting
-def predict(target: str, data: str | None, file: Path | None, drop: tuple[str, ...], allow_pickle: bool) -> Report:
+@reaches_servers
+def predict(
+    target: str, data: str | None, file: Path | None, drop: tuple[str, ...], allow_pickle: bool, access: Access
+) -> Report:
     """Predict rows at URL, or with the model of BUNDLE in this process.
 
     BUNDLE is a bundle's directory, or a model's, of whose versions the latest is taken.
@@ -45,13 +49,16 @@ def predict(target: str, data: str | None, file: Path | None, drop: tuple[str, .
       modelhost predict http://127.0.0.1:8000/models/iris --data '{"sepal_length": 5.1, ...}'
       modelhost predict models/iris/1 --file rows.csv
       modelhost predict models/shape/1 --file circle.png
+      modelhost predict https://203.0.113.10/models/iris --ca modelhost.pem --key-file alice.key
     """
     if data is not None and file is not None:
         raise click.UsageError("Give --data or --file, not both.")
     if drop and file is None:
         raise click.UsageError("--drop leaves out columns of a file: give it with --file.")
+    if not is_url(target) and access.given_by_options:
+        raise click.UsageError("--ca and --key-file are for a server: give its URL, such as https://203.0.113.10/.")
     given = parse_rows(data) if data is not None else None
-    model: Any = RemoteModel(target) if is_url(target) else _BundleModel(target, allow_pickle)
+    model: Any = RemoteModel(target, access) if is_url(target) else _BundleModel(target, allow_pickle)
     if file is not None:
         given = read_rows(file, model, drop)
     rows = [without_nan(row) for row in given] if given is not None else [model.example()]

@@ -19,7 +19,8 @@ import click
 from modelhost.bundle.bundle import MANIFEST, Bundle, find_bundles, read_bundle
 from modelhost.cli.command_line import RememberedCommand
 from modelhost.cli.pickles import refuse_pickles, takes_pickles
-from modelhost.cli.reports import CommandError, Report, progress, reporting
+from modelhost.cli.reports import DEBUG, CommandError, Report, progress, reporting
+from modelhost.cli.server_access import KEY
 
 
 @click.command(cls=RememberedCommand, short_help="Serve bundles on this machine, as in production.")
@@ -103,7 +104,9 @@ def _bundles_at(path: Path) -> list[Path]:
 
 def _run(variables: dict[str, str], bind: str, names: list[str]) -> int:
     command = [sys.executable, "-m", "gunicorn", "--config", "python:modelhost.server.gunicorn_conf"]
-    server = subprocess.Popen(command, env={**os.environ, **variables})
+    # What is the commands' own is no setting of a server, which would refuse it; and a key is nobody else's.
+    inherited = {name: text for name, text in os.environ.items() if name not in (DEBUG, KEY)}
+    server = subprocess.Popen(command, env={**inherited, **variables})
     with _passed_on(server):
         if _becomes_ready(server, bind):
             progress(f"Ready at {bind}: {', '.join(names)}. Ctrl-C ends it. Try: {_hint(bind, names[0])}")
