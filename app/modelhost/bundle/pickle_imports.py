@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from .joblib_reader import JoblibReader, reads_arrays
 from .pickle_reader import Budget, Import, Reader, UnreadableError
+from .short_text import shorten_text
 
 __all__ = ["Import", "UnreadableError", "read_imports", "reads_arrays"]
 
@@ -35,4 +36,4 @@ def _read(reader: type[Reader], budget: Budget, found: set[Import]) -> None:
     except EOFError:
         raise UnreadableError("it ends too early") from None
     except Exception as error:  # whatever instructions that fit together wrongly raise
-        raise UnreadableError(f"{type(error).__name__}: {' '.join(str(error).split())[:200]}") from None
+        raise UnreadableError(f"{type(error).__name__}: {shorten_text(str(error), 200)}") from None

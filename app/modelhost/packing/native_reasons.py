@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from modelhost.bundle.short_text import first_clause, shorten_text
 from modelhost.models.runtimes.onnx import first_sentence
 from modelhost.payload.messages import first_line
 
 ONNX_FORM = "ONNX"  # how the names of forms that are ONNX begin
-MOST_CHARACTERS = 120  # of a reason for people
+MOST_CHARACTERS = 160  # of a reason for people
 TYPE = re.compile(r"'?<class '[\w.]*?(\w+)'>'?")  # as converters write the type of an estimator
 
 
@@ -36,9 +37,9 @@ class Reason:
         text = first_line(error, 200)
         if isinstance(error, DiffersError):
             return cls(form, text, text, differs=True)
-        short = re.split(r"[.:;] ", TYPE.sub(r"\1", first_sentence(error)))[0].rstrip(".")
+        short = first_clause(TYPE.sub(r"\1", first_sentence(error)))
         whole = text if type(error) is ValueError else f"{type(error).__name__}: {text}"
-        return cls(form, whole, short if len(short) <= MOST_CHARACTERS else f"{short[:MOST_CHARACTERS]}...")
+        return cls(form, whole, shorten_text(short, MOST_CHARACTERS))
 
     @property
     def tried(self) -> bool:

@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from model_signing import hashing, signing
 
 from modelhost.bundle.bundle import SIGNATURE, Bundle
+from modelhost.bundle.short_text import shorten_text
 from modelhost.packing.errors import PackError
 
 CURVES = ("secp256r1", "secp384r1", "secp521r1")  # that model-signing knows, and openssl on a host
@@ -72,7 +73,7 @@ def _open(key: Path, content: bytes, password: bytes | None) -> Any:
     except TypeError:
         raise
     except Exception as error:  # cryptography's own, of many kinds
-        reason = " ".join(str(error).split())[:200]
+        reason = shorten_text(str(error), 200)
         raise PackError(f"{key} cannot be opened as a private key in PEM ({reason}): {MAKE_ONE}") from None
 
 

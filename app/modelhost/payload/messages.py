@@ -9,6 +9,7 @@ import orjson
 from msgspec import UNSET
 
 from modelhost.bundle.schema import Feature, Input
+from modelhost.bundle.short_text import shorten_text
 from modelhost.payload.datatypes import DTYPES, limits
 
 NOUNS = {
@@ -69,7 +70,7 @@ def is_missing_cell(cell: str) -> bool:
 
 def first_line(error: BaseException | str, most: int = 300) -> str:
     """What an error of a library says, less the lines in which it tells where it was built."""
-    return (str(error).strip().splitlines() or [""])[0][:most]
+    return shorten_text((str(error).strip().splitlines() or [""])[0], most)
 
 
 def is_missing(received: Any, kind: str) -> bool:

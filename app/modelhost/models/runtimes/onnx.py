@@ -9,6 +9,7 @@ from msgspec import UNSET
 
 from modelhost.bundle.bundle import Bundle
 from modelhost.bundle.schema import Manifest
+from modelhost.bundle.short_text import shorten_text
 from modelhost.payload.datatypes import Array, Arrays
 from modelhost.payload.errors import ClientError
 
@@ -96,7 +97,7 @@ def first_sentence(error: Exception) -> str:
     text = " ".join(str(error).split())
     text = re.sub(r"^\[ONNXRuntimeError\] : \d+ : \w+ : ", "", text)
     text = re.sub(r"\S*/\S+\.(cc|h|hpp|cpp):\d+ ", "", text)
-    return text if len(text) <= 300 else text[:300] + "..."
+    return shorten_text(text, 300)
 
 
 def _without_rows(manifest: Manifest, session: Any) -> frozenset[str]:

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import yaml
 
+from modelhost.bundle.short_text import shorten_text
 from modelhost.packing.errors import PackError
 from modelhost.packing.formats import FORMATS, inspect_format, load_format
 from modelhost.packing.samples import Sample, read_sample
@@ -84,7 +85,7 @@ def read_folder(path: Path) -> Folder:
         flavors = dict(said["flavors"])
         found = next((name for name in FLAVORS if isinstance(flavors.get(name), dict)), None)
     except (OSError, ValueError, LookupError, TypeError, RecursionError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())[:200]
+        reason = shorten_text(str(error), 200)
         raise PackError(f"{path / MLMODEL} is not what MLflow writes ({type(error).__name__}: {reason})") from error
     if found:
         return Folder(path, found, flavors[found], said)

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from modelhost.bundle.short_text import shorten_text
 from modelhost.packing import graph, onnx_file, ragged
 from modelhost.packing.columns import matrix_input
 from modelhost.packing.errors import PackError
@@ -57,7 +58,7 @@ def _converted(torch: Any, path: Path, sample: Sample, allow_pickle: bool, one_r
         except PackError:
             raise
         except Exception as error:  # torch raises whatever it comes upon
-            reason = " ".join(str(error).split())[:300]
+            reason = shorten_text(str(error), 300)
             raise PackError(f"{path} cannot be converted to ONNX: {type(error).__name__}: {reason}") from error
     source = onnx.inspect(target, sample, allow_pickle, call, one_row)
     kind = "TorchScript" if path.suffix == ".pt" else "an exported program"
