@@ -8,6 +8,7 @@ import importlib
 import io
 import re
 import warnings
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from modelhost.packing import sklearn_onnx
 from modelhost.packing.columns import choose
 from modelhost.packing.complete_columns import incidental_gaps
 from modelhost.packing.errors import ConsentError, PackError
+from modelhost.packing.file_kinds import other_kind
 from modelhost.packing.fitted_columns import Fitted, add_categories, fitted_columns
 from modelhost.packing.formats import BOOSTED, load_format
 from modelhost.packing.samples import Sample
@@ -70,6 +72,7 @@ def _refuse_dangerous(path: Path) -> None:
     try:
         dangers = dangerous_imports(path, is_model=True)
     except UnreadableError as error:
+        _refuse_other_kind(path)
         raise ConsentError(
             f"{path} is no pickle that can be read to its end ({error}), so what it imports, and would run as soon as "
             "it is opened, is not known. Store the model again, by joblib.dump; if you trust this file, add "
@@ -82,6 +85,15 @@ def _refuse_dangerous(path: Path) -> None:
             "opened. If you know why it does that, and trust it, add --allow-pickle",
             "--allow-pickle",
         )
+
+
+def _refuse_other_kind(path: Path) -> None:
+    """Raise PackError for a file that could not be read, and is plainly something else: no consent makes it a model."""
+    if path.suffix == ".skops" and zipfile.is_zipfile(path):
+        return
+    if kind := other_kind(path):
+        made = "skops.io.dump" if path.suffix == ".skops" else "joblib.dump"
+        raise PackError(f"{path} is not what {made} writes. It is {kind}")
 
 
 def _load(path: Path) -> tuple[Any, list[str]]:
@@ -103,6 +115,7 @@ def _load(path: Path) -> tuple[Any, list[str]]:
                 f"{path} needs {missing[1]}, which its training script or notebook defined in itself: move it to a "
                 "module, such as steps.py, import it from there, train again, and pack with --with steps.py"
             ) from error
+        _refuse_other_kind(path)
         raise PackError(f"{path} cannot be read: {type(error).__name__}: {first_line(error)}") from error
 
 
