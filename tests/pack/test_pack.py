@@ -14,7 +14,10 @@ import pytest
 import yaml
 from click.testing import CliRunner
 from commands import ROOT, Result, post, serving
+from modelhost.bundle.bundle import read_bundle
 from modelhost.cli import main
+from modelhost.models.model import Model
+from modelhost.protocols import jsonschema
 from trained import TRAINERS, Trained, train
 
 Invoke = Callable[..., Result]
@@ -104,6 +107,16 @@ def test_a_model_in_its_native_form_answers_the_whole_sample_alike(
     assert_answers_alike(predicted, train(name).answers)
 
 
+def test_the_order_of_probabilities_is_said(invoke: Invoke, packed: Packed, tmp_path: Path) -> None:
+    bundle, found = packed("logistic")
+    assert found["classes"] == ["setosa", "versicolor", "virginica"]
+    documented = jsonschema.prediction(Model.load(read_bundle(bundle)))["properties"]["probabilities"]
+    assert documented["description"] == "Of each class, in this order: setosa, versicolor, virginica"
+    model, sample = train("logistic").write(tmp_path)
+    said = invoke("pack", model, "--name", "m", "--sample", sample).ok().out
+    assert "\n  probabilities are of setosa, versicolor and virginica, in this order\n" in said
+
+
 def test_the_bundle_tells_all_that_could_be_found_out(packed: Packed) -> None:
     bundle, _ = packed("logistic")
     said = manifest(bundle)
@@ -112,7 +125,7 @@ def test_the_bundle_tells_all_that_could_be_found_out(packed: Packed) -> None:
     assert [feature["name"] for feature in features["features"]] == list(train("logistic").columns)
     label, probabilities = said["outputs"]
     assert (label["datatype"], label["shape"]) == ("BYTES", [])
-    assert probabilities["description"] == "Of each class: setosa, versicolor, virginica"
+    assert probabilities["description"] == "Of each class, in this order: setosa, versicolor, virginica"
     assert set(said["files"]) == {"model.onnx", "golden.json", "statistics.json"}
     assert said["origin"]["library"].startswith("scikit-learn ")
     assert said["origin"]["conversion"].startswith("converted to ONNX: 0 of 150 labels changed")

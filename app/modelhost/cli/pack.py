@@ -126,11 +126,13 @@ def _ended_as_by_ctrl_c() -> Iterator[None]:
 
 def _lines(found: dict[str, Any]) -> str:
     from modelhost.packing.batching import describe
+    from modelhost.payload.messages import join_names
 
     costs = found["costs"]
     lines = [
         f"{found['bundle']}: {found['kind']} of {found['library']}, as {found['format']}",
         *([f"  {found['conversion']['said']}"] if found["conversion"] else []),
+        *([f"  probabilities are of {join_names(found['classes'])}, in this order"] if found["classes"] else []),
         *(f"  {note}" for note in found["notes"]),
         f"  loads in {costs['load_ms']:.1f} ms, adds {costs['memory_mb']:.1f} MB"
         f"{_shared(costs['shared_mb'])}, "

@@ -20,6 +20,7 @@ from modelhost.payload.datatypes import Array
 
 ESTIMATORS = {"skops", "pickle"}  # formats whose runtime needs to know how the model takes its rows
 FRAMES = {"lightgbm", "xgboost"}  # whose runtime takes a matrix, unless it is told of a data frame
+PROBABILITIES = "probabilities"  # the output whose values go by the order of the classes
 
 
 def make_manifest(
@@ -61,6 +62,11 @@ def output_schemas(source: Source, candidate: Candidate, labels: tuple[str, ...]
     return [_output(name, array, source, candidate, labels) for name, array in candidate.answers.items()]
 
 
+def classes(source: Source, labels: tuple[str, ...]) -> list[str]:
+    """The model's classes in the order of its probabilities, as people are told them; empty where it has none."""
+    return [str(name) for name in (labels or source.classes)] if len(source.classes) else []
+
+
 def objectives(costs: dict[str, Any]) -> dict[str, float]:
     """Room for a busier and slower machine: five times the latency, twice the memory."""
     return {
@@ -93,8 +99,8 @@ def _output(name: str, array: Array, source: Source, candidate: Candidate, label
         found |= {"datatype": "BYTES", "labels": list(labels)}
     if (numbers := ragged.elements(array)).dtype.kind == "f":
         found |= _nullable(name, numbers, source.notes)
-    if name == "probabilities" and len(source.classes):
-        found["description"] = "Of each class: " + ", ".join(map(str, labels or source.classes))
+    if name == PROBABILITIES and (names := classes(source, labels)):
+        found["description"] = "Of each class, in this order: " + ", ".join(names)
     return found
 
 

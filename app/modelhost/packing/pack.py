@@ -31,7 +31,14 @@ from modelhost.packing.formats import open_source
 from modelhost.packing.formats.mlflow import code_of, is_folder, sample_of
 from modelhost.packing.golden import golden_rows, write_examples
 from modelhost.packing.libraries import RUN_PYTHON, until_loaded
-from modelhost.packing.manifest import make_manifest, objectives, output_schemas, write_manifest
+from modelhost.packing.manifest import (
+    PROBABILITIES,
+    classes,
+    make_manifest,
+    objectives,
+    output_schemas,
+    write_manifest,
+)
 from modelhost.packing.new_version import new_version
 from modelhost.packing.options import PackOptions
 from modelhost.packing.ranges import add_ranges
@@ -121,6 +128,7 @@ def _pack(options: PackOptions, model: Path, directory: Path, say: Say) -> dict[
         "format": manifest["format"], "library": source.library, "kind": source.kind,
         "conversion": candidate.conversion, "costs": costs, "notes": source.notes,
         "batching": measured.get("batching"),
+        "classes": classes(source, options.labels) if PROBABILITIES in candidate.answers else [],
     }  # fmt: skip
 
 
