@@ -7,7 +7,7 @@ import ssl
 from contextlib import closing
 from typing import Any
 
-from wires import RAW, Rows, Wire
+from wires import RAW, Answer, Rows, Wire
 
 TOLERANCE = 1e-4
 
@@ -48,6 +48,11 @@ def check_one(connection: http.client.HTTPConnection, wire: Wire, model: str, ro
         answer = wire.read(json.loads(told))
     except (ValueError, KeyError, TypeError) as error:
         raise WrongAnswerError(f"not the shape expected ({error!r}): {told[:300]!r}") from None
+    compare(answer, expected)
+
+
+def compare(answer: Answer, expected: Rows) -> None:
+    """Raise WrongAnswerError unless labels are equal and probabilities within 1e-4."""
     if not alike(answer.probabilities, expected):
         raise WrongAnswerError(f"{answer.probabilities} instead of {expected}")
     labels = list(map(largest, expected))

@@ -13,13 +13,18 @@ from places import PROJECT, program
 ASKED = {
     "modelhost": ("flask", "gunicorn", "numpy", "onnxruntime", "uvloop"),
     "modelhost-sklearn": ("scikit-learn", "skops"),
+    "modelhost-grpc": ("grpcio", "protobuf"),
+    "modelhost-gevent": ("gevent", "greenlet"),
     "seed": ("flask", "gunicorn", "scikit-learn"),
     "flask": ("flask", "gunicorn", "scikit-learn"),
     "fastapi": ("fastapi", "uvicorn", "uvloop", "onnxruntime", "scikit-learn"),
+    "granian": ("granian", "msgspec", "uvloop", "onnxruntime"),
+    "robyn": ("robyn", "pydantic", "uvloop", "onnxruntime"),
     "mlserver": ("mlserver", "scikit-learn"),
     "litserve": ("litserve", "scikit-learn"),
     "bentoml": ("bentoml", "scikit-learn"),
     "mlflow": ("mlflow", "scikit-learn"),
+    "rayserve": ("ray", "scikit-learn"),
 }
 
 
@@ -34,13 +39,15 @@ def describe() -> dict[str, str]:
         "python": platform.python_version(),
         "nginx": said(["/usr/sbin/nginx", "-v"], r"nginx/(\S+)"),
         "wrk": said(["wrk", "-v"], r"wrk (\S+)"),
+        "h2load": said(["h2load", "--version"], r"nghttp2/(\S+)"),
         "commit": said(["git", "-C", str(PROJECT), "describe", "--always", "--dirty"], r"(\S+)"),
     }
 
 
 def versions() -> dict[str, str]:
-    """What each environment has installed, in words."""
-    return {name: ", ".join(installed(name, packages)) for name, packages in ASKED.items()}
+    """What each environment that is there has installed, in words."""
+    there = {name: packages for name, packages in ASKED.items() if Path(program(name, "python")).exists()}
+    return {name: ", ".join(installed(name, packages)) for name, packages in there.items()}
 
 
 def installed(environment: str, packages: tuple[str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ Runs in the environment .cache/bench/tools. Everything is seeded: two runs write
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,9 @@ SLOW_BODIES = {
     "sleeps": "        time.sleep(0.5)",
     "computes": "        square = np.full((200, 200), 0.001)\n        while time.monotonic() < until:\n"
     "            square = square @ square",
+    # And one that holds the interpreter's lock, as a loop in Python does.
+    "loops": "        number = 1\n        while time.monotonic() < until:\n"
+    "            number = number * 1103515245 % 2147483647",
 }
 
 
@@ -63,6 +67,7 @@ def main() -> None:
         pack(folder, folder / "bundles", name)
     pack(folder, folder / "bundles-sklearn", "rf", "--no-convert")
     share_calls(folder / "bundles-sklearn" / "rf" / "1" / "model.yaml")
+    earlier(folder / "bundles", folder / "bundles-earlier")
     many(folder / "bundles" / "iris" / "1", folder / "bundles-many")
     for how in SLOW_BODIES:
         slow(folder / "bundles-slow" / f"slow-{how}" / "1", how)
@@ -112,6 +117,13 @@ def share_calls(manifest: Path) -> None:
         manifest.write_text(f"{text}batching:\n  max_rows: 256\n")
 
 
+def earlier(bundles: Path, into: Path) -> None:
+    """The same without what an earlier version (earlier.py) does not know, and refuses."""
+    shutil.copytree(bundles, into)
+    for manifest in into.glob("*/*/model.yaml"):
+        manifest.write_text(re.sub(r"^ +nullable: .*\n", "", manifest.read_text(), flags=re.MULTILINE))
+
+
 def many(bundle: Path, into: Path) -> None:
     """The same bundle under many names, as models of their own."""
     for name in ["iris", *(f"small-{number:02d}" for number in range(1, SMALL))]:
@@ -124,7 +136,7 @@ def many(bundle: Path, into: Path) -> None:
 def slow(folder: Path, how: str) -> None:
     """A Python bundle by hand: packing would time it for long."""
     folder.mkdir(parents=True)
-    words = {"sleeps": "asleep", "computes": "with both hands full"}
+    words = {"sleeps": "asleep", "computes": "with both hands full", "loops": "in pure Python"}
     (folder / "model.py").write_text(SLOW.format(how=words[how], body=SLOW_BODIES[how]))
     (folder / "golden.json").write_text('[{"inputs": {"x": 1.0}, "outputs": {"y": 2.0}}]\n')
     files = {file: hashlib.sha256((folder / file).read_bytes()).hexdigest() for file in ("golden.json", "model.py")}

@@ -1,5 +1,6 @@
 """docs/benchmarks.md and the table on the terminal, from the figures of a run."""
 
+import contextlib
 from typing import Any
 
 from aims import OURS, Aim, Figures, MissingError, aims
@@ -30,6 +31,7 @@ def markdown(told: dict[str, Any]) -> str:
         table(["server", "iris", "rf", "rf64", "start, s", "memory, MB"], throughput(figures)),
         "Latency in ms, p50 / p99, at 16 connections; the last column is iris over a single one.",
         table(["server", *USUAL], latency(figures)),
+        *protocols(figures),
         *(f"![{title}](benchmarks/{name}.svg)" for name, title in PLOTS.items()),
         "## Machine and versions",
         table(["", ""], [[key, value] for key, value in told["machine"].items()]),
@@ -82,6 +84,22 @@ def latency(figures: Figures) -> list[Cells]:
         [peer.title, *(or_dash(lambda peer=peer, case=case: percentiles(figures, peer, case)) for case in USUAL)]
         for peer in measured(figures)
     ]
+
+
+def protocols(figures: Figures) -> list[str]:
+    """One server asked in several ways, with the words above that table; nothing where it was not measured."""
+    rows = []
+    for case in BY_NAME["modelhost-grpc"].cases:
+        with contextlib.suppress(MissingError):
+            rate, p50, p99 = (figures.case("modelhost-grpc", case, key) for key in ("per_second", "p50", "p99"))
+            rows.append([CASES[case].title, f"{rate:,.0f}", f"{p50:.2f} / {p99:.1f}"])
+    if not rows:
+        return []
+    words = (
+        "The same server asked in several ways at its TLS port, by h2load with one request over and over, over 16 "
+        "connections. A call of gRPC without a message of the right one's length counts as failed."
+    )
+    return [words, table(["case", "requests a second", "p50 / p99, ms"], rows)]
 
 
 def percentiles(figures: Figures, peer: Peer, case: str) -> str:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Have nginx and wrk: install what is missing where that is allowed, otherwise say what to type."""
+"""Have nginx, wrk and h2load: install what is missing where that is allowed, otherwise say what to type."""
 
 import os
 import shutil
 import subprocess
 import sys
 
-PACKAGES = {"nginx": "nginx-light", "wrk": "wrk"}
+PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "h2load": "nghttp2-client"}
 
 
 def main() -> int:

@@ -35,7 +35,8 @@ def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
     config = folder / "etc/nginx/nginx.conf"
     config.parent.mkdir(parents=True, exist_ok=True)
     config.write_text(below(folder, render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides)))
-    socket, second = (Path(found) for found in re.findall(r"server unix:(/[^ ;]*)", config.read_text()))
+    sockets = re.findall(r"server unix:(/[^ ;]*/(?:server|second)\.sock)", config.read_text())
+    socket, second = map(Path, sockets)
     # As on a host: a link to the folder of a release, by which nginx's cache knows whose answers are whose, and in it
     # another, because there is one replica.
     active = socket.parent
@@ -47,24 +48,25 @@ def of_role(folder: Path, port: int, **overrides: Any) -> tuple[Path, Path]:
     return config, socket
 
 
-def over_tls(folder: Path, port: int, without: int) -> tuple[Path, Path]:
+def over_tls(folder: Path, port: int, without: int, **overrides: Any) -> tuple[Path, Path]:
     """As of_role, with TLS at `port` and a certificate of its own; what comes without TLS is at the other port.
 
-    Less HTTP/2, which wrk does not speak, and the post-quantum key exchange: what Debian 12 has knows neither.
+    As an nginx of Debian 12 has it too: HTTP/2 as an option of `listen`, and no post-quantum key exchange.
     """
     ports = {"reverse_proxy_https_port": port, "reverse_proxy_http_port": without}
-    config, socket = of_role(folder, port, reverse_proxy_tls="selfsigned", **ports)
+    config, socket = of_role(folder, port, reverse_proxy_tls="selfsigned", **ports, **overrides)
     text = config.read_text()
-    for unknown in ("http2 on;", "X25519MLKEM768:"):
-        if unknown not in text:
-            raise ValueError(f"the role's nginx.conf has no {unknown}")
-        text = text.replace(unknown, "")
+    for newer, older in (("http2 on;", ""), ("X25519MLKEM768:", ""), (f"{port} ssl ", f"{port} ssl http2 ")):
+        if newer not in text:
+            raise ValueError(f"the role's nginx.conf has no {newer}")
+        text = text.replace(newer, older)
     config.write_text(text)
     certificate = folder / "etc/tls/current"
     certificate.mkdir(parents=True, exist_ok=True)
     key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", certificate / "key.pem"]
-    words = ["-subj", "/CN=127.0.0.1", "-days", "1", "-out", certificate / "certificate.pem"]
-    subprocess.run(["openssl", "req", "-x509", *key, *words], check=True, capture_output=True)
+    words = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "1"]
+    command = ["openssl", "req", "-x509", *key, *words, "-out", certificate / "certificate.pem"]
+    subprocess.run(command, check=True, capture_output=True)
     (certificate / "key.pem").chmod(0o644)  # nginx's workers read it, and are another user where root starts nginx
     return config, socket
 

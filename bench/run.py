@@ -2,10 +2,12 @@
 """Measure our server beside its peers, in one run on one machine, and write docs/benchmarks.md.
 
 Every server serves the same models. In each round each is started, its answers to all 200 requests of each case are
-compared with the model's own, and then wrk loads it; the next server follows. Rounds are repeated, so a noisy minute
-hits all. A run that is quick or leaves something out writes to .cache/bench/part/ instead of docs/.
+compared with the model's own, and then wrk loads it, or h2load what wrk cannot; the next server follows. Rounds are
+repeated, so a noisy minute hits all. A run that is quick or leaves something out writes to .cache/bench/part/ instead
+of docs/.
 
-  make bench                                       everything: about half an hour
+  make bench                                       every server: about fifty minutes
+  make bench ARGS="--long --soak 600"              and ours over a million requests, and for ten minutes by the clock
   make bench ARGS="--quick"                        the same with 2 s a run in one round, to see that all work
   make bench ARGS="--only modelhost seed --cases iris rf --rounds 5"
   make bench ARGS="--page"                         write the page again from the figures of the last run
@@ -19,12 +21,14 @@ import time
 from pathlib import Path
 from typing import Any
 
+import earlier
 import machine
 import page
 from cases import CASES
 from measure import turn, weigh_long
-from peers import ALL, BY_NAME
+from peers import ALL, BY_NAME, Peer
 from places import CACHE, DOCS, JOBLIB, MODELS, PEERS, PROJECT, program
+from soak import soak
 
 LONG = 1_000_000
 
@@ -36,8 +40,9 @@ def main() -> int:
     into = CACHE / "part" if part else DOCS
     if not wanted.page:
         (into / "benchmarks").mkdir(parents=True, exist_ok=True)
-        train()
-        figures = measure(wanted)
+        chosen = [BY_NAME[name] for name in wanted.only] or list(ALL)
+        prepare({peer.environment for peer in chosen if not peer.absent})
+        figures = measure(chosen, wanted)
         (into / "benchmarks" / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     figures = write(into)
     print(page.terminal(figures))
@@ -57,6 +62,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, help="how long each case is timed (default 8, quick 2)")
     parser.add_argument("--quick", action="store_true", help="see that everything works; the figures are rough")
     parser.add_argument("--long", action="store_true", help=f"also weigh ours over {LONG:,} requests: some minutes")
+    parser.add_argument("--soak", type=int, default=0, metavar="SECONDS", help="also ask ours for so long by the clock")
     parser.add_argument("--page", action="store_true", help="write the page from the figures there are")
     wanted = parser.parse_args()
     wanted.rounds = wanted.rounds or (1 if wanted.quick else 3)
@@ -64,22 +70,24 @@ def arguments() -> argparse.Namespace:
     return wanted
 
 
-def train() -> None:
+def prepare(environments: set[str]) -> None:
     """Train, convert and pack the models, anew in each run: packing is ours and may have changed."""
     say("training and packing the models")
+    commands = [[program("tools", "python"), str(PROJECT / "bench" / "models.py"), str(MODELS)]]
+    if "mlflow" in environments:
+        save = [str(PEERS / "mlflow" / "save.py"), str(JOBLIB), str(MODELS / "mlflow")]
+        commands.append([program("mlflow", "python"), *save])
     (CACHE / "train.log").unlink(missing_ok=True)
     with (CACHE / "train.log").open("w") as log:
-        for command in (
-            [program("tools", "python"), str(PROJECT / "bench" / "models.py"), str(MODELS)],
-            [program("mlflow", "python"), str(PEERS / "mlflow" / "save.py"), str(JOBLIB), str(MODELS / "mlflow")],
-        ):
+        for command in commands:
             if subprocess.run(command, stdout=log, stderr=log, check=False).returncode:
                 sys.exit((CACHE / "train.log").read_text())
+    if "modelhost-gevent" in environments:
+        earlier.take_out()
 
 
-def measure(wanted: argparse.Namespace) -> dict[str, Any]:
+def measure(chosen: list[Peer], wanted: argparse.Namespace) -> dict[str, Any]:
     """All rounds; a peer that fails is left out of the rest, and said so."""
-    chosen = [BY_NAME[name] for name in wanted.only] or list(ALL)
     rounds: dict[str, list[dict[str, Any]]] = {}
     failed: dict[str, str] = {}
     skipped = {peer.name: peer.absent for peer in chosen if peer.absent}
@@ -104,6 +112,7 @@ def measure(wanted: argparse.Namespace) -> dict[str, Any]:
         "failed": failed,
         "skipped": skipped,
         "long": weigh_long(BY_NAME["modelhost"], LONG, 10, say) if wanted.long else [],
+        "soak": soak(BY_NAME["modelhost"], wanted.soak, say) if wanted.soak else {},
     }
 
 

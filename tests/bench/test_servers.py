@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from peers import ALL, Command, Place
+from peers import ALL, BY_NAME, Command, Place
 from places import PEERS, PROJECT
 from proxy import of_role, over_tls
 from servers import end, family, pss_mb, start
@@ -54,12 +54,28 @@ def test_the_roles_nginx_touches_nothing_outside_its_folder(tls, tmp_path):
 
 
 @pytest.mark.parametrize("environment", sorted({peer.environment for peer in ALL} - {"modelhost"}))
-def test_every_environment_is_locked_with_one_scikit_learn(environment):
+def test_every_environment_is_locked_with_one_scikit_learn_and_one_onnx_runtime(environment):
     lock = (PEERS / environment / "requirements.lock").read_text()
     assert "--hash=sha256:" in lock
-    (pinned,) = re.findall(r"^scikit-learn==(\S+)", lock, re.MULTILINE)
-    assert f"scikit-learn=={pinned}" in (PEERS / "constraints.txt").read_text()
-    assert f"scikit-learn=={pinned}" in (PROJECT / "bench/requirements.lock").read_text()
+    assert "://" not in lock
+    engines = re.findall(r"^(?:scikit-learn|onnxruntime)==\S+", lock, re.MULTILINE)
+    assert engines
+    trained = (PROJECT / "bench/requirements.lock").read_text()
+    served = (PROJECT / "app/locks/server.lock").read_text()
+    for engine in engines:
+        assert f"{engine} " in trained
+        assert engine in (PEERS / "constraints.txt").read_text() if "scikit" in engine else f"{engine} " in served
+
+
+def test_nginx_looks_for_calls_where_each_worker_listens(tmp_path):
+    app, nginx = BY_NAME["modelhost-grpc"].commands(Place(tmp_path, 18080, 18081, "iris"))
+    text = Path(nginx.words[2]).read_text()
+    bind = app.variables["MODELHOST_GRPC_BIND"]
+    assert f"server {bind}.0 " in text
+    assert f"server {bind}.7 " in text
+    assert Path(bind.removeprefix("unix:")).parent == Path(app.variables["MODELHOST_BIND"].removeprefix("unix:")).parent
+    assert "listen 18080 ssl http2 " in text  # h2load says in its handshake that it wants no other
+    assert "grpc_pass grpc://grpc_app;" in text
 
 
 def test_peers_are_started_from_their_own_environments(place, tmp_path):

@@ -1,4 +1,4 @@
-"""FastAPI over scikit-learn, or over ONNX Runtime where ONNX names a folder of bundles."""
+"""FastAPI over scikit-learn, or over ONNX Runtime where ONNX names a folder of bundles (shared/graphs.py)."""
 
 import os
 from pathlib import Path
@@ -6,8 +6,8 @@ from typing import Any
 
 import joblib
 import numpy as np
-import onnxruntime
 from fastapi import FastAPI
+from graphs import load
 from pydantic import BaseModel
 
 
@@ -36,26 +36,10 @@ class Estimator:
         return self.model.classes_[probabilities.argmax(axis=1)], probabilities
 
 
-class Graph:
-    """The same model as ONNX."""
-
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = 1
-        self.session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-        (self.input,) = self.session.get_inputs()
-
-    def __call__(self, rows: list[list[float]]) -> tuple[Any, Any]:
-        """Labels and probabilities."""
-        labels, probabilities = self.session.run(None, {self.input.name: np.array(rows, dtype=np.float32)})
-        return labels, probabilities
-
-
-bundles, files = os.environ.get("ONNX"), os.environ["MODELS"]
 models: dict[str, Any] = (
-    {path.parts[-3]: Graph(path) for path in Path(bundles).glob("*/1/model.onnx")}
-    if bundles
-    else {path.stem: Estimator(path) for path in Path(files).glob("*.joblib")}
+    load()
+    if os.environ.get("ONNX")
+    else {path.stem: Estimator(path) for path in Path(os.environ["MODELS"]).glob("*.joblib")}
 )
 app = FastAPI()
 
