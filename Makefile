@@ -87,7 +87,7 @@ lint: .venv ## ansible-lint, yamllint, ruff, mypy, shellcheck
 docs: .venv ## write each role's README anew from its specification
 	@$(BIN)/python docs/role_readmes.py
 
-# The peers' environments are kept between runs: 4 GB. ARGS="--quick" and others: bench/run.py --help.
+# The peers' environments are kept between runs: 6 GB. ARGS="--quick" and others: bench/run.py --help.
 PEERS := $(patsubst bench/peers/%/requirements.lock,%,$(wildcard bench/peers/*/requirements.lock))
 bench: .venv $(patsubst %,.cache/bench/%/complete,tools modelhost $(PEERS)) ## serve the same models with the peers and with ours, and write docs/benchmarks.md
 	@$(BIN)/python bench/programs.py
