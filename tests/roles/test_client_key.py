@@ -76,6 +76,85 @@ def test_what_a_client_may_ask_stays_when_its_key_changes(inventory):
     assert clients(inventory)[0]["models"] == ["iris"]
 
 
+LIMITS = """\
+    requests_per_second: 2
+    burst: 0x10
+    connections: 8
+    weight: 1.5
+    trusted: yes
+    since: 2024-01-31
+    models: [iris, 'digits']
+    of:
+      team: {size: 3, names: [1, 2.5, false, null]}
+"""
+
+
+def test_values_of_every_kind_stay_as_the_user_wrote_them(inventory):
+    first = make(inventory, "alice")
+    # As docs/operations.md says: below the name, in the list's own indentation.
+    with file(inventory).open("a") as written:
+        written.write(LIMITS)
+    second = make(inventory, "alice")
+    third = make(inventory, "bob")
+    (alice, bob), text = clients(inventory), file(inventory).read_text()
+    assert alice == {"name": "alice", "sha256": [digest(first), digest(second)], **yaml.safe_load(LIMITS)}
+    assert bob == {"name": "bob", "sha256": [digest(third)]}
+    assert "burst: 0x10" in text
+    for revoked in (digest(first), digest(second)):
+        assert run(inventory, "alice", "-e", "revoke=true").returncode == 0
+        assert revoked not in file(inventory).read_text()
+    assert clients(inventory) == [alice | {"sha256": []}, bob]
+
+
+def test_limits_stand_where_the_documents_show_them(inventory):
+    make(inventory, "alice")
+    shown = (PROJECT / "docs" / "operations.md").read_text().partition("```yaml\nreverse_proxy_clients:\n")[2]
+    limits = [line for line in shown.partition("```")[0].splitlines() if "sha256" not in line][1:]
+    text = file(inventory).read_text()
+    assert len(limits) >= 3
+    file(inventory).write_text(text.replace("- name: alice\n", "\n".join(["- name: alice", *limits, ""])))
+    make(inventory, "alice")
+    (alice,) = clients(inventory)
+    assert (alice["requests_per_second"], alice["models"]) == (20, ["iris", "digits"])
+
+
+def test_a_vaulted_value_stays_vaulted(inventory, tmp_path):
+    password = tmp_path / "password"
+    password.write_text("a password of these tests")
+    vault = ("--vault-password-file", str(password))
+    command = [PROJECT / ".venv" / "bin" / "ansible-vault", "encrypt_string", *vault, "--name", "burst", "secret-value"]
+    vaulted = subprocess.check_output(command, text=True)
+    make(inventory, "alice")
+    with file(inventory).open("a") as written:
+        written.write("".join(f"    {line}\n" for line in vaulted.splitlines()))
+    make(inventory, "alice", *vault)
+    view = [PROJECT / ".venv" / "bin" / "ansible-vault", "view", *vault, file(inventory)]
+    text = subprocess.check_output(view, text=True)
+    assert "burst: !vault |" in text
+    assert "secret-value" not in text
+    # And Ansible reads what was written.
+    shown = run(inventory, "bob", *vault)
+    assert shown.returncode == 0, shown.stderr
+
+
+@pytest.mark.parametrize("content", ["", "reverse_proxy_clients:\n", "reverse_proxy_clients: []\n", "---\n# none\n"])
+def test_a_file_without_clients_gets_the_first(inventory, content):
+    file(inventory).parent.mkdir(parents=True)
+    file(inventory).write_text(content)
+    key = make(inventory, "alice")
+    assert clients(inventory) == [{"name": "alice", "sha256": [digest(key)]}]
+
+
+@pytest.mark.parametrize("written", ["alice", "[alice]", "[{sha256: []}]", "[{name: alice, sha256: abc}]"])
+def test_what_is_no_list_of_clients_is_refused_in_words(inventory, written):
+    file(inventory).parent.mkdir(parents=True)
+    file(inventory).write_text(f"reverse_proxy_clients: {written}\n")
+    ended = run(inventory, "alice")
+    assert ended.returncode != 0
+    assert "must be a list of clients with a name and a list sha256" in ended.stderr
+    assert file(inventory).read_text() == f"reverse_proxy_clients: {written}\n"
+
+
 def test_a_vault_password_encrypts_the_file_and_a_missing_one_loses_nothing(inventory, tmp_path):
     password = tmp_path / "password"
     password.write_text("a password of these tests")
