@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, result_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, received, result_of
 
 
 class ActionModule(ActionBase):
@@ -22,6 +22,6 @@ class ActionModule(ActionBase):
 
     def _correction(self, rule: dict[str, Any], task_vars: dict[str, Any]) -> str:
         name = rule["variable"]
-        received = rule.get("received") or json.dumps(self._templar.template(task_vars[name]), default=str)
+        shown = rule.get("received") or received(self._templar.template(task_vars[name]))
         example = f"{name}: {json.dumps(rule['example'])}"
-        return correction(name, received, f"it must be {rule['must']}", example, task_vars)
+        return correction(name, shown, f"it must be {rule['must']}", example, task_vars)

@@ -11,7 +11,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, result_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, received, result_of
 
 # The role that became app_image and release in 0.1.0.
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
@@ -30,14 +30,14 @@ class ActionModule(ActionBase):
 
         findings = []
         for name, option in sorted(known.items()):
-            problem, received = self._problem(name, option, task_vars)
+            problem, shown = self._problem(name, option, task_vars)
             if problem:
-                findings.append(correction(name, received, problem, example_of(name, option), task_vars))
+                findings.append(correction(name, shown, problem, example_of(name, option), task_vars))
         for name in sorted(task_vars):
             problem, meant = unknown_name(name, set(known), prefixes)
             if problem:
                 example = example_of(meant, known[meant]) if meant else None
-                findings.append(correction(name, repr(task_vars[name]), problem, example, task_vars))
+                findings.append(correction(name, received(task_vars[name]), problem, example, task_vars))
 
         tags = [*task_vars.get("ansible_run_tags", []), *task_vars.get("ansible_skip_tags", [])]
         findings += misspelt_tags(tags, {role.name for role in roles})
@@ -51,14 +51,14 @@ class ActionModule(ActionBase):
         try:
             value = self._templar.template(task_vars[name])
         except AnsibleError as error:
-            return f"its template cannot be rendered ({error})", str(task_vars[name])
+            return f"its template cannot be rendered ({error})", received(task_vars[name])
         # Ansible takes an empty value for one that is not set, and true for the number 1; both are mistakes here.
         spec = {name: {key: option[key] for key in ("type", "elements", "choices", "options") if key in option}}
         validated = ArgumentSpecValidator(spec).validate({name: value})
         wrong_kind = value is None or (option.get("type") in {"int", "float"} and isinstance(value, bool))
         if not validated.error_messages and not wrong_kind:
             return None, ""
-        return f"it must be {kind_of(option)}", json.dumps(value, default=str)
+        return f"it must be {kind_of(option)}", received(value)
 
 
 def load_options(role: Path) -> dict[str, Any]:

@@ -84,7 +84,7 @@ class ActionModule(ActionBase):
         clients = variables[VARIABLE] or []
         if not isinstance(clients, list) or not all(_is_client(client) for client in clients):
             raise AnsibleActionFail(
-                f"{file}: {VARIABLE} must be a list of clients with a name and a list sha256, as docs/operations.md shows."
+                f"{file}: {VARIABLE} must be a list of clients with a name and a list sha256: see docs/operations.md."
             )
         if not clients:
             written = yaml.SequenceNode("tag:yaml.org,2002:seq", [])

@@ -2,15 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
+from ansible.parsing.vault import VaultHelper
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
 
 def correction(name: str, received: str, problem: str, example: str | None, variables: dict[str, Any]) -> str:
     """Say what a variable is, what is wrong with that, and the file to edit; `example` is a right line of YAML."""
     shown = f", for example: {example}" if example else ""
-    return f"- {name}: got {received}, but {problem}. Edit {where_defined(name, variables)}{shown}"
+    end = "" if problem.endswith("?") else "."
+    return f"- {name}: got {received}, but {problem}{end} Edit {where_defined(name, variables)}{shown}"
+
+
+def received(value: Any) -> str:
+    """Show a value of a variable, without what Ansible Vault keeps secret in it."""
+    return "a vaulted value" if _is_vaulted(value) else json.dumps(value, default=str)
+
+
+def _is_vaulted(value: Any) -> bool:
+    if isinstance(value, (Mapping, list, tuple)):
+        return any(_is_vaulted(each) for each in (value.values() if isinstance(value, Mapping) else value))
+    return VaultHelper.get_ciphertext(value, with_tags=False) is not None
 
 
 def result_of(corrections: list[str]) -> dict[str, Any]:
