@@ -11,12 +11,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..checks.bundles import first_unsigned
 from ..checks.memory import PlanPolicy, check_memory
+from ..checks.public_keys import PublicKey, UnusableKeyError, read_keys
 from ..checks.schema import schema_changes
 from ..errors import StepError
 from ..host.host import Host
 from ..host.resources import MB, free_disk_mb
 from ..options import Option
+from ..store import trusted_keys
 from ..store.canary_link import current
 from ..store.release import Record, Release, difference, is_there
 from ..store.settings import Settings
@@ -29,6 +32,7 @@ MARGIN_MB = 100
 
 OPTIONS = [
     Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
+    Option("keys", "public keys in PEM that bundles will have to be signed by; empty: none; not given: as they are"),
 ]
 
 
@@ -38,7 +42,41 @@ def run(step: Step) -> dict[str, Any]:
     if step.options["content"] is None:
         return {"lines": pending(step.host, policy) + rollback_lines(step.host, policy)}
     release = Release.of(step.options["content"])
-    return make(step.host, release, policy, step.settings.trials).as_dict()
+    plan = make(step.host, release, policy, step.settings.trials)
+    return {**plan.as_dict(), "lines": plan.lines + trust_lines(step.host, release, step.options["keys"])}
+
+
+def trust_lines(host: Host, wanted: Release, keys: str | None) -> list[str]:
+    """How it changes whose signatures bundles have to carry, and which releases can then not be rolled back to."""
+    before = (trusted_keys.read_text(host.layout) or "").strip()
+    if keys is None or keys.strip() == before:
+        return []
+    try:
+        trusted = read_keys(keys) if keys.strip() else []
+        old = len(read_keys(before)) if before else 0
+    except UnusableKeyError as problem:
+        return [f"signatures: not known, since the text of the keys {problem}"]
+    if old == len(trusted) and "".join(key.pem for key in trusted).strip() == before:
+        return []
+    names = {0: "not asked for", 1: "by the one key"}
+    said = [names.get(number, f"by one of {number} keys") for number in (old, len(trusted))]
+    change = f"{said[0]} -> {said[1]}" if said[0] != said[1] else f"other keys than before, {said[1]}"
+    return [f"signatures: {change}", *_lost_to_rollback(host, wanted, trusted)]
+
+
+def _lost_to_rollback(host: Host, wanted: Release, trusted: Sequence[PublicKey]) -> list[str]:
+    """Each release that is kept and that none of these keys has signed; with no keys, none."""
+    if not trusted:
+        return []
+    records = [Record(folder) for folder in host.layout.releases.glob("*") if folder.is_dir()]
+    kept = sorted((record for record in records if record.passed and record.id != wanted.id), key=lambda each: each.id)
+    lost = []
+    for record in kept:
+        release = record.read()
+        problem = first_unsigned(release, trusted) if release and _whole(host, record) else None
+        if problem:
+            lost.append(f"release {record.id} can then not be rolled back to: {problem}")
+    return lost
 
 
 def policy_of(settings: Settings) -> PlanPolicy:
@@ -102,7 +140,7 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
     disk_short = free_disk_mb(host.layout.root, Path("/var/lib/docker")) < disk_needed
 
     if state.has(release.id) and image_present and not missing and record.read() == release:
-        return plan_live(state, record, policy)
+        return plan_live(state, record, policy, "nothing to release")
 
     old_record = state.record(state.live)
     words = [difference(old_record.read() if old_record else None, release)]
@@ -193,8 +231,8 @@ def plan_left(host: Host, policy: PlanPolicy) -> Plan:
     return plan_live(state, Record.of(host.layout, release), policy)
 
 
-def plan_live(state: State, record: Record, policy: PlanPolicy) -> Plan:
-    """Tell what is left to do of a release that is live already."""
+def plan_live(state: State, record: Record, policy: PlanPolicy, nothing: str = "nothing to do") -> Plan:
+    """Tell what is left to do of a release that is live already; `nothing` says so where that is it."""
     words, todo = [f"release {record.id} is live on {state.live_colour}"], True
     if not record.settled:
         words.append("it has still to be watched")
@@ -205,5 +243,5 @@ def plan_live(state: State, record: Record, policy: PlanPolicy) -> Plan:
     elif state.idle and state.idle.up and not state.is_idle_kept(policy.keep_old_running):
         words.append(f"{state.idle_colour} has still to be retired")
     else:
-        words, todo = ["nothing to do", *words], False
+        words, todo = [nothing, *words], False
     return Plan(record.id, "; ".join(words), todo, False, True, [], 0, False)

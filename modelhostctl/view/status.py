@@ -38,6 +38,7 @@ def _read_endpoint(host: Host, history_lines: int) -> dict[str, Any]:
         "canary": current(layout),
         "models": release.versions() if release else {},
         "certificate": read_certificate(layout),
+        "signed_bundles_only": layout.trusted_keys.exists(),
         "memory_free_mb": available_memory_mb(),
         "disk_free_mb": free_disk_mb(layout.root),
         "lock": read_json(layout.lock),
@@ -54,6 +55,8 @@ def lines_of(status: dict[str, Any]) -> list[str]:
         lines.append(f"canary: release {status['canary']} has a share of the requests")
     if status["models"]:
         lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in status["models"].items()))
+    if status["signed_bundles_only"]:
+        lines.append("bundles: only those that a trusted key has signed are started (release_trusted_keys)")
     lines += certificate_lines(status["certificate"])
     lines.append(f"host: {status['memory_free_mb']} MB of memory and {status['disk_free_mb']} MB of disk free")
     lines += updates_lines(status["updates"])

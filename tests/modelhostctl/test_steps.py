@@ -749,7 +749,7 @@ def test_a_plan_of_what_is_live_says_what_is_left_to_do(machine, run, token, swi
     assert run("plan", content=content, settings={"keep_old_running": True})["todo"] is False
     run("retire", lock=token)
     done = run("plan", content=content)
-    assert done["lines"] == ["nothing to do", f"release {switched} is live on green"]
+    assert done["lines"] == ["nothing to release", f"release {switched} is live on green"]
     assert (done["todo"], done["stop_first"], done["image_present"], done["disk_needed_mb"]) == (False, False, True, 0)
     machine.file("images").write_text("[]")
     assert run("plan", content=content)["lines"][0] == f"release {switched} is live, but not as it should be"

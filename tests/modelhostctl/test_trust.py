@@ -156,3 +156,50 @@ def test_a_deployment_is_refused_before_it_starts_and_goes_well_once_it_is_signe
     assert step("start", release=new.id)["changed"] is True
     os.unlink(bundle["folder"] + "/model.sig")
     assert step("start", release=new.id).get("failed"), "also where it runs already, and is not live"
+
+
+def planned(machine: Machine, capsys, *keys: Key) -> list[str]:
+    """What the plan of the live release says of signatures, where these keys are wanted."""
+    content = machine.content(machine.new)
+    file = machine.bin / "options.json"
+    options = {"content": content, "keys": "".join(key.pem for key in keys)}
+    file.write_text(json.dumps(options))
+    main(["plan", "--options", str(file), "--root", str(machine.layout.root)])
+    said = json.loads(capsys.readouterr().out)
+    return [line for line in said["lines"] if "signatures" in line or machine.before in line]
+
+
+def test_a_plan_says_whose_signatures_are_wanted_from_now_on(machine, old, key, tmp_path, capsys):
+    other = Key(tmp_path, "other")
+    sign(old, key)
+    assert planned(machine, capsys) == []
+    assert planned(machine, capsys, key) == ["signatures: not asked for -> by the one key"]
+    trust(machine, key)
+    capsys.readouterr()
+    assert planned(machine, capsys, key) == []
+    assert planned(machine, capsys, key, other) == ["signatures: by the one key -> by one of 2 keys"]
+    assert planned(machine, capsys) == ["signatures: by the one key -> not asked for"]
+    said, lost = planned(machine, capsys, other)
+    assert said == "signatures: other keys than before, by the one key"
+    assert lost == (
+        f"release {machine.before} can then not be rolled back to: iris version 1: "
+        "model.sig is not signed by a trusted key"
+    )
+
+
+def test_a_plan_names_what_was_never_signed(machine, old, key, capsys):
+    assert planned(machine, capsys, key)[1:] == [
+        f"release {machine.before} can then not be rolled back to: iris version 1: "
+        "it is not signed (there is no model.sig)"
+    ]
+
+
+def test_the_status_says_that_signed_bundles_alone_are_taken(machine, key, capsys):
+    def said() -> str:
+        main(["status", "--root", str(machine.layout.root)])
+        return capsys.readouterr().out
+
+    assert "trusted key" not in said()
+    trust(machine, key)
+    capsys.readouterr()
+    assert "bundles: only those that a trusted key has signed are started (release_trusted_keys)" in said()

@@ -45,7 +45,7 @@ def test_the_playbook_of_the_collection_finds_nothing_left_to_do():
 def test_a_checkout_plans_nothing_either():
     bundles = json.dumps({"release_models": [f"{SITE}/bundles/{name}/1" for name in ("colours", "iris")]})
     plan = play(SITE.parent, PROJECT / "playbooks/plan.yml", "-i", SITE / "inventory", "-e", bundles, **REPORT)
-    assert f"nothing to do\n  release {live()} is live" in plan.stdout, plan.stdout + plan.stderr
+    assert f"nothing to release\n  release {live()} is live" in plan.stdout, plan.stdout + plan.stderr
 
 
 def test_the_collection_plans_what_has_changed():
