@@ -1,6 +1,7 @@
 """What the roles' templates become, judged by the programs that will read it."""
 
 import dataclasses
+import hashlib
 import json
 import re
 import shlex
@@ -265,6 +266,75 @@ def test_nginx_logs_the_trace_and_passes_its_headers_on_as_they_came(read):
     passed, logged = lines[: len(lines) // 2], [json.loads(line) for line in lines[len(lines) // 2 :]]
     assert passed == [*(f"{sent} a=1,b=2" for sent, _ in TRACEPARENTS), " a=1,b=2"], result.stderr
     assert [line["trace_id"] for line in logged] == [*(trace for _, trace in TRACEPARENTS), ""]
+
+
+REFUSED = """
+ask() {
+    exec 3<>/dev/tcp/127.0.0.1/80
+    printf '%s HTTP/1.1\\r\\nHost: a\\r\\nConnection: close\\r\\nContent-Length: 2\\r\\n%s\\r\\n{}' "$1" "$2" >&3
+    cat <&3 | tail -n 1
+}
+cat > /tmp/nginx.conf
+: > /var/log/nginx/access.log
+nginx -c /tmp/nginx.conf
+"""
+
+
+def refusals(read, asked: list[tuple[str, str]], **overrides: object) -> tuple[list[str], list[dict]]:
+    """What nginx answers, alone, to requests with a header each, and what it logs of them."""
+    lines = "\n".join(f"ask {shlex.quote(request)} $'{header}\\r\\n'" for request, header in asked)
+    # The log is written a second later, or more where the machine has much to do.
+    written = (
+        f"for _ in $(seq 100); do [ $(wc -l < /var/log/nginx/access.log) = {len(asked)} ] && break; sleep 0.1; done"
+    )
+    script = f"{REFUSED}{lines}\n{written}; cat /var/log/nginx/access.log; nginx -s stop -c /tmp/nginx.conf"
+    clients = f"printf %s {shlex.quote(CLIENTS)} > /etc/nginx/clients.js"
+    result = read(render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides),
+                  f"{clients} && bash -c {shlex.quote(script)}")  # fmt: skip
+    told = result.stdout.splitlines()
+    assert len(told) == 2 * len(asked), result.stdout + result.stderr
+    return [json.loads(line)["error"] for line in told[: len(asked)]], [json.loads(line) for line in told[len(asked) :]]
+
+
+def test_nginx_logs_the_method_of_what_it_refuses_itself(read):
+    methods = ["POST", "PUT", "DELETE", "GET"]
+    _, logged = refusals(read, [(f"{method} /models/iris/predict", "X-A: b") for method in methods])
+    assert [(line["method"], line["status"]) for line in logged] == [(method, 502) for method in methods]
+
+
+def test_nginx_says_what_is_wrong_with_a_key(read):
+    key = f"mh_{'A' * 43}"
+    sent = {
+        "X-A: b": "A key is needed here.",
+        "X-API-Key: ": "A key is needed here.",
+        f"X-API-Key: {key}": "This key is not known here, or not any more.",
+        f"Authorization: Bearer {key}": "This key is not known here, or not any more.",
+        f"Authorization: {key}": "The header Authorization has another form",
+        f"Authorization: Token {key}": "The header Authorization has another form",
+        "Authorization: Bearer secret": "What was sent is no key",
+    }
+    # The machine itself needs no key: so it asks as a proxy on it does for others.
+    asked = [("POST /models/iris/predict", f"{header}\\r\\nX-Forwarded-For: 192.0.2.1") for header in sent]
+    variables = {"reverse_proxy_clients": [ALICE, BOB], "reverse_proxy_trusted_proxies": ["127.0.0.1"]}
+    told, logged = refusals(read, asked, **variables)
+    assert [sentence[: len(begin)] for sentence, begin in zip(told, sent.values(), strict=True)] == list(sent.values())
+    assert {(line["method"], line["status"]) for line in logged} == {("POST", 401)}
+    assert key not in str(logged)
+
+
+def test_a_key_for_some_models_reads_nothing_that_tells_of_all(read):
+    key = f"mh_{'A' * 43}"
+    # 502: nginx would ask the app, which is not there.
+    paths = {"/models/iris": 502, "/models/iris/example": 502, "/v2/models/iris": 502, "/v2": 502} | dict.fromkeys(
+        ["/models", "/models/", "/openapi.json", "/docs", "/", "/models/digits", "/v2/models/stats", "/none"], 403
+    )
+    asked = [(f"GET {path}", f"X-API-Key: {key}\\r\\nX-Forwarded-For: 192.0.2.1") for path in paths]
+    folder, name = "/etc/nginx/clients", hashlib.sha256(key.encode()).hexdigest()
+    assert read("", f"mkdir -p {folder} && printf alice > {folder}/{name}").returncode == 0
+    variables = {"reverse_proxy_clients": [ALICE | {"requests_per_second": 0}]}
+    _, logged = refusals(read, asked, **variables, reverse_proxy_trusted_proxies=["127.0.0.1"])
+    assert {line["uri"]: line["status"] for line in logged} == paths
+    assert {line["client_name"] for line in logged} == {"alice"}
 
 
 # Both the app and whoever is mirrored to, in one, which logs what it is asked.

@@ -49,6 +49,8 @@ def test_a_key_opens_the_door_and_ends_there(sent):
 
 
 WRONG = f"mh_{'A' * 43}"
+NEEDED, UNKNOWN = "A key is needed here.", "This key is not known here, or not any more."
+NO_KEY, NO_FORM = "What was sent is no key", "The header Authorization has another form"
 
 
 @pytest.mark.parametrize(
@@ -84,6 +86,38 @@ def test_without_a_right_key_nothing_is_asked_of_the_app(sent, path):
     assert "X-API-Key" in answer.told["error"]
     assert answer.headers["www-authenticate"] == 'Bearer realm="modelhost"'
     assert "asked" not in answer.headers
+
+
+@pytest.mark.parametrize(
+    ("sent", "said"),
+    [
+        ({}, NEEDED),
+        ({"X-API-Key": ""}, NEEDED),
+        ({"Authorization": f"Bearer {WRONG}"}, UNKNOWN),
+        ({"X-API-Key": WRONG}, UNKNOWN),
+        ({"Authorization": basic(WRONG)}, UNKNOWN),
+        ({"X-API-Key": ALICE.key[:-1]}, NO_KEY),
+        ({"Authorization": f"Bearer {hashlib.sha256(ALICE.key.encode()).hexdigest()}"}, NO_KEY),
+        ({"Authorization": ALICE.key}, NO_FORM),
+        ({"Authorization": f"Token {ALICE.key}"}, NO_FORM),
+        ({"Authorization": "Bearer"}, NO_FORM),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_not_which_keys_there_are(sent, said):
+    answer = ask("/models/iris/predict", b"{}", sent=sent)
+    assert answer.status == 401
+    assert answer.told["error"].startswith(said)
+    assert "mh_" not in answer.told["error"].replace("with mh_", "")
+
+
+@pytest.mark.parametrize(
+    ("sent", "path", "status"), [({}, "/models/iris/predict", 401), (BOB.bearer, "/models/colours/predict", 403)]
+)
+@pytest.mark.parametrize("method", ["POST", "PUT", "GET"])
+def test_what_is_refused_is_logged_by_the_method_that_was_sent(sent, path, status, method, mark, logged):
+    assert ask(path, b"{}", method=method, sent={**sent, "X-Request-ID": mark}).status == status
+    line = logged(mark)
+    assert (line["method"], line["status"], line["uri"]) == (method, status, path)
 
 
 def test_a_browser_asks_its_user():
@@ -130,8 +164,16 @@ def test_the_log_names_the_client_and_never_the_key(machine, mark, logged):
         ("/v1/models/iris:predict", b"{}", 200),
         ("/v2/models/iris/infer", b"{}", 200),
         ("/models/iris", None, 200),
-        ("/models", None, 200),
-        ("/openapi.json", None, 200),
+        ("/v2", None, 200),
+        ("/v2/models/iris", None, 200),
+        ("/models/iris/example", None, 200),
+        # What tells of all models.
+        ("/models", None, 403),
+        ("/models/", None, 403),
+        ("/openapi.json", None, 403),
+        ("/docs", None, 403),
+        ("/", None, 403),
+        ("/v2/models/stats", None, 403),
         ("/models/colours/predict", b"{}", 403),
         ("/models/iris2/predict", b"{}", 403),
         ("/v1/models/colours:predict", b"{}", 403),

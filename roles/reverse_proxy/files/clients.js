@@ -35,4 +35,20 @@ function name(request) {
     }
 }
 
-export default {name};
+// Why no client was found: of the request's form alone, and the same of a key that never was and of one that was taken away.
+function problem(request) {
+    const headers = request.headersIn;
+    const key = given(headers);
+    if (headers.Authorization && !AUTHORIZATION.test(headers.Authorization) && !headers['X-API-Key']) {
+        return 'The header Authorization has another form than it needs. Send it as Authorization: Bearer <key>, or send X-API-Key: <key>.';
+    }
+    if (KEY.test(key)) {
+        return 'This key is not known here, or not any more. Ask for another, and send it as Authorization: Bearer <key> or X-API-Key: <key>.';
+    }
+    if (key) {
+        return 'What was sent is no key: one begins with mh_ and has 46 characters. Send it as Authorization: Bearer <key> or X-API-Key: <key>.';
+    }
+    return 'A key is needed here. Send it as a header, Authorization: Bearer <key> or X-API-Key: <key>.';
+}
+
+export default {name, problem};
