@@ -100,8 +100,10 @@ def test_values_of_every_kind_stay_as_the_user_wrote_them(inventory):
     assert alice == {"name": "alice", "sha256": [digest(first), digest(second)], **yaml.safe_load(LIMITS)}
     assert bob == {"name": "bob", "sha256": [digest(third)]}
     assert "burst: 0x10" in text
-    for revoked in (digest(first), digest(second)):
-        assert run(inventory, "alice", "-e", "revoke=true").returncode == 0
+    for revoked, left in ((digest(first), 1), (digest(second), 0)):
+        ended = run(inventory, "alice", "-e", "revoke=true")
+        assert ended.returncode == 0
+        assert ("delete it if alice does not come back" in ended.stdout) == (left == 0)
         assert revoked not in file(inventory).read_text()
     assert clients(inventory) == [alice | {"sha256": []}, bob]
 
