@@ -10,23 +10,27 @@ DEMO ?= demo
 WHERE ?= production
 RELEASE ?=
 # Ansible goes on without a folder that is not there, and what is said then is about inventory/production, which is made by hand.
-PLAYBOOK = $(if $(filter production $(notdir $(wildcard inventory/*)),$(WHERE)),,$(error there is no folder \
-  inventory/$(WHERE); WHERE is one of: $(notdir $(wildcard inventory/*))))$(BIN)/ansible-playbook -i inventory/$(WHERE)
+PLAYBOOK = $(if $(filter-out production $(notdir $(wildcard inventory/*)),$(WHERE))$(filter-out 1,$(words $(WHERE))),$(error \
+  there is no folder inventory/$(WHERE); WHERE is one of: $(notdir $(wildcard inventory/*))))$(BIN)/ansible-playbook \
+  -i $(call quoted,inventory/$(WHERE))
 # Prints what a play has to report, and nothing else.
 REPORT = ANSIBLE_STDOUT_CALLBACK=modelhost.modelhost.report $(PLAYBOOK)
 BIN := .venv/bin
+# A word for the shell, whatever is in it; and a variable of Ansible's with such a text.
+quoted = '$(subst ','\'',$(1))'
+variable = -e $(call quoted,{"$(1)": "$(subst ",\",$(subst \,\\,$(2)))"})
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: python ## from nothing to live predictions on a virtual machine made here
-	@$(PYTHON) testbed/demo.py $(DEMO)
+	@$(PYTHON) testbed/demo.py $(call quoted,$(DEMO))
 
 demo-url: ## print the demo's address and nothing else
-	@$(PYTHON) testbed/vm.py url $(DEMO)
+	@$(PYTHON) testbed/vm.py url $(call quoted,$(DEMO))
 
 demo-down: ## remove every trace of the demo
-	@$(PYTHON) testbed/vm.py down $(DEMO) --inventory inventory/$(DEMO)
+	@$(PYTHON) testbed/vm.py down $(call quoted,$(DEMO)) --inventory $(call quoted,inventory/$(DEMO))
 	@$(PYTHON) testbed/vm.py clean
 	@testbed/engine.sh stop
 
@@ -40,7 +44,7 @@ upgrade: .venv ## bring today's packages live: host, engine, nginx and the app, 
 	@$(PLAYBOOK) playbooks/upgrade.yml
 
 rollback: .venv ## go back to the release before, or to RELEASE=<id>
-	@$(REPORT) playbooks/rollback.yml $(if $(RELEASE),-e release=$(RELEASE))
+	@$(REPORT) playbooks/rollback.yml $(if $(RELEASE),$(call variable,release,$(RELEASE)))
 
 status: .venv ## the live release, the idle one, health, workers, memory, updates that wait, the last releases
 	@$(REPORT) playbooks/status.yml
@@ -52,13 +56,13 @@ logs: .venv ## the last lines of each container
 	@$(REPORT) playbooks/logs.yml
 
 sbom: .venv ## write what the live release (or RELEASE=<id>) and each image is made of to sboms/<host>/, as CycloneDX
-	@$(REPORT) playbooks/sbom.yml $(if $(RELEASE),-e release=$(RELEASE))
+	@$(REPORT) playbooks/sbom.yml $(if $(RELEASE),$(call variable,release,$(RELEASE)))
 
 key: .venv ## make a key for a client: NAME=alice (shown once; its hash goes into the deployment's variables)
-	@$(REPORT) playbooks/key.yml -e client=$(NAME)
+	@$(REPORT) playbooks/key.yml $(call variable,client,$(NAME))
 
 key-revoke: .venv ## take a client's oldest key away: NAME=alice
-	@$(REPORT) playbooks/key.yml -e client=$(NAME) -e revoke=true
+	@$(REPORT) playbooks/key.yml $(call variable,client,$(NAME)) -e revoke=true
 
 test: .venv .cache/libraries ## prove everything (README.md tells what each rung needs)
 	@$(BIN)/python tests/run.py
