@@ -6,6 +6,7 @@ from ..errors import GateError
 from ..host.docker import Docker
 from ..host.host import Host
 from ..host.layout import socket_dir
+from ..printable import one_line
 from ..store import canary_link, history
 from ..store.atomic_files import point
 from ..store.release import Record, difference
@@ -16,6 +17,8 @@ from ..view.replicas import Replicas
 from ..view.state import State
 
 LAST_LINES = 15
+# How the app begins to say that it does not start (app/modelhost/server/asgi.py and gunicorn_conf.py).
+REFUSING = "refusing to start: "
 
 
 def accept(host: Host, release: str, who: str, rollback: bool) -> None:
@@ -36,8 +39,10 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
     refused, other = _sides(state, release)
     rolled_back = ", having been live, and was rolled back" if refused is state.live and other else ""
     before = _make_live_again(host, state, refused, other)
-    report = ["It had no container."]
+    report, got = ["It had no container."], failed.got
     if refused is not None:
+        if failed.gate == "ready" and (reason := _why_not_started(host.docker, refused)):
+            got += f": {reason}"
         alone = refused is state.live and other is None
         report = _last_lines(
             host.docker, refused, "goes on, because there is no other" if alone else "is kept, stopped"
@@ -45,7 +50,7 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
         if not alone:
             drain_seconds = settings.drain_seconds if refused is state.live else 0
             stop_drained(host.docker, refused, drain_seconds, settings.stop_seconds)
-    Record.of(host.layout, release).mark_rejected({"gate": failed.gate, "expected": failed.expected, "got": failed.got})
+    Record.of(host.layout, release).mark_rejected({"gate": failed.gate, "expected": failed.expected, "got": got})
     history.write_line(
         host.layout.history, release=release, who=who, how="rejected", why=failed.gate, change=change
     )  # fmt: skip
@@ -54,7 +59,7 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
             f"Release {release} was refused{rolled_back}; {before}.",
             f"  gate:     {failed.gate}",
             f"  expected: {failed.expected}",
-            f"  got:      {failed.got}",
+            f"  got:      {got}",
             *([f"  hint:     {failed.hint}"] if failed.hint else []),
             *report,
         ]
@@ -88,6 +93,16 @@ def _last_lines(docker: Docker, replicas: Replicas, kept: str) -> list[str]:
         lines.append(f"Its container {container.name} {kept}. Its last lines:")
         lines += [f"  {words}" for line in docker.logs(container.id, LAST_LINES) for words in readable(line)]
     return lines
+
+
+def _why_not_started(docker: Docker, replicas: Replicas) -> str:
+    """The reason that the app gives in its log for not starting, without time and level; empty where it gives none."""
+    for container in replicas.containers:
+        for line in reversed(docker.logs(container.id, LAST_LINES)):
+            said = readable(line)[0]
+            if REFUSING in said:
+                return one_line(said[said.index(REFUSING) :])
+    return ""
 
 
 def _change(state: State, release: str) -> str:

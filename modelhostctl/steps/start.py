@@ -12,9 +12,9 @@ from ..host.host import Host
 from ..host.layout import SECOND_TRY, socket_dir, socket_name
 from ..host.trees import remove_all_but_sockets
 from ..options import Option
-from ..store import canary_link
+from ..store import canary_link, history
 from ..store.atomic_files import point
-from ..store.release import Record
+from ..store.release import Record, difference
 from ..store.settings import Settings
 from ..view.drain import stop_drained
 from ..view.state import State
@@ -31,10 +31,10 @@ def run(step: Step) -> dict[str, Any]:
     if step.check_mode:
         state = State.read(step.host)
         return {"changed": not (state.has(release) or state.started(release))}
-    return {"changed": start(step.host, release, step.options["stop_first"], step.settings)}
+    return {"changed": start(step.host, release, step.options["stop_first"], step.settings, step.who)}
 
 
-def start(host: Host, release: str, stop_first: bool, settings: Settings) -> bool:
+def start(host: Host, release: str, stop_first: bool, settings: Settings, who: str) -> bool:
     """Have the release's replicas run; returns whether anything was to be done."""
     layout, state = host.layout, State.read(host)
     record = Record.of(layout, release)
@@ -43,7 +43,13 @@ def start(host: Host, release: str, stop_first: bool, settings: Settings) -> boo
         raise StepError(f"{record.folder} is not a whole release; deploy it with site.yml, which writes it")
     if state.has(release):
         return False
-    refuse_unsigned(layout, content)  # before anything is stopped for it, and also where it still runs
+    try:
+        refuse_unsigned(layout, content)  # before anything is stopped for it, and also where it still runs
+    except StepError:
+        live = state.record(state.live)
+        change = difference(live.read() if live else None, content)
+        history.write_line(layout.history, release=release, who=who, how="rejected", why="signatures", change=change)
+        raise
     if state.started(release):
         return False
     canary_link.stop(layout)  # the canary of a run that was killed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from ansible_collections.modelhost.modelhost.modelhostctl.checks.signed_files im
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, result_of
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.project import ROOT, start_of_relative_paths
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
+
+# What makes a folder a bundle (app/modelhost/bundle/bundle.py, which is imported only where its libraries are there).
+MANIFEST = "model.yaml"
 
 
 class ActionModule(ActionBase):
@@ -41,9 +46,11 @@ class ActionModule(ActionBase):
         if corrections:
             return result | result_of(corrections)
         bundles, findings, locks = [], [], {}
-        for path in (start_of_relative_paths() / given for given in self._task.args["paths"]):
-            if not path.is_dir():
-                findings.append(f"- there is no folder {path}")
+        for given in self._task.args["paths"]:
+            path = start_of_relative_paths() / given
+            problem = problem_of_path(str(given), path)
+            if problem:
+                findings.append(f"- {problem}")
                 continue
             try:
                 bundle = read_checked(path, keys, self._task.args["allow_pickle"], task_vars)
@@ -78,6 +85,35 @@ class ActionModule(ActionBase):
             hint = f"They are listed in {where}; correct the bundle, or take it off the list."
             return result | {"failed": True, "msg": "\n".join(["These bundles cannot be served:", *findings, hint])}
         return result | {"bundles": bundles, "trusted_keys": "".join(key.pem for key in keys)}
+
+
+def problem_of_path(given: str, path: Path) -> str | None:
+    """Say why this is not the folder of a bundle, and which was probably meant; None where it may be one."""
+    if re.search(r"\s- ", given):
+        items = re.split(r"\s+- ", given)
+        return f'"{given}" is one item of {len(items)} lines: begin the line of each "- " in the same column'
+    if (path / MANIFEST).exists():
+        return None
+    versions = sorted((found.parent.name for found in path.glob(f"*/{MANIFEST}")), key=_as_number)
+    if versions:
+        kept = ", ".join(versions)
+        return (
+            f"{given} is a model, of which the list has to name a version ({kept}), for example: {given}/{versions[-1]}"
+        )
+    if path.is_dir():
+        return None
+    folder = path.parent.parent
+    there = {str(found.parent.relative_to(folder)): found.parent for found in folder.glob(f"*/*/{MANIFEST}")}
+    near = difflib.get_close_matches(str(path.relative_to(folder)), there, n=1, cutoff=0.7)
+    if not near:
+        return f"there is no folder {path}"
+    meant, start = there[near[0]], start_of_relative_paths()
+    relative = not Path(given).is_absolute() and meant.is_relative_to(start)
+    return f"there is no folder {path}; did you mean {meant.relative_to(start) if relative else meant}?"
+
+
+def _as_number(version: str) -> tuple[int, str]:
+    return (int(version), "") if version.isdecimal() else (0, version)
 
 
 class RefusedError(Exception):

@@ -66,6 +66,7 @@ if words[0] == "compose": become([words[2]], {up!r})
 if words[0] == "start": become(words[1:], "running")
 if words[0] == "stop": become(words[3:], "exited")
 if words[0] == "logs" and words[-1] == "modelhost-proxy": print(open(file + ".proxy").read())
+elif words[0] == "logs" and os.path.exists(file + ".app"): print(open(file + ".app").read())
 elif words[0] == "logs": print("its last line")
 for one in found if words[0] == "ps" else []:
     stopped = one["State"]["Status"] == "exited" and "--all" not in words

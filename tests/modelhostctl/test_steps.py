@@ -570,6 +570,19 @@ def test_a_release_that_ends_while_it_starts_is_refused_at_once(machine, run, to
     assert got in refused["msg"]
 
 
+@pytest.mark.parametrize("as_json", [True, False])
+def test_a_release_that_refuses_to_start_is_refused_with_its_own_reason(machine, run, token, started, as_json):
+    reason = "refusing to start: broken/1/model.yaml: model.onnx: Protobuf parsing failed"
+    entry = {"time": "2026-01-01T00:00:00Z", "level": "critical", "message": reason}
+    before, after = ({**entry, "message": said} for said in ("starting", "shutting down: Master"))
+    lines = [json.dumps(one) if as_json else f"2026 {one['message']}" for one in (before, entry, after)]
+    machine.file("app").write_text("\n".join(lines))
+    machine.change("modelhost-green", Status="exited", ExitCode=0)
+    refused = run("gate", release=started, lock=token)
+    assert f"  got:      modelhost-green ended with exit code 0: {reason}" in refused["msg"].splitlines()
+    assert Record.of(machine.layout, started).rejected["got"].endswith(reason)
+
+
 def test_a_release_that_is_not_ready_in_time_is_refused_with_what_it_says(machine, run, token, started):
     machine.change("modelhost-green", Health={"Status": "starting"})
     begun = time.monotonic()

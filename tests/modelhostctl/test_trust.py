@@ -111,6 +111,8 @@ def test_a_rollback_to_what_is_not_is_refused_and_nothing_is_stopped(machine, ke
     assert machine.live == f"blue-{machine.new.id}"
     assert machine.told() == [], "no container was touched"
     assert not machine.layout.lock.exists()
+    *_, last = map(json.loads, machine.layout.history.read_text().splitlines())
+    assert (last["release"], last["how"], last["why"]) == (machine.before, "rejected", "signatures")
 
 
 def test_one_that_still_runs_is_not_rolled_back_to_either(machine, key, old, capsys):

@@ -1,4 +1,4 @@
-"""What a checkout does with what people type and put into it: make passes it on as one word, git leaves secrets alone."""
+"""What people type into a checkout and put there: make passes it on as one word, git leaves secrets alone."""
 
 import json
 import shlex

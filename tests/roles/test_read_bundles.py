@@ -106,3 +106,31 @@ def test_what_the_host_is_left_are_the_keys_alone(tmp_path: Path, bundle: Path, 
     ended = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stdout
     assert (tmp_path / "left").read_text() == key.pem
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            "models/iris",
+            "models/iris is a model, of which the list has to name a version (1), for example: models/",
+        ),
+        ("models/iriss/1", "models/iriss/1; did you mean models/iris/1?"),
+        ("models/iris/7", "models/iris/7; did you mean models/iris/1?"),
+        ("model/iris/1", "there is no folder"),
+        (
+            "models/colours/1 - models/iris/1",
+            '"models/colours/1 - models/iris/1" is one item of 2 lines: begin the line of each "- " in the same column',
+        ),
+    ],
+)
+def test_what_is_no_bundle_is_said_with_what_was_meant(tmp_path: Path, given: str, said: str) -> None:
+    good, printed = read(tmp_path, given)  # type: ignore[arg-type]
+    assert not good
+    assert said in printed
+
+
+def test_of_versions_the_latest_is_the_example(tmp_path: Path) -> None:
+    for version in ("2", "9", "10"):
+        shutil.copytree(PROJECT / "models/iris/1", tmp_path / "iris" / version)
+    assert f"(2, 9, 10), for example: {tmp_path}/iris/10" in read(tmp_path, tmp_path / "iris")[1]
