@@ -84,6 +84,16 @@ def test_a_key_is_made_for_its_owner_and_never_over_another(invoke: Invoke, bund
 
 
 @NEEDS_LIBRARY
+def test_a_key_that_git_would_take_is_said(invoke: Invoke) -> None:
+    warning = "is in a git work tree that does not ignore it"
+    assert warning not in invoke("sign", "--make-key", "outside").ok().out
+    subprocess.run(["git", "init", "--quiet"], check=True)
+    assert f"team.pem {warning}" in invoke("sign", "--make-key", "team").ok().out
+    Path(".gitignore").write_text("*.pem\n")
+    assert warning not in invoke("sign", "--make-key", "other").ok().out
+
+
+@NEEDS_LIBRARY
 def test_signed_again_after_a_change_it_is_taken(invoke: Invoke, bundle: Path) -> None:
     invoke("sign", "--make-key", "team").ok()
     said = invoke("sign", bundle.parent, "--key", "team.pem").ok().out

@@ -1,5 +1,6 @@
 """modelhost sign: whose files these are, so that a host serves what was signed and nothing else."""
 
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,19 @@ def _make(name: Path) -> Report:
         f"{private}: signs, and stays with you (modelhost sign BUNDLE --key {private})\n"
         f"{public}: checks, and goes into a deployment (release_trusted_keys: [{public}])"
     )
+    if _is_seen_by_git(private):
+        text += f"\n{private} is in a git work tree that does not ignore it: it is secret, and must not be committed"
     return Report({"ok": True, "private": str(private), "public": str(public)}, text)
+
+
+def _is_seen_by_git(file: Path) -> bool:
+    """Whether `git add .` would take the file; where there is no git, or no work tree, none does."""
+    command = ["git", "-C", str(file.resolve().parent), "check-ignore", "--quiet", file.name]
+    try:
+        ended = subprocess.run(command, capture_output=True, check=False)
+    except OSError:
+        return False
+    return ended.returncode == 1  # 0: it is ignored; 128: there is no work tree
 
 
 def _library() -> Any:
