@@ -121,6 +121,24 @@ def test_every_part_of_nginxs_configuration_is_in_it_where_it_is_wanted():
     assert sorted(f"etc/nginx/{part}.conf.j2" for part in named) == PARTS
 
 
+@pytest.mark.parametrize(
+    ("overrides", "port"),
+    [
+        ({}, ""),
+        ({"reverse_proxy_https_port": 8443}, ":8443"),
+        ({"reverse_proxy_public_https_port": "44907"}, ":44907"),
+        ({"reverse_proxy_https_port": 8443, "reverse_proxy_public_https_port": 443}, ""),
+    ],
+)
+def test_plain_http_is_led_to_the_port_at_which_clients_reach_the_host(overrides, port):
+    nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", **overrides)
+    assert f"return 308 https://$host{port}$request_uri;" in nginx
+    listened = overrides.get("reverse_proxy_https_port", 443)
+    assert f"listen {listened} ssl" in nginx
+    named = evaluate("reverse_proxy", "{{ __reverse_proxy_url }}", ansible_host="192.0.2.1", **overrides)
+    assert named.partition("//")[2].rstrip("/").partition(":")[1:] == ((":", port[1:]) if port else ("", ""))
+
+
 def test_nothing_of_grpc_is_in_it_by_default():
     assert "grpc" not in render("reverse_proxy", "etc/nginx/nginx.conf.j2").lower()
 
