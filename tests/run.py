@@ -107,6 +107,8 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "docker": scenario("docker"),
     "lint": lint,
     "deploy_user": scenario("deploy_user"),
+    # Accounts, sudo and sshd of a Debian of its own, which needs root and no engine.
+    "login": lambda: [["pytest", "--quiet", "tests/login"]],
     "clients": lambda: [[LIBRARIES, "-m", "pytest", "--quiet", "tests/app/clients"]],
     "app": lambda: [["pytest", "--quiet", "tests/app", "--ignore=tests/app/clients"]],
     "modelhostctl": lambda: [["pytest", "--quiet", "tests/modelhostctl"]],
@@ -132,7 +134,7 @@ LONG: dict[str, Callable[[], Commands]] = {
 }
 ALL = PARTS | LONG
 WITHOUT_ENGINE = {
-    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit")
+    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit", "login")
 }
 
 

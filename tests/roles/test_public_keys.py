@@ -2,17 +2,14 @@
 
 import base64
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.plugins.loader import connection_loader
-from ansible.template import Templar
 from playing import run
-from rendering import PROJECT, load_plugins
+from rendering import PROJECT
 
 from plugins.plugin_utils.public_keys import EXAMPLES, KIND, problems
 
@@ -140,28 +137,3 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
     said = preflight(tmp_path, deploy_user_authorized_keys=["{{ lookup('file', '~/.ssh/no_such_key.pub') }}"])
     assert "deploy_user_authorized_keys: got" in said
     assert "~/.ssh/no_such_key.pub" in said
-
-
-@pytest.mark.parametrize(
-    "shared",
-    [
-        "-o ControlMaster=auto -o ControlPath=/tmp/shared",
-        "-oControlMaster=yes -oControlPath=/tmp/shared",
-        "-M -S /tmp/shared",
-        "-S /tmp/shared -o ControlPersist=60s",
-    ],
-)
-@pytest.mark.parametrize("where", ["ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args"])
-def test_a_proof_shares_no_connection_whatever_the_inventory_says(shared, where):
-    load_plugins()
-    # Its settings are known once it is loaded, as in a play.
-    connection_loader.get("ssh", class_only=True)
-    from ansible_collections.modelhost.modelhost.plugins.plugin_utils.ssh_login import Host
-
-    host = Host.of({"inventory_hostname": "vm1", where: shared}, Templar())
-    settings = subprocess.run(
-        ["ssh", "-F", "none", *host.options, "-G", host.address], capture_output=True, text=True, check=True,
-        env=os.environ,
-    ).stdout.splitlines()  # fmt: skip
-    # What is not set is not listed.
-    assert not [line for line in settings if line.startswith("controlpath")]

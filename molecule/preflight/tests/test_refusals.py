@@ -177,7 +177,7 @@ def instead(host, path: str, content: str) -> Iterator[None]:
             "runs Fedora 43, which is not",
         ),
         ("/proc/meminfo", "MemTotal: 261120 kB\\n", "has 255 MB of memory, and at least 512 MB are needed"),
-        ("/usr/bin/python3.13", "#!/bin/sh\\nexit 1\\n", "has no Python"),
+        ("/usr/bin/python3.13", "#!/bin/sh\\nexit 1\\n", "has a python3 that does not run"),
     ],
 )
 def test_a_host_that_cannot_carry_it_is_refused_with_the_figure(host, inventory, path, content, said):
