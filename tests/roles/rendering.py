@@ -39,6 +39,7 @@ HOST = {
         "swap_mb": "0",
         "disk_free_mb": "9000",
         "packages": "nftables",
+        "sshd": "yes",
         "ssh_ports": "22 2222",
         "ssh_kex": "sntrup761x25519-sha512@openssh.com curve25519-sha256 mlkem768x25519-sha256",
         "ssh_ciphers": "aes128-ctr aes256-gcm@openssh.com",

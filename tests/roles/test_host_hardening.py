@@ -1,7 +1,7 @@
 """What a hardened host is to have, as the programs read it that it is for, and whom it must not lock out."""
 
 import pytest
-from rendering import Read, evaluate, load, render
+from rendering import HOST, Read, evaluate, load, render
 
 from plugins.lookup.ssh_algorithms import choose, offered
 
@@ -91,11 +91,27 @@ def test_connections_of_ssh_lead_on_only_where_that_is_wanted():
 
 
 def test_a_part_that_was_switched_off_is_taken_away():
-    host = {"there": "ssh sysctl prune", "other_firewall": ""}
+    host = {"there": "ssh sysctl prune", "other_firewall": "", "sshd": "yes"}
     unwanted = evaluate(
         "host_hardening", "{{ __host_hardening_unwanted }}", host_hardening_host=host, host_hardening_prune="false"
     )
     assert unwanted == "['prune']"
+
+
+def test_a_machine_without_sshd_has_a_firewall_and_no_settings_of_sshd():
+    """One that is deployed to by itself: a rule for no port would be no rule that nftables reads."""
+    host = HOST["host_hardening_host"] | {"sshd": "no", "ssh_ports": ""}
+    rules = render("host_hardening", "etc/modelhost/firewall.nft.j2", host_hardening_host=host)
+    assert "jump ssh" not in rules
+    assert "tcp dport { 80, 443 } accept" in rules
+    assert evaluate("host_hardening", "{{ __host_hardening_parts.ssh }}", host_hardening_host=host) == "False"
+
+
+@pytest.mark.parametrize("connection", ["ssh", "ansible.builtin.ssh", "local", "community.docker.docker"])
+def test_sshd_is_set_only_by_who_comes_in_by_it(connection):
+    """Anyone else could not see whether a new connection gets in."""
+    by_ssh = evaluate("host_hardening", "{{ __host_hardening_by_ssh }}", ansible_connection=connection)
+    assert by_ssh == str(connection.endswith("ssh"))
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ echo "swap_mb=$(awk 'NR > 1 {sum += $3} END {print int(sum / 1024)}' /proc/swaps
 echo "disk_free_mb=$(df -Pk / | awk 'NR == 2 {print int($4 / 1024)}')"
 echo "packages=$(dpkg-query --show --showformat '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | list)"
 
+if [ -x /usr/sbin/sshd ]; then echo "sshd=yes"; else echo "sshd=no"; fi
 # All ports that sshd is set to, and the one that this connection came in by. sudo does not hand that on, but has it itself.
 connection=${SSH_CONNECTION:-$(tr '\0' '\n' <"/proc/$PPID/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')}
 echo "ssh_ports=$({ /usr/sbin/sshd -T 2>/dev/null | sed -n 's/^port //p'; echo "${connection##* }"; } | grep . | sort -nu | list)"
-echo "ssh_kex=$(ssh -Q kex | list)"
-echo "ssh_ciphers=$(ssh -Q cipher | list)"
-echo "ssh_macs=$(ssh -Q mac | list)"
-echo "ssh_host_keys=$(ssh -Q key-sig | list)"
+echo "ssh_kex=$(ssh -Q kex 2>/dev/null | list)"
+echo "ssh_ciphers=$(ssh -Q cipher 2>/dev/null | list)"
+echo "ssh_macs=$(ssh -Q mac 2>/dev/null | list)"
+echo "ssh_host_keys=$(ssh -Q key-sig 2>/dev/null | list)"
 echo "ssh_rsa_bits=$(ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null | cut -d' ' -f1)"
 
 for part in ssh firewall; do
