@@ -1,7 +1,7 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs sbom
-.PHONY: key key-revoke test test-long test-vm test-app test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
+.PHONY: key key-revoke test test-long test-vm test-app test-login test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
 .PHONY: bench bench-deploy bench-pack
 
 PYTHON ?= python3
@@ -78,6 +78,9 @@ test-app: .venv .cache/libraries ## the app, and the clients of every protocol: 
 
 test-pack: .venv .cache/libraries ## `modelhost pack`, with the libraries of models (installs 1.3 GB)
 	@$(BIN)/python tests/run.py pack
+
+test-login: .venv ## how a host is got into, by a real sshd with accounts of its own: needs root and no engine
+	@$(BIN)/python tests/run.py login
 
 test-roles: .venv ## the roles' templates, as the programs read them that they are for
 	@$(BIN)/python tests/run.py roles

@@ -36,6 +36,8 @@ class ActionModule(ActionBase):
         without_root: tuple[str | None, Facts] | None = None
         problems: dict[str, Problem] = {}
         for user in users:
+            if shared:
+                login.leave_shared(user)
             # A password of the inventory is that of the account that it names.
             answer = login.run(command, PROBE.read_text(), user=user, shared=shared, by_key=user != own)
             if (host := facts(answer)) is not None:

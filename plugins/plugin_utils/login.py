@@ -101,6 +101,12 @@ class Login:
             return Answer(NOT_ROOT, stderr=str(error))
         return Answer(ended["rc"], ended["stdout"], ended["stderr"])
 
+    def leave_shared(self, user: str | None) -> None:
+        """Take no connection that an earlier run has left open: its host may have been replaced since."""
+        if self.by_ssh:
+            with self._as(user, (), ()):
+                self.connection.reset()
+
     @contextmanager
     def _as(self, user: str | None, first: tuple[str, ...], last: tuple[str, ...]) -> Iterator[None]:
         """Set the connection's options for a while."""

@@ -157,6 +157,7 @@ def test_a_python_that_does_not_run_is_refused(tmp_path):
 GERMAN = """
 echo LANG=de_DE.UTF-8 >/etc/default/locale
 sudoer admin
+account nosudo
 """
 
 
@@ -164,6 +165,8 @@ def test_a_host_that_speaks_another_language_is_understood(tmp_path):
     with host(tmp_path, GERMAN) as (made, folder):
         file = deploys(made, folder, ansible_user="admin")
         assert "admin needs a password for sudo" in said(play(folder, file))
+        without = deploys(made, folder / "nosudo", ansible_user="nosudo", ansible_become_password="secret")
+        assert "usermod --append --groups sudo nosudo" in said(play(folder, without))
         for password, words in (
             ("wrong", "The password for sudo that was given is not the one of admin"),
             ("secret", "failed=0"),

@@ -1,5 +1,6 @@
 """By which ways a host is reached: what ~/.ssh/config says, an agent, a bastion, IPv6, another port, no SSH at all."""
 
+import itertools
 import os
 import pwd
 import subprocess
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
-from ask_hosts import ask, changes, inventory, play
+from ask_hosts import ask, changes, inventory, play, run
 from debian_host import ROOT, machine
 from rendering import load_plugins
 
@@ -220,13 +221,24 @@ def test_a_proof_shares_no_connection_whatever_the_inventory_says(tmp_path):
             for name in ("ansible_ssh_args", "ansible_ssh_common_args", "ansible_ssh_extra_args")
             for number, shared in enumerate(SHARED)
         }  # fmt: skip
-        counts = []
-        for new_connection in (False, False, True):
-            assert all(
-                answer["user"] == "root"
-                for answer in ask(tmp_path / "ask", hosts, new_connection=new_connection).values()
-            )
+        file = inventory(tmp_path, hosts)
+        counts = [0]
+        for _ in range(2):
+            run(tmp_path, "ansible", "all", "-i", file, "-m", "ansible.builtin.raw", "-a", "true")
             counts.append(made.log.count("Accepted publickey"))
+        answers = ask(tmp_path, hosts, new_connection=True)
+        counts.append(made.log.count("Accepted publickey"))
+    assert {answer["user"] for answer in answers.values()} == {"root"}
     # What is a master by -M opens one more beside it, and does not share.
     by_m = [name for name in hosts if name.endswith("2")]
-    assert [counts[0], counts[1] - counts[0], counts[2] - counts[1]] == [len(hosts), len(by_m), len(hosts)]
+    new = [after - before for before, after in itertools.pairwise(counts)]
+    assert new == [len(hosts), len(by_m), len(hosts)]
+
+
+def test_a_connection_of_an_earlier_run_is_not_taken_for_the_host(tmp_path):
+    """It would hang where the machine was replaced, and get in by a key that the inventory no longer names."""
+    with machine(tmp_path / "machine", "let_in root") as made:
+        other = other_keys(tmp_path)[0]
+        assert ask(tmp_path, {"one": made.variables()})["one"]["user"] == "root"
+        answers = ask(tmp_path, {"one": made.variables(ansible_ssh_private_key_file=str(other))})
+    assert "lets none of these accounts in" in answers["one"]["msg"]

@@ -186,6 +186,7 @@ def test_looking_for_the_account_brings_no_penalty_on(tmp_path):
 STANDS_IN = """\
 #!/bin/sh
 case "$*" in *" -G "*) exec ssh "$@" ;; esac
+echo "$*" >>"$0.calls"
 {answer}
 """
 
@@ -238,3 +239,26 @@ def test_what_no_real_host_here_says_is_told_as_well(tmp_path, answer, said):
         tmp_path / "ask", {"one": {"ansible_host": "203.0.113.10", "ansible_ssh_executable": str(executable)}}
     )
     assert said in answers["one"]["msg"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "times"),
+    [
+        # Of the host: no other account could do better, and each attempt is one that sshd counts.
+        ("echo 'ssh: connect to host 203.0.113.10 port 22: Connection refused' >&2; exit 255", 1),
+        ("echo 'Host key verification failed.' >&2; exit 255", 1),
+        ("echo 'ssh: connect to host 203.0.113.10 port 22: Connection timed out' >&2; exit 255", 1),
+        # Once more, for ssh -v to say what came instead of a greeting.
+        ("echo 'kex_exchange_identification: Connection closed by remote host' >&2; exit 255", 2),
+        # Of the account.
+        ("echo 'root@203.0.113.10: Permission denied (publickey).' >&2; exit 255", 2),
+        ("echo 'This account is currently not available.'; exit 1", 2),
+    ],
+)
+def test_the_first_clear_refusal_ends_the_search(tmp_path, answer, times):
+    executable = tmp_path / "ssh"
+    executable.write_text(STANDS_IN.format(answer=answer))
+    executable.chmod(0o755)
+    host = {"ansible_host": "203.0.113.10", "ansible_ssh_executable": str(executable)}
+    ask(tmp_path / "ask", {"one": host}, users=("deploy",), ANSIBLE_SSH_RETRIES="3")
+    assert len((tmp_path / "ssh.calls").read_text().splitlines()) == times
