@@ -24,7 +24,7 @@ account missing /no/such/shell
 account expired; chage --expiredate 1 expired
 account stale; chage --lastday 0 stale
 sudoer noisy NOPASSWD:
-sed -i '1i echo "Welcome to user=nobody"' ~noisy/.bashrc
+sed -i '1i echo "port_holder=a program"' ~noisy/.bashrc
 sudoer homeless NOPASSWD:
 cp -r ~homeless/.ssh /keys
 printf 'Match User homeless\\n  AuthorizedKeysFile /keys/authorized_keys\\n' >/etc/ssh/sshd_config.d/homeless.conf

@@ -23,6 +23,8 @@ def test_an_account_that_becomes_root_is_found(answers, user):
     assert (answer["user"], answer["host"]["root"], answer["by_ssh"]) == (user, "yes", True)
     assert answer["host"]["distribution"] == "debian"
     assert answer["host"]["user"] == user
+    # What the account's .bashrc says before each command is no fact.
+    assert "port_holder" not in answer["host"]
 
 
 @pytest.mark.parametrize(
