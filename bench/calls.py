@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from check import WrongAnswerError, compare
-from commands import Place
 from places import PEERS, PROJECT, program
+from starts import Place
 from wires import Answer
 
 METHOD = "/inference.GRPCInferenceService/ModelInfer"

@@ -10,7 +10,8 @@ import earlier
 import proxy
 import wires
 import yaml
-from commands import (
+from places import JOBLIB, PROJECT
+from starts import (
     ONNX,
     WORKERS,
     Command,
@@ -27,7 +28,6 @@ from commands import (
     rayserve,
     robyn,
 )
-from places import JOBLIB, PROJECT
 
 sys.path.insert(0, str(PROJECT / "app"))
 from modelhost.settings import Settings

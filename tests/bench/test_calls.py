@@ -6,7 +6,7 @@ import sys
 import calls
 import pytest
 from check import WrongAnswerError
-from commands import Place
+from starts import Place
 
 REQUESTS = {"rows": [[[1.0, 2.0]], [[3.0, 4.0]]], "probabilities": [[[0.9, 0.1]], [[0.2, 0.8]]]}
 RIGHT = [{"labels": [0], "probabilities": [[0.9, 0.1]]}, {"labels": [1], "probabilities": [[0.2, 0.8]]}]

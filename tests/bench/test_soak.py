@@ -2,9 +2,9 @@
 
 import subprocess
 
-from commands import Place
 from servers import Server
 from soak import MOST_LOG_BYTES, watch
+from starts import Place
 
 
 def test_the_log_is_emptied_and_memory_weighed_while_the_load_runs(tmp_path, monkeypatch):
