@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import socket
 import subprocess
@@ -14,8 +15,6 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-# Where copies of it begin; made once.
-ROOT = PROJECT / ".cache" / "test" / "debian13"
 PACKAGES = ["openssh-server", "sudo", "python3", "iproute2", "locales"]
 SECONDS_TO_START = 60
 
@@ -27,21 +26,23 @@ case "$*" in
   *ssh*) kill -HUP "$(cat /run/sshd.pid)" ;;
 esac
 """
+# What all machines begin as; made once, and anew when this file changes.
+ROOT = PROJECT / ".cache" / "test" / f"debian13-{hashlib.sha256(Path(__file__).read_bytes()).hexdigest()[:12]}"
 
 
 def make_root() -> Path:
-    """Bootstrap what all machines begin as, unless it is there."""
+    """Bootstrap that, unless it is there."""
     if ROOT.exists():
         return ROOT
     if not shutil.which("mmdebstrap"):
         install = ["apt-get", "-qq", "install", "--no-install-recommends", "mmdebstrap"]
         subprocess.run(["apt-get", "-qq", "update"], check=True)
-        subprocess.run(install, check=True, capture_output=True)
+        subprocess.run(install, check=True)
     unfinished = ROOT.with_suffix(".unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.parent.mkdir(parents=True, exist_ok=True)
     make = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", "trixie", unfinished]
-    subprocess.run(make, check=True, capture_output=True)
+    subprocess.run(make, check=True)
     subprocess.run(["chroot", unfinished, "localedef", "-i", "de_DE", "-f", "UTF-8", "de_DE.UTF-8"], check=True)
     (unfinished / "usr/bin/systemctl").write_text(SYSTEMCTL)
     (unfinished / "usr/bin/systemctl").chmod(0o755)
