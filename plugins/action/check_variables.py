@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction imp
 
 # The role that became app_image and release in 0.1.0.
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
+# What a variable is called, perhaps misspelt, whose value is not shown.
+SECRET = re.compile(r"tok|passw|pwd|secret")
 
 
 class ActionModule(ActionBase):
@@ -30,14 +33,15 @@ class ActionModule(ActionBase):
 
         findings = []
         for name, option in sorted(known.items()):
-            problem, shown = self._problem(name, option, task_vars)
+            problem, seen = self._problem(name, option, task_vars)
             if problem:
-                findings.append(correction(name, shown, problem, example_of(name, option), task_vars))
+                findings.append(correction(name, shown(name, seen), problem, example_of(name, option), task_vars))
         for name in sorted(task_vars):
             problem, meant = unknown_name(name, set(known), prefixes)
             if problem:
                 example = example_of(meant, known[meant]) if meant else None
-                findings.append(correction(name, received(task_vars[name]), problem, example, task_vars))
+                seen = shown(f"{name} {meant}", received(task_vars[name]))
+                findings.append(correction(name, seen, problem, example, task_vars))
 
         tags = [*task_vars.get("ansible_run_tags", []), *task_vars.get("ansible_skip_tags", [])]
         findings += misspelt_tags(tags, {role.name for role in roles})
@@ -59,6 +63,11 @@ class ActionModule(ActionBase):
         if not validated.error_messages and not wrong_kind:
             return None, ""
         return f"it must be {kind_of(option)}", received(value)
+
+
+def shown(names: str, value: str) -> str:
+    """A value, unless a name of it says that it is a secret."""
+    return "a value that is not shown" if SECRET.search(names) else value
 
 
 def load_options(role: Path) -> dict[str, Any]:

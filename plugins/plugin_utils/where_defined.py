@@ -15,13 +15,19 @@ def where_defined(name: str, variables: dict[str, Any] | None) -> str:
     # These win over every file.
     if name in load_extra_vars(DataLoader()):
         return "what -e gives on the command line"
-    folder = Path((variables or {}).get("inventory_dir") or "inventory/production")
+    variables = variables or {}
+    folder = Path(variables.get("inventory_dir") or "inventory/production")
+    default = folder / "group_vars" / "modelhost.yml"
+    if name.startswith("provision_"):
+        # For localhost, which is in no group, and of a deployment whose hosts are not there yet.
+        folder = Path("inventory", str(variables.get("provision_name", "<provision_name>")))
+        default = folder / "group_vars" / "all" / "provision.yml"
     setting = re.compile(rf"^\s*(?:- )?[\"']?{re.escape(name)}[\"']?\s*:")
     for file in _variable_files(folder):
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
             if setting.match(line):
                 return f"{_short(file)}:{number}"
-    return _short(folder / "group_vars" / "modelhost.yml")
+    return _short(default)
 
 
 def _variable_files(folder: Path) -> list[Path]:
