@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down deploy upgrade plan rollback status history logs sbom
+.PHONY: help demo demo-url demo-down launch provision unprovision deploy endpoint upgrade plan rollback status history logs sbom
 .PHONY: key key-revoke test test-long test-vm test-app test-login test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
 .PHONY: bench bench-deploy bench-pack
 
@@ -13,6 +13,13 @@ RELEASE ?=
 PLAYBOOK = $(if $(filter-out production $(notdir $(wildcard inventory/*)),$(WHERE))$(filter-out 1,$(words $(WHERE))),$(error \
   there is no folder inventory/$(WHERE); WHERE is one of: $(notdir $(wildcard inventory/*))))$(BIN)/ansible-playbook \
   -i $(call quoted,inventory/$(WHERE))
+# What is rented: NAME is the deployment's, and each of the others a variable of roles/provision.
+RENTED = $(if $(REGION),-e $(call quoted,provision_region=$(REGION))) $(if $(TYPE),-e $(call quoted,provision_type=$(TYPE))) \
+  $(if $(COUNT),-e $(call quoted,provision_count=$(COUNT))) $(if $(BALANCER),-e $(call quoted,provision_balancer=$(BALANCER)))
+# Of a deployment that is not there yet, nothing is to be read.
+RENTING = $(if $(NAME),,$(error say which deployment, for example: make $@ NAME=models REGION=eu-central))$(BIN)/ansible-playbook \
+  -i $(if $(wildcard inventory/$(NAME)),inventory/$(NAME),localhost$(comma)) -e $(call quoted,provision_name=$(NAME))
+comma := ,
 # Prints what a play has to report, and nothing else.
 REPORT = ANSIBLE_STDOUT_CALLBACK=modelhost.modelhost.report $(PLAYBOOK)
 BIN := .venv/bin
@@ -34,11 +41,24 @@ demo-down: ## remove every trace of the demo
 	@$(PYTHON) testbed/vm.py clean
 	@testbed/engine.sh stop
 
-plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next seven)
+launch: .venv ## from nothing to a live endpoint on a rented machine: NAME=models REGION=eu-central (asks; YES=1 does not)
+	@$(if $(NAME),,$(error say which deployment, for example: make $@ NAME=models REGION=eu-central))$(BIN)/python testbed/launch.py \
+	  $(if $(YES),--yes) $(RENTED) $(NAME)
+
+provision: .venv ## rent its machine and no more: NAME, REGION, and if you like TYPE, COUNT, BALANCER=true (ARGS=--check shows the price)
+	@$(RENTING) $(RENTED) $(if $(YES),-e confirm=yes) playbooks/provision.yml $(ARGS)
+
+unprovision: .venv ## remove the rented machine NAME for good (asks for the name again; AGAIN=models does not)
+	@$(RENTING) $(if $(AGAIN),-e label_again=$(AGAIN)) playbooks/unprovision.yml $(ARGS)
+
+plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next eight)
 	@$(REPORT) playbooks/plan.yml
 
 deploy: .venv ## bring the machines to what the inventory says
 	@$(PLAYBOOK) site.yml
+
+endpoint: .venv ## where it answers, and a command that asks it
+	@$(REPORT) playbooks/endpoint.yml
 
 upgrade: .venv ## bring today's packages live: host, engine, nginx and the app, without a lost request
 	@$(PLAYBOOK) playbooks/upgrade.yml
