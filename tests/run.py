@@ -114,6 +114,7 @@ PARTS: dict[str, Callable[[], Commands]] = {
     "modelhostctl": lambda: [["pytest", "--quiet", "tests/modelhostctl"]],
     "roles": lambda: [["pytest", "--quiet", "tests/roles"]],
     "output": lambda: [["pytest", "--quiet", "tests/output"]],
+    "provision": lambda: [["pytest", "--quiet", "tests/provision"]],
     "bench": lambda: [["pytest", "--quiet", "tests/bench"]],
     "mutation": lambda: [["pytest", "--quiet", "tests/mutation"]],
     "known_holes": lambda: [["pytest", "--quiet", "tests/known_holes"]],
@@ -134,7 +135,8 @@ LONG: dict[str, Callable[[], Commands]] = {
 }
 ALL = PARTS | LONG
 WITHOUT_ENGINE = {
-    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit", "login")
+    *("lint", "app", "pack", "clients", "bench", "modelhostctl", "output", "mutation", "known_holes", "audit", "login"),
+    "provision",
 }
 
 
