@@ -15,7 +15,8 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.host_keys impo
     know,
     known_keys,
 )
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.ssh_login import Answer, Host
+
+Answer = subprocess.CompletedProcess[str]
 
 OWN_KEY = Path(__file__).with_name("first_login_own_key.sh")
 SPEC = {
@@ -30,6 +31,8 @@ SPEC = {
 # How long a machine may show another key than it was given, or let nobody in, before that is taken for wrong, as a
 # share of all the time that it has: it is still setting itself up.
 SETTLE_SHARE, PAUSE_SECONDS = 0.1, 1
+# A machine may hang behind its greeting.
+SECONDS_TO_ANSWER = 60
 CHANGED, REFUSED, UNKNOWN = (
     "REMOTE HOST IDENTIFICATION HAS CHANGED",
     "Permission denied",
@@ -155,14 +158,15 @@ class Door:
         answer: Answer
         for user in users:
             try:
-                answer = self._ssh(checking).run(user, *command, script=script)
+                answer = self.ssh(checking, "-l", user, self.address, *command, script=script)
             except subprocess.TimeoutExpired:
                 answer = subprocess.CompletedProcess([], 255, "", "the connection hangs")
             if REFUSED not in answer.stderr:
                 break
         return answer
 
-    def _ssh(self, checking: str) -> Host:
+    def ssh(self, checking: str, *words: str, script: str) -> Answer:
+        """Run ssh itself: there is no inventory yet whose connection Ansible could take."""
         port, key = str(self.wanted["port"]), self.wanted["private_key_file"]
         options = {
             "ControlMaster": "no", "ControlPath": "none", "BatchMode": "yes", "ConnectTimeout": "10",
@@ -170,9 +174,12 @@ class Door:
             "GlobalKnownHostsFile": "/dev/null", "HashKnownHosts": "no", "CheckHostIP": "no", "UpdateHostKeys": "no",
         }  # fmt: skip
         self.known_hosts.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
-        words += ["-o", "IdentitiesOnly=yes", "-i", key] if key else []
-        return Host(self.address, port, [*words, "-p", port], key, "")
+        given = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+        given += ["-o", "IdentitiesOnly=yes", "-i", key] if key else []
+        return subprocess.run(
+            ["ssh", *given, "-p", port, *words], input=script, capture_output=True, text=True, check=False,
+            timeout=SECONDS_TO_ANSWER,
+        )  # fmt: skip
 
     def _explain(self, wrong: str | None, answer: Answer) -> str:
         go_on = "What was made is there and costs; type the same again to go on, or make unprovision to remove it."

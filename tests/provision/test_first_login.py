@@ -112,7 +112,7 @@ def test_a_run_that_is_killed_at_any_step_is_finished_by_the_next(machines, tmp_
 
     with monkeypatch.context() as patched:
         patched.setattr(first_login, "know", dying(know))
-        patched.setattr(first_login.Host, "run", dying(first_login.Host.run))
+        patched.setattr(Door, "ssh", dying(Door.ssh))
         try:
             way_in.first_login()
             assert step > len(done)
