@@ -28,6 +28,8 @@ ROOT = Path(__file__).parents[2]
 MODELS = ROOT / "models"
 SHAPE = {"error", "field", "received", "expected", "example"}
 RELEASE = "test-release"
+# Seconds after which what a test waits for will not come any more, on a machine that does much else meanwhile.
+PATIENCE = 90
 
 
 def assert_error_shape(body: bytes) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def client_for(app: Application) -> Client:
         async def send(message: dict[str, Any]) -> None:
             sent.append(message)
 
-        asyncio.run_coroutine_threadsafe(app(scope, receive, send), LOOP).result(30)
+        asyncio.run_coroutine_threadsafe(app(scope, receive, send), LOOP).result(PATIENCE)
         start, *bodies = sent
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
         start_response(f"{start['status']} -", headers)
@@ -133,7 +135,7 @@ class UnixConnection(http.client.HTTPConnection):
     """HTTP over a unix socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=PATIENCE)
         self.path = path
 
     def connect(self) -> None:
@@ -180,13 +182,13 @@ class Server:
     def connect(self) -> http.client.HTTPConnection:
         """A connection of the caller's own."""
         if self.port:
-            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+            return http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         return UnixConnection(self.socket)
 
     def send(self, raw: bytes) -> bytes:
         """What the server answers to bytes that need not be whole HTTP, after which it gets no more."""
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
-            connection.settimeout(10)
+            connection.settimeout(PATIENCE)
             connection.connect(str(self.socket))
             connection.sendall(raw)
             connection.shutdown(socket.SHUT_WR)
@@ -222,7 +224,7 @@ class Server:
     def stop(self) -> int:
         """End it as a container engine does; its exit status."""
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(20)
+        return self.process.wait(PATIENCE)
 
 
 def free_port() -> int:
@@ -233,7 +235,7 @@ def free_port() -> int:
         return port
 
 
-def eventually(condition: Callable[[], bool], seconds: float = 10) -> bool:
+def eventually(condition: Callable[[], bool], seconds: float = PATIENCE) -> bool:
     """Whether `condition` comes true within `seconds`."""
     deadline = time.monotonic() + seconds
     while not (held := condition()) and time.monotonic() < deadline:

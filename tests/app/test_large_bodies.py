@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from echoes import client_of, write_bundle
-from harness import MODELS, Bundles, Server, assert_error_shape, free_port
+from harness import MODELS, PATIENCE, Bundles, Server, assert_error_shape, free_port
 from modelhost.bundle import bundle as bundle_module
 from modelhost.bundle.bundle import file_digest, read_bundle
 from modelhost.cli.predict import predict
@@ -111,7 +111,7 @@ def test_a_model_of_thousands_of_features_is_refused_in_a_short_sentence(bundles
 def raw_post(port: int, size: int, connection: str, path: str = "/") -> bytes:
     """What a client reads that sends a body of `size` bytes to its end, in blocking pieces, before it reads."""
     head = f"POST {path} HTTP/1.1\r\nHost: x\r\nConnection: {connection}\r\nContent-Length: {size}\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as client:
         client.sendall(head.encode())
         for _ in range(size // 2**16):
             client.sendall(b" " * 2**16)
@@ -132,7 +132,7 @@ def test_a_refusal_is_read_by_a_client_that_first_sends_all_of_a_large_body(
 
 def test_a_413_comes_while_the_client_still_sends_and_names_the_setting(tcp_server: Server) -> None:
     assert tcp_server.port
-    with socket.create_connection(("127.0.0.1", tcp_server.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", tcp_server.port), timeout=PATIENCE) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n" + b" " * 1000)
         answer = http.client.HTTPResponse(client)
         answer.begin()
@@ -146,13 +146,13 @@ def test_a_413_comes_while_the_client_still_sends_and_names_the_setting(tcp_serv
 
 def test_a_client_that_sends_no_more_after_a_413_is_let_go(tcp_server: Server) -> None:
     assert tcp_server.port
-    with socket.create_connection(("127.0.0.1", tcp_server.port), timeout=SILENCE_SECONDS + 10) as client:
+    with socket.create_connection(("127.0.0.1", tcp_server.port), timeout=PATIENCE) as client:
         client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n")
         start, received = time.monotonic(), b""
         while piece := client.recv(65536):
             received += piece
         assert received.startswith(b"HTTP/1.1 413")
-        assert SILENCE_SECONDS - 1 < time.monotonic() - start < SILENCE_SECONDS + 5
+        assert time.monotonic() - start > SILENCE_SECONDS - 1
 
 
 def test_predict_sends_the_whole_example_and_says_what_a_larger_row_needs(
@@ -206,7 +206,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changed(tmp_path: Path, monkeyp
     hashed = []
     real = hashlib.file_digest
     monkeypatch.setattr(bundle_module.hashlib, "file_digest", lambda *given: hashed.append(1) or real(*given))
-    monkeypatch.setattr(bundle_module, "SETTLED_SECONDS", 0.05)
+    monkeypatch.setattr(bundle_module, "SETTLED_SECONDS", 3600)
 
     def digest() -> tuple[str, int]:
         hashed.clear()
@@ -215,7 +215,7 @@ def test_a_file_is_hashed_once_and_again_when_it_changed(tmp_path: Path, monkeyp
     file.write_bytes(b"one")
     assert digest()[1] == 1
     assert digest()[1] == 1, "just written: a second write might leave the same times"
-    time.sleep(0.1)
+    monkeypatch.setattr(bundle_module, "SETTLED_SECONDS", 0)
     assert digest()[1] == 1
     one = digest()
     assert one[1] == 0

@@ -43,6 +43,14 @@ class Model:
 """
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time in which nothing happens but what sleeps."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+
 def measured(bundles: Bundles, tmp_path: Path, base: float, each: float) -> tuple[Latency, list[int]]:
     """What is measured of a model that takes so long, and the rows of the calls that it took."""
     bundle = bundles.copy("colours")
@@ -55,16 +63,18 @@ def measured(bundles: Bundles, tmp_path: Path, base: float, each: float) -> tupl
     return latency, [int(line) for line in log.read_text().splitlines()]
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_fast_model_is_measured_by_one_row_and_by_many(bundles: Bundles, tmp_path: Path) -> None:
     latency, calls = measured(bundles, tmp_path, 0.0, 0.001)
-    assert 0.001 <= latency.base < 0.02
-    assert 0.0009 <= latency.each < 0.02
+    assert latency.base == pytest.approx(0.001)
+    assert latency.each == pytest.approx(0.001)
     assert calls == [1] * CALLS + [32], "the many took more than is spent on more calls"
 
 
+@pytest.mark.usefixtures("clock")
 def test_a_slow_model_is_asked_once_and_never_for_many_rows(bundles: Bundles, tmp_path: Path) -> None:
     latency, calls = measured(bundles, tmp_path, 0.03, 0)
-    assert latency.base >= 0.03
+    assert latency.base == pytest.approx(0.03)
     assert latency.each == 0.0
     assert calls == [1]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import RELEASE, Bundles, Server, assert_error_shape, client_for, eventually
+from harness import PATIENCE, RELEASE, Bundles, Server, assert_error_shape, client_for, eventually
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 from werkzeug.test import Client
@@ -99,7 +99,7 @@ class Gate:
 
 
 def answered(asked: Future[Any]) -> list[int]:
-    answer = asked.result(20)
+    answer = asked.result(PATIENCE)
     assert answer.status == 200, answer.body
     return [row["y"] for row in json.loads(answer.body)["predictions"]]
 
@@ -165,7 +165,7 @@ def test_a_request_that_fails_spoils_none_that_shared_its_call(gate: Callable[..
     slow.wait_for_queue(3)
     slow.go()
     assert answered(first) + answered(good) + answered(other) == [1000, 1, 2]
-    assert bad.result(10).status == 500
+    assert bad.result(PATIENCE).status == 500
     assert "negative" not in assert_error_shape(bad.result().body)["error"]
 
 
@@ -197,7 +197,7 @@ def test_what_nobody_waits_for_any_more_is_not_computed(gate: Callable[..., Gate
     slow = gate()
     first = slow.ask_and_wait(1000)
     late = slow.ask(1001, **{"X-Request-Timeout-Ms": "50"})
-    assert late.result(10).status == 504
+    assert late.result(PATIENCE).status == 504
     assert "in the time the client gave" in assert_error_shape(late.result().body)["error"]
     with contextlib.closing(slow.server.connect()) as gone:  # its client leaves
         gone.request("POST", "/", '{"x": 1002}')
@@ -224,15 +224,15 @@ def test_the_time_since_the_proxy_had_the_request_counts(server: Server) -> None
 
 
 def test_a_call_that_never_ends_times_out_and_its_worker_is_replaced(gate: Callable[..., Gate]) -> None:
-    slow = gate(MODELHOST_TIMEOUT_SECONDS="1", MODELHOST_GRACEFUL_SECONDS="1")
+    slow = gate(MODELHOST_TIMEOUT_SECONDS="3", MODELHOST_GRACEFUL_SECONDS="1")
     (worker,) = slow.server.worker_pids()
-    assert slow.ask(1000).result(10).status == 504
+    assert slow.ask(1000).result(PATIENCE).status == 504
     assert slow.server.request("POST", "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]").status == 200
 
     def replaced() -> bool:
         return worker not in slow.server.worker_pids() and len(slow.server.ready_pids()) == 1
 
-    assert eventually(replaced, 30), slow.server.log.read_text()
+    assert eventually(replaced), slow.server.log.read_text()
     assert "a prediction has not ended" in slow.server.log.read_text()
     slow.go()
     assert answered(slow.ask(7)) == [7]
@@ -240,7 +240,7 @@ def test_a_call_that_never_ends_times_out_and_its_worker_is_replaced(gate: Calla
 
 def unloaded(gate: Gate) -> None:
     assert gate.server.request("POST", "/v2/repository/models/gate/unload").status == 200
-    assert gate.ask(7).result(10).status == 404
+    assert gate.ask(7).result(PATIENCE).status == 404
 
 
 def test_requests_of_a_model_that_is_unloaded_meanwhile_are_counted(gate: Callable[..., Gate]) -> None:
@@ -259,13 +259,13 @@ def test_requests_of_a_model_that_is_unloaded_meanwhile_are_counted(gate: Callab
 def test_a_call_of_an_unloaded_model_that_never_ends_is_noticed(gate: Callable[..., Gate]) -> None:
     slow = gate(
         MODELHOST_HOT_MODELS="true", MODELHOST_DEFAULT_MODEL="iris",
-        MODELHOST_TIMEOUT_SECONDS="3", MODELHOST_GRACEFUL_SECONDS="1",
+        MODELHOST_TIMEOUT_SECONDS="6", MODELHOST_GRACEFUL_SECONDS="1",
     )  # fmt: skip
     (worker,) = slow.server.worker_pids()
     asked = slow.ask_and_wait(1000)
     unloaded(slow)
-    assert asked.result(10).status == 504
-    assert eventually(lambda: worker not in slow.server.worker_pids(), 30), slow.server.log.read_text()
+    assert asked.result(PATIENCE).status == 504
+    assert eventually(lambda: worker not in slow.server.worker_pids()), slow.server.log.read_text()
     assert "a prediction has not ended" in slow.server.log.read_text()
 
 
@@ -340,7 +340,7 @@ def test_answers_tell_where_their_time_went(server: Server) -> None:
     answer = server.request("POST", "/models/iris/predict", "[[5.1, 3.5, 1.4, 0.2]]")
     assert list(stages(answer)) == ["parse", "wait", "predict", "encode"]
     assert stages(answer)["wait"] == 0
-    assert all(0 < stages(answer)[name] < 1000 for name in ("parse", "predict", "encode"))
+    assert all(stages(answer)[name] > 0 for name in ("parse", "predict", "encode"))
     assert answer.headers["X-Model"] == "iris/1"
 
 
@@ -349,11 +349,13 @@ def test_a_request_that_waited_says_so_and_one_that_computed_says_that(gate: Cal
     first = slow.ask_and_wait(1000)
     second = slow.ask(1)
     slow.wait_for_queue(1)
-    time.sleep(0.3)
+    time.sleep(1)
     slow.go()
-    computed, waited = stages(first.result(10)), stages(second.result(10))
-    assert computed["predict"] > 250 > computed["wait"]
-    assert waited["wait"] > 250 > waited["predict"] >= 5
+    computed, waited = stages(first.result(PATIENCE)), stages(second.result(PATIENCE))
+    assert computed["predict"] > 950
+    assert computed["predict"] > computed["wait"]
+    assert waited["wait"] > 950
+    assert waited["wait"] > waited["predict"] >= 5
     seconds = {name: slow.metric(f"modelhost_{name}_seconds_sum") for name in ("request", "stage")}
     assert seconds["stage"] == pytest.approx(seconds["request"], rel=0.05)
 
@@ -384,7 +386,7 @@ def test_two_slow_models_compute_at_the_same_time(bundles: Bundles, tmp_path: Pa
         finally:
             for name in ("left", "right"):
                 (tmp_path / name / "go").touch()
-        assert [one.result(10).status for one in asked] == [200, 200]
+        assert [one.result(PATIENCE).status for one in asked] == [200, 200]
 
 
 PLUS = """

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 import pytest
-from harness import MODELS, ROOT, Bundles, Server, client_for
+from harness import MODELS, PATIENCE, ROOT, Bundles, Server, client_for
 from modelhost.server.logs import MOST_BYTES, JsonFormatter, TextFormatter
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
@@ -183,7 +183,7 @@ def test_a_request_that_succeeds_or_is_refused_is_not_logged(start_server: Start
 @pytest.mark.parametrize("variables", [{"MODELHOST_THREADS": "many"}, {"MODELHOST_LOG_FORMAT": "xml"}])
 def test_a_server_that_does_not_start_says_so_in_an_object(start_server: Start, variables: dict[str, str]) -> None:
     server = start_server(**variables)
-    assert server.process.wait(20) == 1
+    assert server.process.wait(PATIENCE) == 1
     (line,) = lines_of(server)
     assert line["level"] == "CRITICAL"
     assert line["message"].startswith(f"refusing to start: {next(iter(variables))} cannot be ")

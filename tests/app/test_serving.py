@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from harness import MODELS, RELEASE, ROOT, Bundles, Server, assert_error_shape, eventually
+from harness import MODELS, PATIENCE, RELEASE, ROOT, Bundles, Server, assert_error_shape, eventually
 from modelhost.models.model import close
 
 Start = Callable[..., Server]
@@ -44,9 +44,10 @@ def test_the_socket_leaves_the_choice_of_clients_to_its_directory(server: Server
 def test_one_of_several_replicas_lets_nginx_in_only_while_a_worker_can_answer(
     start_server: Start, bundles: Bundles
 ) -> None:
-    slow = bundles.copy("colours")
+    slow, go = bundles.copy("colours"), bundles.directory / "go"
     code = (slow / "model.py").read_text()
-    bundles.write(slow, "model.py", f"import time\ntime.sleep(1)\n{code}")
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.01)\n"
+    bundles.write(slow, "model.py", wait + code)
     server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory), MODELHOST_REPLICAS="2")
 
     def mode() -> int:
@@ -54,14 +55,17 @@ def test_one_of_several_replicas_lets_nginx_in_only_while_a_worker_can_answer(
 
     assert eventually(server.socket.exists)
     assert mode() == 0o600, "nginx would wait for the models, though the other replica is there"
+    go.touch()
     server.wait_until_ready()
     assert eventually(lambda: mode() == 0o666)
     first, second = server.worker_pids()
+    go.unlink()
     os.kill(first, signal.SIGKILL)
     assert eventually(lambda: server.ready_pids() == [second])
     assert mode() == 0o666
     os.kill(second, signal.SIGKILL)
     assert eventually(lambda: mode() == 0o600), server.log.read_text()
+    go.touch()
     assert eventually(lambda: mode() == 0o666), server.log.read_text()
     assert server.stop() == 0
 
@@ -100,10 +104,8 @@ def test_clients_that_send_slowly_keep_no_one_waiting(server: Server) -> None:
             connection.putrequest("POST", "/v2/repository/index")
             connection.putheader("Content-Length", "12")
             connection.endheaders(b'{"ready"')
-        time.sleep(0.3)
-        start = time.monotonic()
+        time.sleep(0.3)  # the server looks at what they have sent
         assert server.request("GET", "/healthz").status == 200
-        assert time.monotonic() - start < 2
 
 
 def test_metrics_are_told_while_they_are_counted(server: Server) -> None:
@@ -211,7 +213,7 @@ def test_workers_that_are_killed_leave_no_files_and_lose_no_counts(start_server:
         assert answered() == number
         (killed,) = server.worker_pids()
         os.kill(killed, signal.SIGKILL)
-        assert eventually(lambda gone=killed: server.worker_pids() not in ([gone], []), 10)  # type: ignore[misc]
+        assert eventually(lambda gone=killed: server.worker_pids() not in ([gone], []))  # type: ignore[misc]
         server.wait_until_ready()
         assert server.request("POST", "/", '{"index": 2}').status == 200
         assert files() == before
@@ -308,22 +310,24 @@ def test_sigterm_ends_the_server_cleanly_and_leaves_nothing(start_server: Start)
 
 
 def test_a_server_that_ends_waits_for_requests_under_way_but_not_for_idle_connections(start_server: Start) -> None:
-    server = start_server(MODELHOST_WORKERS="1", MODELHOST_GRACEFUL_SECONDS="30")
+    server = start_server(MODELHOST_WORKERS="1", MODELHOST_GRACEFUL_SECONDS="600")
     server.wait_until_ready()
     with contextlib.closing(server.connect()) as idle, contextlib.closing(server.connect()) as busy:
         idle.request("GET", "/healthz")
         assert idle.getresponse().read()
         busy.putrequest("POST", "/")
         busy.putheader("Content-Length", "12")
-        busy.endheaders(b'{"index"')
-        time.sleep(0.2)
+        busy.putheader("Expect", "100-continue")
+        busy.endheaders()
+        assert busy.sock.recv(25) == b"HTTP/1.1 100 Continue\r\n\r\n", "the request is under way"
+        busy.send(b'{"index"')
         server.process.send_signal(signal.SIGTERM)
         time.sleep(1.5)
         assert server.process.poll() is None
         busy.send(b": 2}")
         answer = busy.getresponse()
         assert json.loads(answer.read())["prediction"] == {"colour": "blue"}
-        assert server.process.wait(5) == 0  # seconds: far less than MODELHOST_GRACEFUL_SECONDS
+        assert server.process.wait(PATIENCE) == 0, "it waited as long as it may"
         assert idle.sock is not None
         assert idle.sock.recv(1) == b""
 
@@ -333,7 +337,7 @@ def test_a_bad_bundle_ends_the_server_with_one_line_that_names_the_field(start_s
     bad = bundles.copy("colours")
     bundles.write(bad, "golden.json", '[{"inputs": {"index": 2}, "outputs": {"colour": "red"}}]')
     server = start_server(MODELHOST_MODELS_DIR=str(bundles.directory))
-    assert server.process.wait(20) != 0
+    assert server.process.wait(PATIENCE) != 0
     log = server.log.read_text()
     assert "Traceback" not in log
     reasons = [line for line in log.splitlines() if "refusing to start" in line]
@@ -343,7 +347,7 @@ def test_a_bad_bundle_ends_the_server_with_one_line_that_names_the_field(start_s
 
 def test_a_wrong_setting_ends_the_server_naming_the_variable(start_server: Start) -> None:
     server = start_server(MODELHOST_THREADS="many")
-    assert server.process.wait(20) != 0
+    assert server.process.wait(PATIENCE) != 0
     log = server.log.read_text()
     assert "MODELHOST_THREADS cannot be 'many'" in log
     assert "MODELHOST_THREADS=2" in log

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from echoes import client_of, write_bundle
-from harness import Bundles, Server, assert_error_shape
+from harness import PATIENCE, Bundles, Server, assert_error_shape
 from modelhost import __version__
 from werkzeug.test import Client
 
@@ -253,7 +253,7 @@ def mlflow_client(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> Any:
         from mlflow.pyfunc.scoring_server.client import ScoringServerClient
 
     client = ScoringServerClient("127.0.0.1", tcp_server.port)
-    client.wait_server_ready(timeout=5)
+    client.wait_server_ready(timeout=PATIENCE)
     return client
 
 
