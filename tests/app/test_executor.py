@@ -5,13 +5,14 @@ import json
 import math
 import os
 import signal
+import threading
 import time
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
-from harness import Bundles
+from harness import PATIENCE, Bundles
 from modelhost.bundle.bundle import read_bundle
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.executor import Executor
@@ -24,14 +25,17 @@ from modelhost.payload.request import Request
 
 T = TypeVar("T")
 
-# Answers with the priority of the thread that it is computed in.
+# Answers with the priority of the thread that it is computed in; to 5, once the file `go` is there.
 SOURCE = """
 import asyncio, os, sys, threading, time
 import numpy as np
 class Model:
+    def load(self, directory):
+        self.go = directory.parent.parent / "go"
+
     def predict(self, inputs):
-        if (inputs["x"] == 5).any():
-            time.sleep(0.2)
+        while (inputs["x"] == 5).any() and not self.go.exists():
+            time.sleep(0.001)
         if (inputs["x"] == 6).any():
             raise asyncio.CancelledError
         if (inputs["x"] == 7).any():
@@ -58,13 +62,13 @@ def executor(bundles: Bundles, threads: int = 2, queue: int = 3, **more: Any) ->
     return Executor(Model.load(read_bundle(bundle)), threads, queue, Threads())
 
 
-def soon(seconds: float = 10) -> Deadline:
-    return Deadline(time.perf_counter() + seconds)
+def soon(seconds: float = PATIENCE, request: Request | None = None) -> Deadline:
+    return Deadline(time.perf_counter() + seconds, request)
 
 
 def run(waited: Coroutine[Any, Any, T]) -> T:
     """In a loop of its own, which has to end soon."""
-    return asyncio.run(asyncio.wait_for(waited, 10))
+    return asyncio.run(asyncio.wait_for(waited, PATIENCE))
 
 
 ROWS = {"x": np.array([1, 2, 3])}
@@ -78,7 +82,7 @@ def test_a_fast_call_is_made_at_once_and_a_slow_one_behind_in_a_thread(bundles: 
     outcome = run(here.predict(ROWS, soon()))
     assert outcome.outputs["y"].tolist() == [mine] * 3
     assert outcome.waited == 0.0
-    assert 0 < outcome.computed < 1
+    assert outcome.computed > 0
     here.placement.speed = Latency(0.0, 0.0011 / 3)
     calls = []
     here.on_call = lambda requests, rows: calls.append((requests, rows))
@@ -118,17 +122,14 @@ def test_a_format_that_is_known_computes_in_the_loop_until_a_call_was_slow(bundl
 def test_others_are_answered_while_a_model_computes(bundles: Bundles) -> None:
     here = executor(bundles, quick=None)
 
-    async def ask() -> float:
+    async def ask() -> None:
         slow = asyncio.ensure_future(here.predict(LONG, soon()))
-        worst = 0.0
-        while not slow.done():
-            before = time.perf_counter()
+        while not here.stuck():  # begun
             await asyncio.sleep(0.001)
-            worst = max(worst, time.perf_counter() - before)
+        (bundles.directory / "go").touch()  # which the loop could not do
         await slow
-        return worst
 
-    assert run(ask()) < 0.1
+    run(ask())
 
 
 @pytest.mark.parametrize("quick", [True, None], ids=["in the loop", "in a thread"])
@@ -194,11 +195,10 @@ def test_what_comes_too_late_is_not_computed(bundles: Bundles) -> None:
 
 def test_who_waits_too_long_is_told_in_time(bundles: Bundles) -> None:
     here = executor(bundles, quick=None)
-    start = time.perf_counter()
     with pytest.raises(ClientError) as late:
         run(here.predict(LONG, soon(0.05)))
     assert late.value.status == 504
-    assert time.perf_counter() - start < 0.15
+    (bundles.directory / "go").touch()
 
 
 def test_a_call_corrects_what_is_expected(bundles: Bundles) -> None:
@@ -249,7 +249,7 @@ def test_the_longest_call_is_known(bundles: Bundles) -> None:
     assert here.stuck() == 0.0
     for seconds in (3, 7):
         here._calls.add(job(begun=time.perf_counter() - seconds))
-    assert here.stuck() == pytest.approx(7, abs=1)
+    assert 7 <= here.stuck() < 7 + PATIENCE
 
 
 def test_requests_that_share_calls_have_one_thread(bundles: Bundles) -> None:
@@ -278,14 +278,14 @@ def test_another_call_shares_with_none(bundles: Bundles) -> None:
     here = executor(bundles, batching={"max_rows": 8})
     counted: list[Any] = []
     here.on_call = lambda *call: counted.append(call)
-    assert run(here.call(lambda: 7, soon())) == 7
+    assert run(here.call(lambda: 7, soon())).outputs == 7
     assert counted == [], "it is no call of the model's with rows"
 
 
 def test_what_a_client_that_left_has_asked_is_not_computed(bundles: Bundles) -> None:
     here = executor(bundles, threads=1, quick=None)
 
-    async def ask() -> float:
+    async def ask() -> None:
         left = asyncio.Event()
 
         async def receive() -> dict[str, Any]:
@@ -294,19 +294,42 @@ def test_what_a_client_that_left_has_asked_is_not_computed(bundles: Bundles) -> 
 
         request = Request("/", [], receive)
         before = asyncio.ensure_future(here.predict(LONG, soon()))
-        waits = asyncio.ensure_future(here.predict(LONG, Deadline(time.perf_counter() + 10, request)))
-        await asyncio.sleep(0.05)
-        assert here.waiting == 1
+        waits = asyncio.ensure_future(here.predict(LONG, soon(request=request)))
+        while here.waiting != 1 or not here.stuck():
+            await asyncio.sleep(0.001)
         left.set()
-        start = time.perf_counter()
         with pytest.raises(ClientError) as gone:
             await waits
         assert gone.value.status == 499
         with pytest.raises(ClientError):
-            await here.predict(LONG, Deadline(time.perf_counter() + 10, request))
-        assert (here.waiting, time.perf_counter() - start < 0.1) == (0, True)
+            await here.predict(LONG, soon(request=request))
+        assert here.waiting == 0
+        (bundles.directory / "go").touch()
         await before
+        calls: list[int] = []
+        here.on_call = lambda requests, rows: calls.append(rows)
         await here.predict(ROWS, soon())
-        return time.perf_counter() - start
+        assert calls == [3], "the thread computed what nobody waited for"
 
-    assert run(ask()) < 0.3, "the thread computed what nobody waited for"
+    run(ask())
+
+
+def test_streams_that_end_at_once_end_one_after_the_other(bundles: Bundles) -> None:
+    here = executor(bundles, queue=1)
+    inside, go = [], threading.Event()
+
+    def end() -> None:
+        inside.append(threading.current_thread())
+        assert go.wait(PATIENCE)
+
+    async def leave() -> None:
+        for _ in range(5):
+            here.end(end)
+        assert (await here.predict(ROWS, soon())).outputs["y"].tolist()
+        assert len(inside) < 2
+        go.set()
+        while len(inside) < 5:
+            await asyncio.sleep(0.001)
+
+    run(leave())
+    assert len(set(inside)) == 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from modelhost.payload.errors import ClientError
-from modelhost.payload.http_body import compress, is_text, json_answer, parse_json, read_body
+from modelhost.payload.http_body import compress, decompress, encoding_of, is_text, json_answer, parse_json, read_body
 from modelhost.payload.request import Request
 
 
@@ -62,7 +62,7 @@ def test_a_body_is_text_by_how_it_begins() -> None:
 
 
 def read(body: bytes, limit: int, cut: bool = False, **headers: str) -> bytes:
-    """What is read of a body that arrives in two pieces, or of whose second the client sends nothing."""
+    """What is read of a body that arrives in two pieces, or of whose second the client sends nothing; unpacked."""
     sent = [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()]
     half = len(body) // 2
     last = {"type": "http.disconnect"} if cut else {"type": "http.request", "body": body[half:], "more_body": False}
@@ -71,7 +71,9 @@ def read(body: bytes, limit: int, cut: bool = False, **headers: str) -> bytes:
     async def receive() -> dict[str, Any]:
         return messages.pop(0)
 
-    return asyncio.run(read_body(Request("/", sent, receive), limit))
+    request = Request("/", sent, receive)
+    encoding = encoding_of(request.header(b"content-encoding"))
+    return decompress(asyncio.run(read_body(request, limit)), encoding, limit)
 
 
 async def nothing() -> dict[str, Any]:

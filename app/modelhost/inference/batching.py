@@ -3,28 +3,26 @@
 What is wrong with one of them, whatever it raises, is that one's error and no one else's.
 """
 
-import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from modelhost.inference.queue import Job
+from modelhost.inference.queue import Job, Result, result_of
 from modelhost.models.model import Model
 from modelhost.payload.contents import own_copies
 from modelhost.payload.datatypes import Arrays, grouped, stack
 from modelhost.payload.errors import ClientError, ModelError
 
-Result = tuple[Any, Exception | None]
 
-
-def compute(model: Model, jobs: list[Job]) -> tuple[list[Result], float, float]:
-    """What each job gives or raises, the seconds of it all, and those of the processor."""
-    start, before = time.perf_counter(), time.thread_time()
+def compute(model: Model, jobs: list[Job]) -> list[Result]:
+    """What each job gives or raises."""
     results: list[Result] = [(None, None)] * len(jobs)
     for places in grouped([job.inputs for job in jobs]):  # rows of other sizes cannot be in one array
         group = [jobs[place] for place in places]
         together = _together(model, group) if len(group) > 1 else None
         for number, place in enumerate(places):
-            results[place] = (together[number], None) if together else _alone(model, jobs[place])
-    return results, time.perf_counter() - start, time.thread_time() - before
+            results[place] = (together[number], None) if together else result_of(_call(model, jobs[place]))
+    return results
 
 
 def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:
@@ -40,8 +38,5 @@ def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:
     return parts
 
 
-def _alone(model: Model, job: Job) -> Result:
-    try:
-        return (job.call() if job.call else model.predict(job.inputs)), None
-    except Exception as error:
-        return None, error
+def _call(model: Model, job: Job) -> Callable[[], Any]:
+    return job.call or partial(model.predict, job.inputs)

@@ -6,6 +6,7 @@ a request and no framework.
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 from cachetools import LRUCache
 
+from modelhost.inference.bounded_threads import BoundedThreads
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.executor import Executor
 from modelhost.inference.leaving import Leaving
@@ -24,7 +26,7 @@ from modelhost.models.registry import Models, Registry
 from modelhost.payload import trace_context
 from modelhost.payload.datatypes import Arrays, size
 from modelhost.payload.errors import FAILED, ClientError
-from modelhost.payload.http_body import Answer, read_body
+from modelhost.payload.http_body import Answer, decompress, encoding_of, read_body, unpack
 from modelhost.payload.messages import truncate
 from modelhost.payload.request import Request
 from modelhost.settings import Settings
@@ -39,6 +41,8 @@ DECIDING = (b"content-type", b"inference-header-content-length", b"accept", b"ac
 # Bytes of a body, or an eighth as many elements of outputs: to read or to write more takes so long that it leaves the
 # loop to others.
 LARGE = 128 * 1024
+# For what is no prediction, over each of HTTP and gRPC: more than changes of models may keep (models/repository.py).
+METADATA_THREADS = 10
 ROWS_SETTINGS = "release_rows_limit in the inventory, MODELHOST_ROWS_LIMIT in its environment"
 ANSWER_SETTINGS = "release_answer_limit_mb in the inventory, MODELHOST_ANSWER_LIMIT_MB in its environment"
 
@@ -95,6 +99,12 @@ class Pipeline:
     def __init__(self, registry: Registry, settings: Settings) -> None:
         self._settings = settings
         self._pool = Threads()
+        # Of each as many as compute one model. An answer that was computed waits for none that is read: when more is
+        # asked than can be done, what was begun is finished.
+        bounds = max(1, settings.threads), settings.queue, self._pool
+        self._reading = BoundedThreads("The server", "a thread that reads large bodies", *bounds)
+        self._writing = BoundedThreads("The server", "a thread that writes large answers", *bounds)
+        self._beside = BoundedThreads("The server", "an answer", METADATA_THREADS, settings.queue, self._pool)
         self._served: dict[tuple[str, int], ServedModel] = {}
         self._leaving = Leaving()
         write_version()
@@ -168,17 +178,32 @@ class Pipeline:
             seconds = min(seconds, int(asked[:10]) / 1000)
         return seconds
 
-    async def read(self, request: Request) -> tuple[bytes, Deadline]:
-        """The request's body, and until when its client waits; raises ClientError."""
-        at = now() + self.patience(request) - _already_waited(request)
-        return await read_body(request, self._limit), Deadline(at, request)
+    def deadline(self, request: Request) -> Deadline:
+        """Until when the request's client waits; raises ClientError where it says so wrongly."""
+        if request.until is None:
+            request.until = now() + self.patience(request) - _already_waited(request)
+        return Deadline(request.until, request)
+
+    async def read(self, request: Request) -> bytes:
+        """The request's body, unpacked; raises ClientError."""
+        self.deadline(request)  # of all of it
+        encoding = encoding_of(request.header(b"content-encoding"))
+        sent = await read_body(request, self._limit)
+        if encoding == "identity":
+            return sent
+        few = unpack(sent, encoding, min(self._limit, LARGE - 1)) if len(sent) < LARGE else None
+        return few if few is not None else await self.reading(request, decompress, sent, encoding, self._limit)
+
+    async def reading(self, request: Request, function: Callable[..., T], *arguments: Any) -> T:
+        """What `function` makes of a body that is large, in a thread in its turn; raises ClientError."""
+        return await self._in_turn(self._reading, request, self.deadline(request), partial(function, *arguments))
 
     async def parse(self, protocol: Protocol, served: ServedModel, body: bytes, request: Request) -> tuple[Arrays, Any]:
-        """What the protocol reads, in a thread if that may take long; raises ClientError."""
+        """What the protocol reads; raises ClientError."""
         if len(body) < LARGE:
             inputs, wanted = protocol.parse(served.model, body, request)
         else:
-            inputs, wanted = await self._pool.run(protocol.parse, served.model, body, request)
+            inputs, wanted = await self.reading(request, protocol.parse, served.model, body, request)
         rows, most = len(next(iter(inputs.values()))), self._settings.rows_limit
         if rows > most:
             limit = f"at most {most} rows"
@@ -188,21 +213,35 @@ class Pipeline:
             raise ClientError(message, None, rows, limit, status=413)
         return inputs, wanted
 
-    async def encode(self, served: ServedModel, outputs: Arrays, request: Request, encode: Callable[[], T]) -> T:
-        """What `encode` makes of outputs, in a thread if that may take long.
+    async def encode(
+        self, served: ServedModel, outputs: Arrays, request: Request, deadline: Deadline, encode: Callable[[], T]
+    ) -> T:
+        """What `encode` makes of outputs, in a thread in its turn if they are large.
 
-        Raises ClientError (500) where the schema does not allow their numbers.
+        Raises ClientError, also (500) where the schema does not allow their numbers.
         """
 
         def check_and_encode() -> T:
             served.check(outputs, request)
             return encode()
 
-        return check_and_encode() if size(outputs) < LARGE // 8 else await self._pool.run(check_and_encode)
+        if size(outputs) < LARGE // 8:
+            return check_and_encode()
+        return await self._in_turn(self._writing, request, deadline, check_and_encode)
 
     async def beside(self, function: Callable[..., T], *arguments: Any) -> T:
-        """What `function`, which may take long, returns or raises in a thread."""
-        return await self._pool.run(function, *arguments)
+        """What `function`, which is no prediction and may take long, returns or raises in a thread in its turn."""
+        outcome = await self._beside.call(partial(function, *arguments), Deadline(math.inf))
+        found: T = outcome.outputs
+        return found
+
+    async def _in_turn(
+        self, threads: BoundedThreads, request: Request, deadline: Deadline, function: Callable[[], T]
+    ) -> T:
+        outcome = await threads.call(function, deadline)
+        request.waited += outcome.waited
+        found: T = outcome.outputs
+        return found
 
     def refuse_too_long(self, body: bytes) -> None:
         """Raise ClientError where an answer is longer than answers may be."""
@@ -214,24 +253,25 @@ class Pipeline:
 
     async def _answer(self, protocol: Protocol, served: ServedModel, request: Request) -> Answer:
         start = now()
-        body, deadline = await self.read(request)
+        body = await self.read(request)
         key = None
         if self._cache is not None and served.model.pure:
-            digest = hashlib.blake2b(body, digest_size=20).digest()
+            digest = _digest(body) if len(body) < LARGE else await self.reading(request, _digest, body)
             key = (protocol.name, served.model.digest, digest, *[request.header(name) for name in DECIDING])
             if (kept := self._cache.get(key)) is not None:
                 served.metrics.hit()
                 return Answer(kept.body, kept.mimetype, (*kept.headers, ("X-Cache", "HIT"), *served.kept))
         inputs, wanted = await self.parse(protocol, served, body, request)
-        parsed = now()
+        parsed, to_be_read = now(), request.waited
+        deadline = self.deadline(request)
         outcome = await served.executor.predict(inputs, deadline)
         computed = now()
         encode_it = partial(protocol.encode, served.model, outcome.outputs, wanted, request)
-        answer = await self.encode(served, outcome.outputs, request, encode_it)
+        answer = await self.encode(served, outcome.outputs, request, deadline, encode_it)
         self.refuse_too_long(answer.body)
-        end = now()
-        parse, encode = parsed - start, end - computed
-        waited, predicted = outcome.waited, computed - parsed - outcome.waited
+        end, to_be_written = now(), request.waited - to_be_read
+        parse, encode = parsed - start - to_be_read, end - computed - to_be_written
+        waited, predicted = outcome.waited + request.waited, computed - parsed - outcome.waited
         rows = len(next(iter(inputs.values())))
         served.metrics.predicted(rows, end - start, parse, waited, predicted, encode)
         if client := request.header(CLIENT):
@@ -264,6 +304,10 @@ def _already_waited(request: Request) -> float:
         return max(0.0, time.time() - float(since.removeprefix("t="))) if since else 0.0
     except ValueError:
         return 0.0
+
+
+def _digest(body: bytes) -> bytes:
+    return hashlib.blake2b(body, digest_size=20).digest()
 
 
 def _cached_size(answer: Answer) -> int:

@@ -9,6 +9,8 @@ from typing import Any
 from modelhost.inference.deadline import Deadline
 from modelhost.payload.datatypes import Arrays
 
+Result = tuple[Any, Exception | None]
+
 
 @dataclass(eq=False)
 class Job:
@@ -31,6 +33,14 @@ class Job:
             self.result.set_result(value)
         else:
             self.result.set_exception(error)
+
+
+def result_of(call: Callable[[], Any]) -> Result:
+    """What a call returns, or the error that it raises."""
+    try:
+        return call(), None
+    except Exception as error:
+        return None, error
 
 
 class FullError(Exception):

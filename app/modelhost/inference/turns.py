@@ -21,15 +21,18 @@ class Turns:
         self._patience, self._request = patience, request
         self._lock = threading.Lock()  # around the model's iterator: a client may leave while a thread is in it
 
+    def deadline(self) -> Deadline:
+        """Until when what comes next is waited for: each may take as long as a prediction."""
+        return Deadline(time.perf_counter() + self._patience, self._request)
+
     async def next(self, deadline: Deadline | None = None) -> Arrays | None:
-        """The next outputs of (rows, *shape), or None after the last; each may take as long as a prediction."""
-        deadline = deadline or Deadline(time.perf_counter() + self._patience, self._request)
-        found: Arrays | None = await self._executor.call(self._next, deadline)
+        """The next outputs of (rows, *shape), or None after the last."""
+        found: Arrays | None = (await self._executor.call(self._next, deadline or self.deadline())).outputs
         return found
 
     def close(self) -> None:
         """End the model's own iterator, in a thread: it is the model's code."""
-        self._executor.later(self._close)
+        self._executor.end(self._close)
 
     def _next(self) -> Arrays | None:
         with self._lock:

@@ -81,14 +81,11 @@ def is_text(body: bytes | memoryview) -> bool:
 
 
 async def read_body(request: Request, limit: int) -> bytes:
-    """The body, chunked or not, decompressed, of at most `limit` bytes before and after that.
-
-    Raises ClientError where it is too large (413), cut off, or its encoding unknown.
-    """
+    """The body as it was sent, chunked or not, of at most `limit` bytes; raises ClientError where it is cut off or too
+    large (413)."""
     length = request.header(b"content-length") or ""
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit, int(length))
-    encoding = encoding_of(request.header(b"content-encoding"))
     pieces, size, more = [], 0, True
     while more:
         message = await request.receive()
@@ -100,7 +97,7 @@ async def read_body(request: Request, limit: int) -> bytes:
         if size > limit:
             raise _too_large(limit)
     request.whole = True
-    return decompress(b"".join(pieces) if len(pieces) > 1 else pieces[0], encoding, limit)
+    return b"".join(pieces) if len(pieces) > 1 else pieces[0]
 
 
 def encoding_of(header: str | None) -> str:
@@ -114,9 +111,17 @@ def encoding_of(header: str | None) -> str:
 
 
 def decompress(body: bytes, encoding: str, limit: int) -> bytes:
-    """`body` unpacked, with never more than the limit in memory, however much it would become; raises ClientError."""
+    """`body` unpacked, however much it would become with never more than the limit in memory; raises ClientError."""
     if encoding == "identity":
         return body
+    unpacked = unpack(body, encoding, limit)
+    if unpacked is None:
+        raise _too_large(limit)
+    return unpacked
+
+
+def unpack(body: bytes, encoding: str, most: int) -> bytes | None:
+    """`body` in one of WINDOWS unpacked, or None where that has more than `most` bytes; raises ClientError."""
     unpacker, members, unpacked = zlib.decompressobj(WINDOWS[encoding]), 1, bytearray()
     for start in range(0, len(body), PIECE):  # what follows a member is copied: so it has to be short
         piece = body[start : start + PIECE]
@@ -127,11 +132,11 @@ def decompress(body: bytes, encoding: str, limit: int) -> bytes:
                 if encoding == "deflate" or members > MOST_MEMBERS:
                     raise _broken(encoding)
             try:
-                unpacked += unpacker.decompress(piece, limit + 1 - len(unpacked))
+                unpacked += unpacker.decompress(piece, most + 1 - len(unpacked))
             except zlib.error as error:
                 raise _broken(encoding) from error
-            if len(unpacked) > limit:
-                raise _too_large(limit)
+            if len(unpacked) > most:
+                return None
             piece = unpacker.unused_data
     if not unpacker.eof:
         raise _broken(encoding)

@@ -12,15 +12,19 @@ Receive = Callable[[], Awaitable[dict[str, Any]]]
 class Request:
     """The `path`, decoded, and the `header`s by their names in lower case, such as content-type.
 
-    `receive` gives the body (http_body.py), and `whole` says whether that has been read to its end.
+    `receive` gives the body (http_body.py), and `whole` says whether that has been read to its end. Of the pipeline are
+    `until`, of time.perf_counter, from when on its client waits no longer, and `waited`, the seconds for which it has
+    waited to be read or written.
     """
 
-    __slots__ = ("_headers", "_leave", "_watcher", "path", "receive", "whole")
+    __slots__ = ("_headers", "_leave", "_watcher", "path", "receive", "until", "waited", "whole")
 
     def __init__(self, path: str, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> None:
         self.path = path
         self.receive = receive
         self.whole = False
+        self.until: float | None = None
+        self.waited = 0.0
         self._headers: dict[bytes, bytes] = {}
         for name, value in headers:
             self._headers[name] = b", ".join([self._headers[name], value]) if name in self._headers else value

@@ -50,11 +50,11 @@ async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Reques
     failed: Answer
     turns, stream = None, None
     try:
-        body, deadline = await pipeline.read(request)
+        body = await pipeline.read(request)
         inputs, batch = await pipeline.parse(PREDICT, served, body, request)
         turns = Turns(served, inputs, pipeline.patience(request), request)
         # The first is waited for here, so that a model that fails at once is an error as any other.
-        first = await turns.next(deadline)
+        first = await turns.next(pipeline.deadline(request))
         stream = Stream(_events(pipeline, served, request, turns, first, batch))
         return stream
     except ClientError as error:
@@ -76,7 +76,8 @@ async def _events(
     model, number, status = served.model, 0, 200
     try:
         while arrays is not None:
-            event = await pipeline.encode(served, arrays, request, partial(_event_of, model, arrays, batch))
+            encode_it = partial(_event_of, model, arrays, batch)
+            event = await pipeline.encode(served, arrays, request, turns.deadline(), encode_it)
             pipeline.refuse_too_long(event)
             yield event
             number += 1

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from a2wsgi import WSGIMiddleware
 from flask import Flask
 
-from modelhost.inference.pipeline import Pipeline
+from modelhost.inference.pipeline import METADATA_THREADS, Pipeline
 from modelhost.inference.protocol import Protocol
 from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository
@@ -28,7 +28,6 @@ Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Handler = Callable[[Request], Awaitable[Answer | sse.Stream]]
 
-FLASK_THREADS = 10  # more than changes of models may keep (models/repository.py)
 # As nginx's lingering_time and lingering_timeout: in all, and without a piece of the body.
 LINGER_SECONDS, SILENCE_SECONDS = 30, 5
 COUNTED = ("/metrics", "/stats")  # ends of paths whose answers are counts of what has happened
@@ -51,7 +50,7 @@ class Application:
         self.flask = flask
         self._protocols = tuple(protocols)
         self._registry = registry
-        self._wsgi = WSGIMiddleware(_whole_bodies(flask), workers=FLASK_THREADS)
+        self._wsgi = WSGIMiddleware(_whole_bodies(flask), workers=METADATA_THREADS)
         self._body_limit = flask.config["MAX_CONTENT_LENGTH"]
         self.signature = _encoded(signature)
         self.follow_registry()

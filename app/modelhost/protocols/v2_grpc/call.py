@@ -9,20 +9,22 @@ from modelhost.payload.request import Request
 
 
 class Call(Request):
-    """A request whose body is a `message`. Its headers are the call's metadata, its timeout is the call's deadline.
+    """A request whose body is a `message`, once that has been read. Its headers are the call's metadata, its timeout is
+    the call's deadline.
 
     `streamed`: one of several in a call, whose metadata tell when the call began, and not how long this one has waited.
     """
 
     __slots__ = ("message",)
 
-    def __init__(self, path: str, context: Any, body: bytes, message: Any, streamed: bool = False) -> None:
+    message: Any
+
+    def __init__(self, path: str, context: Any, body: bytes, streamed: bool = False) -> None:
         async def receive() -> dict[str, Any]:
             return {"type": "http.request", "body": body}
 
         headers = _headers(context)
         super().__init__(path, [each for each in headers if each[0] != START] if streamed else headers, receive)
-        self.message = message
 
     @contextmanager
     def watched(self, leave: Callable[[], None]) -> Iterator[None]:

@@ -9,7 +9,7 @@ from typing import Any
 import grpc
 
 from modelhost.inference.deadline import LEFT
-from modelhost.inference.pipeline import Pipeline, ServedModel
+from modelhost.inference.pipeline import LARGE, Pipeline, ServedModel
 from modelhost.inference.protocol import Protocol
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
@@ -85,8 +85,16 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         return answer
 
     async def _infer(self, body: bytes, context: Any) -> Answer:
-        call = Call(f"/{SERVICE}/ModelInfer", context, body, read_message(ModelInferRequest, body))
+        call = Call(f"/{SERVICE}/ModelInfer", context, body)
+        await self._read(call, body)
         return await self._answer(PREDICT, self._served(call), call)
+
+    async def _read(self, call: Call, body: bytes) -> None:
+        """Read the call's message, in a thread if it is large; raises ClientError."""
+        if len(body) < LARGE:
+            call.message = read_message(ModelInferRequest, body)
+        else:
+            call.message = await self._pipeline.reading(call, read_message, ModelInferRequest, body)
 
     async def _stream(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
         """The answers to each request, one request after the other. One that fails does not end the stream."""
@@ -94,9 +102,9 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         async for body in bodies:
             identifier = ""
             try:
-                message = read_message(ModelInferRequest, body)
-                identifier = message.id
-                call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, message, streamed=True)
+                call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, streamed=True)
+                await self._read(call, body)
+                identifier = call.message.id
                 served = self._served(call)
             except ClientError as error:
                 yield _failed(error.message.encode(), identifier)

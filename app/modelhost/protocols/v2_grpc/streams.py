@@ -19,12 +19,13 @@ async def answers_of(pipeline: Pipeline, served: ServedModel, call: Call) -> Asy
     """Each answer to one request, the last of which may be an error."""
     turns, status = None, 200
     try:
-        body, deadline = await pipeline.read(call)
+        body = await pipeline.read(call)
         inputs, asked = await pipeline.parse(IN_STREAM, served, body, call)
         turns = Turns(served, inputs, pipeline.patience(call), call)
-        arrays = await turns.next(deadline)
+        arrays = await turns.next(pipeline.deadline(call))
         while arrays is not None:
-            told = await pipeline.encode(served, arrays, call, partial(_encoded, served.model, arrays, asked))
+            encode_it = partial(_encoded, served.model, arrays, asked)
+            told = await pipeline.encode(served, arrays, call, turns.deadline(), encode_it)
             pipeline.refuse_too_long(told)
             yield Answer(told)
             arrays = await turns.next()
