@@ -64,10 +64,11 @@ class Bundles:
         (bundle / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
         return bundle
 
-    def write(self, bundle: Path, file: str, text: str) -> Path:
+    def write(self, bundle: Path, file: str, content: str | bytes) -> Path:
         """Write a file of the bundle and its right digest."""
-        (bundle / file).write_text(text)
-        digest = hashlib.sha256(text.encode()).hexdigest()
+        written = content.encode() if isinstance(content, str) else content
+        (bundle / file).write_bytes(written)
+        digest = hashlib.sha256(written).hexdigest()
         return self.edit(bundle, lambda manifest: manifest["files"].update({file: digest}))
 
     def pickled(self, bundle: Path) -> Path:
