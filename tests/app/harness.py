@@ -13,9 +13,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import yaml
 from modelhost.settings import Settings
@@ -30,6 +30,8 @@ SHAPE = {"error", "field", "received", "expected", "example"}
 RELEASE = "test-release"
 # Seconds after which what a test waits for will not come any more, on a machine that does much else meanwhile.
 PATIENCE = 90
+
+T = TypeVar("T")
 
 
 def assert_error_shape(body: bytes) -> dict[str, Any]:
@@ -94,38 +96,99 @@ class Bundles:
         return client_for(create_app(Settings(models_dir=self.directory, default_model="echo")))
 
 
-def client_for(app: Application) -> Client:
-    """A client in process, which speaks with the application as a server does: in a loop, over ASGI."""
+class Exchange:
+    """A request to the application in process, as a server hands it over: in a loop, over ASGI.
 
-    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+    Its client sends the body in pieces, and may leave. As with Gunicorn, what is sent to one who has left goes nowhere,
+    and an application that goes on all the same is cancelled.
+    """
+
+    def __init__(self, app: Application, path: str, method: str = "POST", query: bytes = b"", **headers: str) -> None:
         scope = {
             "type": "http",
             "http_version": "1.1",
-            "method": environ["REQUEST_METHOD"].upper(),
+            "method": method,
             "scheme": "http",
-            "path": environ["PATH_INFO"].encode("latin-1").decode(errors="replace"),
-            "query_string": environ["QUERY_STRING"].encode("latin-1"),
-            "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in EnvironHeaders(environ)],
+            "path": path,
+            "query_string": query,
+            "headers": [(name.lower().replace("_", "-").encode(), v.encode("latin-1")) for name, v in headers.items()],
             "server": ("localhost", 80),
         }
-        arriving = [{"type": "http.request", "body": environ["wsgi.input"].read(), "more_body": False}]
-        sent: list[dict[str, Any]] = []
+        self.sent: list[dict[str, Any]] = []  # by the application
+        self._arriving: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._left = False
+        self._task = self._in_loop(self._begin(app, scope))
 
-        async def receive() -> dict[str, Any]:
-            if not arriving:
-                await asyncio.Event().wait()  # the client waits for its answer
-            return arriving.pop()
+    def send(self, *pieces: bytes, more: bool = False) -> Self:
+        """Send these pieces of the body, after which comes nothing unless there is `more`."""
+        for number, piece in enumerate(pieces):
+            self._put({"type": "http.request", "body": piece, "more_body": more or number < len(pieces) - 1})
+        return self
 
-        async def send(message: dict[str, Any]) -> None:
-            sent.append(message)
+    def leave(self) -> Self:
+        """Close the connection."""
+        self._put({"type": "http.disconnect"})
+        return self
 
-        asyncio.run_coroutine_threadsafe(app(scope, receive, send), LOOP).result(PATIENCE)
-        start, *bodies = sent
+    def cancel(self) -> None:
+        """End the application's task, as a server does some seconds after its client has left."""
+        self._left = True
+        LOOP.call_soon_threadsafe(self._task.cancel)
+
+    def end(self) -> list[dict[str, Any]]:
+        """What the application has sent when it has ended; raises what it does, unless it was cancelled."""
+        ended, _ = self._in_loop(asyncio.wait([self._task], timeout=PATIENCE))
+        assert ended, "the application goes on"
+        with contextlib.suppress(asyncio.CancelledError):
+            self._task.result()
+        return self.sent
+
+    @property
+    def ended(self) -> bool:
+        """Whether the application has."""
+        return self._task.done()
+
+    def _put(self, message: dict[str, Any]) -> None:
+        self._left = self._left or message["type"] == "http.disconnect"
+        LOOP.call_soon_threadsafe(self._arriving.put_nowait, message)
+
+    @staticmethod
+    def _in_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(coroutine, LOOP).result()
+
+    async def _begin(self, app: Application, scope: dict[str, Any]) -> asyncio.Task[None]:
+        return asyncio.create_task(app(scope, self._receive, self._sending))
+
+    async def _receive(self) -> dict[str, Any]:
+        message = await self._arriving.get()
+        if message["type"] == "http.disconnect":
+            self._arriving.put_nowait(message)  # from now on
+        return message
+
+    async def _sending(self, message: dict[str, Any]) -> None:
+        if not self._left:
+            self.sent.append(message)
+
+
+def client_for(app: Application, piece: int = 2**30) -> Client:
+    """A client in process, which sends bodies in pieces of so many bytes."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        path = environ["PATH_INFO"].encode("latin-1").decode(errors="replace")
+        query = environ["QUERY_STRING"].encode("latin-1")
+        exchange = Exchange(app, path, environ["REQUEST_METHOD"].upper(), query, **dict(EnvironHeaders(environ)))
+        body = environ["wsgi.input"].read()
+        start, *bodies = exchange.send(*in_pieces(body, piece)).end()
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in start["headers"]]
         start_response(f"{start['status']} -", headers)
         return [message.get("body", b"") for message in bodies]
 
     return Client(answer)
+
+
+def in_pieces(body: bytes, size: int) -> list[bytes]:
+    """`body` in pieces of so many bytes, at least one."""
+    return [body[start : start + size] for start in range(0, max(1, len(body)), size)]
 
 
 LOOP = asyncio.new_event_loop()

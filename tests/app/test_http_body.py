@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 from typing import Any
 
@@ -131,6 +132,22 @@ def test_another_encoding_is_refused_by_its_name() -> None:
     assert (error.status, error.field, error.received) == (415, "Content-Encoding", "br")
     assert error.expected == "identity, gzip or deflate"
     assert read(b"x", 10, content_encoding="identity") == b"x"
+
+
+def test_many_short_pieces_take_no_more_memory_than_what_they_are() -> None:
+    sent = 200_000
+
+    async def receive() -> dict[str, Any]:
+        nonlocal sent
+        sent -= 1
+        return {"type": "http.request", "body": b"%02d" % (sent % 100), "more_body": sent > 0}
+
+    tracemalloc.start()
+    body = asyncio.run(read_body(Request("/", [], receive), 10**6))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(body) == 400_000
+    assert peak < 3 * len(body)
 
 
 def test_a_body_that_is_cut_off_is_the_clients_error() -> None:

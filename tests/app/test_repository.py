@@ -40,17 +40,30 @@ def everywhere(server: Server, path: str, body: str) -> set[tuple[int, str | Non
     return {(answer.status, answer.headers["X-Model"]) for answer in answers}
 
 
+def measured(server: Server, name: str) -> float | None:
+    """A metric of iris, None where there is none."""
+    lines = server.request("GET", "/metrics").body.decode().splitlines()
+    found = [line for line in lines if line.startswith(f"modelhost_{name}{{") and 'model="iris"' in line]
+    return sum(float(line.rpartition(" ")[2]) for line in found) if found else None
+
+
 def new_version(bundles: Bundles, name: str, version: int) -> Path:
     bundle = bundles.copy(name, f"{name}/{version}")
     return bundles.edit(bundle, lambda manifest: manifest.update(version=version))
 
 
 def test_a_model_unloaded_is_gone_from_every_worker_and_comes_back(hot: Server) -> None:
+    hot.request("POST", "/models/iris/predict", IRIS)
+    assert eventually(lambda: measured(hot, "requests_total") == 1)
+    assert measured(hot, "model_info") == 1
     assert change(hot, "iris", "unload").status == 200
     assert everywhere(hot, "/models/iris/predict", IRIS) == {(404, None)}
+    assert measured(hot, "model_info") is None, "it is served no more"
+    assert measured(hot, "requests_total") == 1, "a counter never goes back"
     assert states(hot) == {"colours/1": "READY", "iris/1": "UNAVAILABLE"}
     assert "iris" not in hot.request("GET", "/openapi.json").body.decode()
     assert change(hot, "iris", "load").status == 200
+    assert measured(hot, "model_info") == 1
     assert everywhere(hot, "/models/iris/predict", IRIS) == {(200, "iris/1")}
     assert states(hot) == {"colours/1": "READY", "iris/1": "READY"}
 

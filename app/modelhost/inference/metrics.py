@@ -9,12 +9,13 @@ import bisect
 import collections
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest, multiprocess, values
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.registry import REGISTRY
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import REGISTRY, Collector
 
 from modelhost import __version__
 from modelhost.models.model import Model
@@ -75,6 +76,7 @@ WAITING = Gauge("modelhost_waiting", "Requests that wait for a thread.", MODEL, 
 NOT_FINITE = Counter("modelhost_nonfinite_values", "Elements of outputs that were NaN or infinite.", (*MODEL, "output"))
 CACHE_HITS = Counter("modelhost_cache_hits", "Predictions answered from the app's own cache.", MODEL)
 VERSION = Gauge("modelhost_build_info", "The server's own version.", ["version"], multiprocess_mode="livemax")
+# A model that was unloaded has none (_Present): 1 is all that an info metric ever says.
 INFO = Gauge(
     "modelhost_model_info", "The models served.", (*MODEL, "format", "digest", "release"), multiprocess_mode="livemax"
 )
@@ -111,7 +113,12 @@ class ModelMetrics:
         self._client_answers: collections.Counter[tuple[str, int]] = collections.Counter()
         self._client_rows: collections.Counter[str] = collections.Counter()
         self._clients: set[str] = set()
-        INFO.labels(*self._labels, model.manifest.format, model.digest[:12], release).set(1)
+        self._info = INFO.labels(*self._labels, model.manifest.format, model.digest[:12], release)
+        self._info.set(1)
+
+    def unloaded(self) -> None:
+        """This worker serves the model no more; where none does, a scrape has no information about it."""
+        self._info.set(0)
 
     def answered(self, protocol: str, status: int) -> None:
         """A request got this status."""
@@ -204,8 +211,22 @@ class Samples:
 
 
 def _collected() -> CollectorRegistry:
-    if not os.environ.get(DIRECTORY):
-        return REGISTRY
+    # The library has no types.
+    every = multiprocess.MultiProcessCollector(None) if os.environ.get(DIRECTORY) else REGISTRY  # type: ignore[no-untyped-call]
     registry = CollectorRegistry()
-    multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # the library has no types
+    registry.register(_Present(every))
     return registry
+
+
+class _Present(Collector):
+    """All metrics, without the information about models that no worker serves any more."""
+
+    def __init__(self, every: Collector) -> None:
+        self._every = every
+
+    def collect(self) -> Iterable[Metric]:
+        """The library's."""
+        for metric in self._every.collect():
+            if metric.name == "modelhost_model_info":
+                metric.samples = [sample for sample in metric.samples if sample.value]
+            yield metric

@@ -4,6 +4,7 @@ Read, parse and check, compute, encode; timed and counted, and perhaps taken fro
 a request and no framework.
 """
 
+import asyncio
 import hashlib
 import logging
 import math
@@ -15,7 +16,7 @@ from typing import Any, TypeVar
 from cachetools import LRUCache
 
 from modelhost.inference.bounded_threads import BoundedThreads
-from modelhost.inference.deadline import Deadline
+from modelhost.inference.deadline import LEFT, Deadline
 from modelhost.inference.executor import Executor
 from modelhost.inference.leaving import Leaving
 from modelhost.inference.metrics import ModelMetrics, write_version
@@ -124,6 +125,7 @@ class Pipeline:
             for model in versions.values()
         }
         for name in before.keys() - self._served.keys():
+            before[name].metrics.unloaded()
             self._leaving.add(before[name].executor, before[name].metrics)
 
     def served(self, model: Model) -> ServedModel:
@@ -150,6 +152,9 @@ class Pipeline:
             answer = error_answer(protocol, error, served)
         except Exception as error:
             answer = self.failed(protocol, served, request, error)
+        except asyncio.CancelledError:  # the client has left, or of gRPC the deadline has passed
+            self.answered(protocol.name, served, request, LEFT)
+            raise
         self.answered(protocol.name, served, request, answer.status)
         return answer
 

@@ -86,18 +86,22 @@ async def read_body(request: Request, limit: int) -> bytes:
     length = request.header(b"content-length") or ""
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit, int(length))
-    pieces, size, more = [], 0, True
+    body: bytes | bytearray = b""
+    more = True
     while more:
         message = await request.receive()
         if message["type"] != "http.request":
-            raise cut_off()
-        pieces.append(message.get("body", b""))
-        more = message.get("more_body", False)
-        size += len(pieces[-1])
-        if size > limit:
+            raise ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
+        piece, more = message.get("body", b""), message.get("more_body", False)
+        if body and piece:  # joined at once: a list of very short ones would be many times as large
+            body = body if isinstance(body, bytearray) else bytearray(body)
+            body += piece
+        else:
+            body = body or piece
+        if len(body) > limit:
             raise _too_large(limit)
     request.whole = True
-    return b"".join(pieces) if len(pieces) > 1 else pieces[0]
+    return bytes(body)
 
 
 def encoding_of(header: str | None) -> str:
@@ -141,11 +145,6 @@ def unpack(body: bytes, encoding: str, most: int) -> bytes | None:
     if not unpacker.eof:
         raise _broken(encoding)
     return bytes(unpacked)
-
-
-def cut_off() -> ClientError:
-    """The error for a body that its client did not end."""
-    return ClientError("The body was cut off: send it whole, as in HTTP/1.1.", expected="a complete body")
 
 
 def compress(body: bytes, request: Request) -> tuple[bytes, str]:

@@ -62,6 +62,9 @@ async def answer_stream(pipeline: Pipeline, served: ServedModel, request: Reques
         failed = error_answer(PREDICT, error, served)
     except Exception as error:
         failed = pipeline.failed(PREDICT, served, request, error)
+    except asyncio.CancelledError:
+        pipeline.answered(NAME, served, request, LEFT)
+        raise
     finally:
         if turns is not None and stream is None:
             turns.close()

@@ -20,6 +20,7 @@ from modelhost.protocols.v2_infer import NAME, VERSIONED, parameters
 
 # How the protocol writes the formats it knows ("platform", <project>_<format>).
 PLATFORMS = {"onnx": "onnxruntime_onnx"}
+BODY_LIMIT = "BODY_LIMIT"  # of Flask's configuration: bytes, once unpacked
 CONTENT_TYPES = {"bytes": BASE64, "json": "json"}
 
 
@@ -122,7 +123,7 @@ def urls(repository: Repository) -> Blueprint:
 
 def _optional_object() -> dict[str, Any]:
     encoding = encoding_of(request.headers.get("Content-Encoding"))
-    body = decompress(request.get_data(), encoding, current_app.config["MAX_CONTENT_LENGTH"])
+    body = decompress(request.get_data(), encoding, current_app.config[BODY_LIMIT])
     sent = parse_json(body) if body else {}
     if type(sent) is not dict:
         raise refuse("The body", sent, "an object, or empty")

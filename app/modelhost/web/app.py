@@ -8,6 +8,7 @@ from modelhost.models.registry import Models, Registry
 from modelhost.models.repository import Repository, read_wanted
 from modelhost.payload.errors import ClientError
 from modelhost.protocols import METADATA, PREDICTORS, sse
+from modelhost.protocols.v2_metadata import BODY_LIMIT
 from modelhost.protocols.v2_triton import ROWS_LIMIT
 from modelhost.settings import Settings
 from modelhost.web.asgi import Application
@@ -37,7 +38,7 @@ def create_app(settings: Settings) -> Application:
         application.follow_registry()
 
     app = Flask("modelhost.web", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = settings.body_limit_bytes
+    app.config[BODY_LIMIT] = settings.body_limit_bytes
     app.config[ROWS_LIMIT] = settings.rows_limit
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET

@@ -5,7 +5,6 @@ and none of them computes.
 """
 
 import asyncio
-import collections
 import string
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing, suppress
@@ -20,9 +19,11 @@ from modelhost.inference.pipeline import METADATA_THREADS, Pipeline
 from modelhost.inference.protocol import Protocol
 from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository
-from modelhost.payload.http_body import Answer, cut_off
+from modelhost.payload.errors import ClientError
+from modelhost.payload.http_body import Answer, read_body
 from modelhost.payload.request import Receive, Request
 from modelhost.protocols import sse
+from modelhost.protocols.v2_metadata import BODY_LIMIT
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -51,7 +52,7 @@ class Application:
         self._protocols = tuple(protocols)
         self._registry = registry
         self._wsgi = WSGIMiddleware(_whole_bodies(flask), workers=METADATA_THREADS)
-        self._body_limit = flask.config["MAX_CONTENT_LENGTH"]
+        self._body_limit = flask.config[BODY_LIMIT]
         self.signature = _encoded(signature)
         self.follow_registry()
 
@@ -92,12 +93,12 @@ class Application:
     async def _by_flask(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"].rstrip("/").endswith(COUNTED):
             self.pipeline.write_metrics()  # in the loop, where they are counted
-        body = _Arriving(receive)
-        await body.wait(self._body_limit)  # in the loop: a client that sends slowly holds none of the threads
+        request = Request(scope["path"], scope["headers"], receive)
+        body = await _arrived(request, self._body_limit)  # in the loop: who sends slowly holds none of the threads
         if not scope["query_string"].isascii():  # WSGI's is of characters that a URL may have
             scope = scope | {"query_string": quote(scope["query_string"], safe=string.punctuation).encode()}
-        await self._wsgi(scope, body.receive, send)  # type: ignore[arg-type]  # it has ASGI's types of its own
-        if not body.whole:
+        await self._wsgi(scope, body, send)  # type: ignore[arg-type]  # it has ASGI's types of its own
+        if not request.whole:
             await _linger(receive)
 
     async def _send(self, answer: Answer, send: Send) -> None:
@@ -114,39 +115,31 @@ class Application:
 
     async def _stream(self, stream: sse.Stream, send: Send) -> None:
         headers = [(b"Content-Type", sse.MIMETYPE.encode()), *_encoded(sse.HEADERS), *self.signature]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
         async with aclosing(stream.events) as events:
+            first = await anext(events)  # before all else: what has not begun has no end that would be counted
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": first, "more_body": True})
             async for event in events:
                 await send({"type": "http.response.body", "body": event, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
 
-class _Arriving:
-    """A body, of which as much as Flask takes is there before a thread begins to read it."""
+async def _arrived(request: Request, limit: int) -> Receive:
+    """What gives Flask the body, all of which is there; or raises, where Flask wants it, what is wrong with it."""
+    try:
+        message = {"type": "http.request", "body": await read_body(request, limit)}
+    except ClientError as error:
+        refused = error
 
-    def __init__(self, receive: Receive) -> None:
-        self._receive = receive
-        self._pieces: collections.deque[dict[str, Any]] = collections.deque()
-        self.whole = False
+        async def refuse() -> dict[str, Any]:
+            raise refused
 
-    async def wait(self, limit: int) -> None:
-        """Until all of it has arrived, or more than the limit."""
-        size = 0
-        while not self.whole and size <= limit:
-            self._pieces.append(await self._next())
-            size += len(self._pieces[-1].get("body", b""))
+        return refuse
 
-    async def receive(self) -> dict[str, Any]:
-        """ASGI's."""
-        piece = self._pieces.popleft() if self._pieces else await self._next()
-        if piece["type"] != "http.request":  # for a2wsgi this would be the end of the body
-            raise cut_off()
-        return piece
+    async def receive() -> dict[str, Any]:
+        return message
 
-    async def _next(self) -> dict[str, Any]:
-        piece = await self._receive()
-        self.whole = not piece.get("more_body", False)
-        return piece
+    return receive
 
 
 def _whole_bodies(flask: Flask) -> Any:

@@ -1,6 +1,5 @@
 """The methods of the service, as grpcio calls them: bytes in and bytes out, and each error a status with words."""
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
@@ -8,9 +7,7 @@ from typing import Any
 
 import grpc
 
-from modelhost.inference.deadline import LEFT
 from modelhost.inference.pipeline import LARGE, Pipeline, ServedModel
-from modelhost.inference.protocol import Protocol
 from modelhost.models.model import Model
 from modelhost.models.repository import Repository
 from modelhost.payload.errors import FAILED, ClientError
@@ -87,7 +84,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
     async def _infer(self, body: bytes, context: Any) -> Answer:
         call = Call(f"/{SERVICE}/ModelInfer", context, body)
         await self._read(call, body)
-        return await self._answer(PREDICT, self._served(call), call)
+        return await self._pipeline.answer(PREDICT, self._served(call), call)
 
     async def _read(self, call: Call, body: bytes) -> None:
         """Read the call's message, in a thread if it is large; raises ClientError."""
@@ -118,18 +115,11 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
     async def _streamed(self, served: ServedModel, call: Call) -> AsyncGenerator[Answer, None]:
         if not served.model.streams:
-            yield await self._answer(IN_STREAM, served, call)
+            yield await self._pipeline.answer(IN_STREAM, served, call)
             return
         async with aclosing(answers_of(self._pipeline, served, call)) as answers:
             async for answer in answers:
                 yield answer
-
-    async def _answer(self, protocol: Protocol, served: ServedModel, call: Call) -> Answer:
-        try:
-            return await self._pipeline.answer(protocol, served, call)
-        except asyncio.CancelledError:  # the client has left, or its deadline has passed
-            self._pipeline.answered(protocol.name, served, call, LEFT)
-            raise
 
     def _served(self, call: Call) -> ServedModel:
         """The model that a call asks, with what serves it; raises ClientError."""
