@@ -165,6 +165,12 @@ def test_a_stream_is_no_body_whose_size_is_limited():
     assert "client_max_body_size" not in call
 
 
+def test_what_is_for_operators_over_http_is_for_them_over_grpc():
+    told = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_grpc=True)
+    guarded = re.findall(r"location = \S+GRPCInferenceService/(\w+) \{\s+if \(\$may_operate = 0\)", told)
+    assert guarded == ["RepositoryModelLoad", "RepositoryModelUnload", "ModelStatistics"]
+
+
 def test_each_error_that_a_call_can_come_to_has_a_status_of_grpc_as_the_app_has_it():
     vars_ = load("reverse_proxy", "vars/main.yml")
     ours, logged = vars_["__reverse_proxy_grpc_statuses"], vars_["__reverse_proxy_grpc_logged"]

@@ -112,6 +112,7 @@ class Pipeline:
         self.follow(registry.models)
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds
+        self.rows_limit = settings.rows_limit
         size = int(settings.cache_mb * 2**20)
         self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_cached_size) if size else None
 
@@ -209,7 +210,7 @@ class Pipeline:
             inputs, wanted = protocol.parse(served.model, body, request)
         else:
             inputs, wanted = await self.reading(request, protocol.parse, served.model, body, request)
-        rows, most = len(next(iter(inputs.values()))), self._settings.rows_limit
+        rows, most = len(next(iter(inputs.values()))), self.rows_limit
         if rows > most:
             limit = f"at most {most} rows"
             message = (

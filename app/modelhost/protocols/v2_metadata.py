@@ -40,10 +40,10 @@ def platform_of(model: Model) -> str:
     return PLATFORMS.get(model.manifest.format, model.manifest.format)
 
 
-def server_metadata(*extensions: str) -> dict[str, Any]:
-    """What the server is, and which extensions of the protocol it has: these, and those that it has over gRPC too."""
-    known = sorted(["binary_tensor_data", "model_repository", *extensions])
-    return {"name": "modelhost", "version": __version__, "extensions": known}
+def server_metadata() -> dict[str, Any]:
+    """What the server is, and which extensions of the protocol it has."""
+    extensions = ["binary_tensor_data", "model_configuration", "model_repository", "statistics"]
+    return {"name": "modelhost", "version": __version__, "extensions": extensions}
 
 
 def index(repository: Repository, only_ready: bool) -> list[dict[str, str]]:
@@ -80,7 +80,7 @@ def urls(repository: Repository) -> Blueprint:
 
     @urls.get("/v2")
     def server() -> Response:
-        return write_json(server_metadata("model_configuration", "statistics"))  # v2_triton.py
+        return write_json(server_metadata())
 
     @urls.get("/v2/health/live")
     def live() -> Response:

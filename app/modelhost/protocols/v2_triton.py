@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app
 from modelhost.bundle.schema import Input, Output
 from modelhost.inference.metrics import Samples, samples
 from modelhost.models.model import Model
+from modelhost.models.registry import Registry
 from modelhost.models.repository import Repository
 from modelhost.protocols.responses import write_json
 from modelhost.protocols.v2_infer import NAME, VERSIONED
@@ -70,6 +71,17 @@ def statistics(model: Model, found: Samples) -> dict[str, Any]:
     }
 
 
+def statistics_of(registry: Registry, name: str | None, version: str | None) -> dict[str, Any]:
+    """Those of one version, of all of one model, or of every model; raises ClientError."""
+    if name is None:
+        models = [model for versions in registry.models.values() for model in versions.values()]
+    else:
+        asked = registry.find(name, version)
+        models = [asked] if version else list(registry.models.get(name, {}).values())
+    found = samples()
+    return {"model_stats": [statistics(model, found) for model in models]}
+
+
 def urls(repository: Repository) -> Blueprint:
     """The URLs over `repository`."""
     registry = repository.registry
@@ -81,21 +93,12 @@ def urls(repository: Repository) -> Blueprint:
         return write_json(config(registry.find(name, version), current_app.config[ROWS_LIMIT]))
 
     @urls.get("/v2/models/stats")
-    def show_all() -> Response:
-        return _told([model for versions in registry.models.values() for model in versions.values()])
-
     @urls.get(NAME + "/stats")
     @urls.get(VERSIONED + "/stats")
-    def show_statistics(name: str, version: str | None = None) -> Response:
-        found = registry.find(name, version)
-        return _told([found] if version else list(registry.models[found.name].values()))
+    def show_statistics(name: str | None = None, version: str | None = None) -> Response:
+        return write_json(statistics_of(registry, name, version))
 
     return urls
-
-
-def _told(models: list[Model]) -> Response:
-    found = samples()
-    return write_json({"model_stats": [statistics(model, found) for model in models]})
 
 
 def _described(schema: Input | Output) -> dict[str, Any]:

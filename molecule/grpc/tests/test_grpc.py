@@ -102,8 +102,9 @@ def test_what_is_refused_has_a_status_and_words_and_is_logged_as_over_http():
     large = refused("ModelInfer", 5 * 2**20)
     assert large.status == 8
     assert large.words.startswith("The body is larger than ")
-    load = refused("RepositoryModelLoad")
-    assert (load.status, load.metadata["x-content-type-options"]) == (7, "nosniff")
+    for method in ("RepositoryModelLoad", "RepositoryModelUnload", "ModelStatistics"):
+        ended = refused(method)
+        assert (ended.status, ended.metadata["x-content-type-options"]) == (7, "nosniff"), method
     for status in (400, 413, 403):
         assert logged(status=status), f"no {status} in nginx's log"
 

@@ -21,7 +21,7 @@ from grpc_tools import protoc
 from harness import MODELS, PATIENCE, ROOT, Bundles, Server, eventually, free_port
 from modelhost.protocols.v2_grpc import messages
 from modelhost.protocols.v2_grpc.infer import CONTENTS
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import model_config_pb2, service_pb2
 from tritonclient.utils import InferenceServerException, np_to_triton_dtype, triton_to_np_dtype
 
 Client = triton.InferenceServerClient
@@ -140,16 +140,24 @@ def refusal(ask: Callable[[], Any]) -> InferenceServerException:
     return caught.value
 
 
-def fields_of(message: Any) -> dict[str, Any]:
-    """The numbers and types of a message's fields, and of those in them."""
-    return {
-        field.name: (
-            field.number, field.type, field.is_repeated,
-            fields_of(field.message_type) if field.message_type else None,
-            field.containing_oneof.name if field.containing_oneof else None,
-        )
-        for field in message.fields
-    }  # fmt: skip
+def assert_part_of(ours: Any, theirs: Any) -> None:
+    """That each field of our message is one of theirs, and each in it."""
+    for field in ours.fields:
+        other = theirs.fields_by_name[field.name]
+        for said in ("number", "type", "is_repeated"):
+            assert getattr(field, said) == getattr(other, said), field.full_name
+        assert names(field.containing_oneof) == names(other.containing_oneof), field.full_name
+        if field.enum_type:
+            assert field.enum_type.values_by_name.keys() <= other.enum_type.values_by_name.keys()
+            for name, value in field.enum_type.values_by_name.items():
+                assert value.number == other.enum_type.values_by_name[name].number, name
+        if field.message_type:
+            assert_part_of(field.message_type, other.message_type)
+
+
+def names(oneof: Any) -> set[str]:
+    """The fields of which there is one; none where that is not so."""
+    return {field.name for field in oneof.fields} if oneof else set()
 
 
 @pytest.mark.parametrize("method", sorted(messages.METHODS))
@@ -157,8 +165,8 @@ def test_messages_are_those_of_tritonclient(method: str) -> None:
     ours = messages.METHODS[method]
     theirs = service_pb2.DESCRIPTOR.services_by_name["GRPCInferenceService"].methods_by_name[method]
     assert (ours.client_streaming, ours.server_streaming) == (theirs.client_streaming, theirs.server_streaming)
-    assert fields_of(ours.input_type).items() <= fields_of(theirs.input_type).items()
-    assert fields_of(ours.output_type).items() <= fields_of(theirs.output_type).items()
+    assert_part_of(ours.input_type, theirs.input_type)
+    assert_part_of(ours.output_type, theirs.output_type)
 
 
 def test_compiled_messages_are_those_of_the_proto_file(tmp_path: Path) -> None:
@@ -179,7 +187,8 @@ def test_tritonclient_finds_the_server_and_its_models_ready(client: Client) -> N
     assert client.is_model_ready("iris", "1")
     assert "There is no model lily" in refusal(lambda: client.is_model_ready("lily")).message()
     assert client.get_server_metadata().name == "modelhost"
-    assert "binary_tensor_data" in client.get_server_metadata(as_json=True)["extensions"]
+    known = {"binary_tensor_data", "model_configuration", "model_repository", "statistics"}
+    assert set(client.get_server_metadata(as_json=True)["extensions"]) == known
 
 
 def test_metadata_is_that_over_http(served: Server, client: Client) -> None:
@@ -192,6 +201,46 @@ def test_metadata_is_that_over_http(served: Server, client: Client) -> None:
         for key in ("inputs", "outputs"):
             found = [{"name": t.name, "datatype": t.datatype, "shape": list(t.shape)} for t in getattr(told, key)]
             assert found == over_http[key]
+
+
+def test_the_configuration_is_that_over_http(served: Server, client: Client) -> None:
+    for name in ("churn", "colours", "digits", "iris"):
+        over_http = json.loads(served.request("GET", f"/v2/models/{name}/config").body)
+        told = client.get_model_config(name, "1").config
+        for key in ("name", "platform", "backend", "max_batch_size"):
+            assert getattr(told, key) == over_http[key]
+        for key in ("input", "output"):
+            kind = model_config_pb2.DataType
+            found = [{"name": t.name, "data_type": kind.Name(t.data_type), "dims": list(t.dims)}
+                     for t in getattr(told, key)]  # fmt: skip
+            assert found == over_http[key]
+    for name in ("lily", "iris"):
+        assert refusal(lambda name=name: client.get_model_config(name, "2")).status() == "StatusCode.NOT_FOUND"
+
+
+def test_statistics_are_those_over_http(served: Server, client: Client) -> None:
+    rows, _ = examples("iris")
+    asked = [tensor(client.get_model_metadata("iris").inputs[0].name, rows)]
+    (before,) = client.get_inference_statistics("iris").model_stats
+    for _ in range(3):
+        client.infer("iris", asked)
+
+    def answered() -> int:
+        (now,) = client.get_inference_statistics("iris", "1").model_stats
+        return int(now.inference_count - before.inference_count)
+
+    assert eventually(lambda: answered() == 3 * len(rows)), "another worker's are at most a second old"
+    assert client.get_inference_statistics("iris").model_stats[0].inference_stats.success.count >= 3
+    (over_http,) = json.loads(served.request("GET", "/v2/models/iris/stats").body)["model_stats"]
+    (told,) = client.get_inference_statistics("iris", as_json=True)["model_stats"]
+    assert told.keys() | {"batch_stats"} == over_http.keys()
+    assert {key: int(value["ns"]) for key, value in told["inference_stats"].items() if "ns" in value} == {
+        key: value["ns"] for key, value in over_http["inference_stats"].items() if value["ns"]
+    }
+    every = [each.name for each in client.get_inference_statistics().model_stats]
+    assert sorted(every) == ["churn", "colours", "digits", "iris"]
+    assert refusal(lambda: client.get_inference_statistics("lily")).status() == "StatusCode.NOT_FOUND"
+    assert refusal(lambda: client.get_inference_statistics("iris", "7")).status() == "StatusCode.NOT_FOUND"
 
 
 def test_the_repository_answers_as_over_http(client: Client) -> None:
@@ -374,7 +423,7 @@ def test_what_is_no_message_of_the_protocol_is_refused(client: Client, grpc_port
         for method, code, words in [
             ("ModelInfer", "INVALID_ARGUMENT", "The request is no inference.ModelInferRequest"),
             ("ModelMetadata", "INVALID_ARGUMENT", "The request is no inference.ModelMetadataRequest"),
-            ("ModelConfig", "UNIMPLEMENTED", "There is no method /inference.GRPCInferenceService/ModelConfig"),
+            ("LogSettings", "UNIMPLEMENTED", "There is no method /inference.GRPCInferenceService/LogSettings"),
         ]:
             with pytest.raises(grpc.RpcError) as caught:
                 channel.unary_unary(f"/inference.GRPCInferenceService/{method}")(b"\xff\xff")
@@ -430,7 +479,18 @@ def test_a_key_for_other_models_is_refused(client: Client) -> None:
     with pytest.raises(grpc.RpcError) as caught:
         client._client_stub.ModelInfer(request, metadata=[("x-modelhost-models", "iris, digits")])
     assert caught.value.code() == grpc.StatusCode.PERMISSION_DENIED
-    assert caught.value.details() == "This key is for other models: iris, digits. Name one of them in model_name."
+    assert caught.value.details() == "This key is for other models: iris, digits. Name one of them in the request."
+
+
+def test_a_key_for_some_models_reads_of_no_other(client: Client) -> None:
+    key = {"x-modelhost-models": "iris"}
+    for ask in (client.get_model_metadata, client.get_model_config, client.is_model_ready,
+                client.get_inference_statistics):  # fmt: skip
+        ask("iris", headers=key)
+        for name in ("colours", "lily"):  # whether there is such a model neither
+            refused = refusal(lambda name=name, ask=ask: ask(name, headers=key))
+            assert refused.status() == "StatusCode.PERMISSION_DENIED", ask
+    assert refusal(lambda: client.get_inference_statistics(headers=key)).status() == "StatusCode.PERMISSION_DENIED"
 
 
 def test_the_clients_deadline_bounds_what_is_computed(

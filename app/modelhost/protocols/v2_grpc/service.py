@@ -13,7 +13,7 @@ from modelhost.models.repository import Repository
 from modelhost.payload.errors import FAILED, ClientError
 from modelhost.payload.http_body import Answer
 from modelhost.payload.messages import join_names, truncate
-from modelhost.protocols import v2_metadata
+from modelhost.protocols import v2_metadata, v2_triton
 from modelhost.protocols.v2_grpc.call import Call
 from modelhost.protocols.v2_grpc.infer import IN_STREAM, PREDICT
 from modelhost.protocols.v2_grpc.messages import (
@@ -72,26 +72,27 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
         return handle
 
-    def _telling(self, name: str, method: Callable[[Any], Awaitable[dict[str, Any]]]) -> Any:
+    def _telling(self, name: str, method: Callable[[Call, Any], Awaitable[dict[str, Any]]]) -> Any:
         """A method that predicts nothing: `method` gives the fields of its answer."""
         asked, answered = (message_class(kind) for kind in (METHODS[name].input_type, METHODS[name].output_type))
 
-        async def answer(body: bytes, _context: Any) -> Answer:
-            return Answer(answered(**await method(read_message(asked, body))).SerializeToString())
+        async def answer(body: bytes, context: Any) -> Answer:
+            call = Call(f"/{SERVICE}/{name}", context, body)
+            message = await self._read(call, asked, body)
+            return Answer(answered(**await method(call, message)).SerializeToString())
 
         return answer
 
     async def _infer(self, body: bytes, context: Any) -> Answer:
         call = Call(f"/{SERVICE}/ModelInfer", context, body)
-        await self._read(call, body)
+        call.message = await self._read(call, ModelInferRequest, body)
         return await self._pipeline.answer(PREDICT, self._served(call), call)
 
-    async def _read(self, call: Call, body: bytes) -> None:
-        """Read the call's message, in a thread if it is large; raises ClientError."""
+    async def _read(self, call: Call, kind: Any, body: bytes) -> Any:
+        """The call's message, of this class; read in a thread if it is large. Raises ClientError."""
         if len(body) < LARGE:
-            call.message = read_message(ModelInferRequest, body)
-        else:
-            call.message = await self._pipeline.reading(call, read_message, ModelInferRequest, body)
+            return read_message(kind, body)
+        return await self._pipeline.reading(call, read_message, kind, body)
 
     async def _stream(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
         """The answers to each request, one request after the other. One that fails does not end the stream."""
@@ -100,7 +101,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             identifier = ""
             try:
                 call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, streamed=True)
-                await self._read(call, body)
+                call.message = await self._read(call, ModelInferRequest, body)
                 identifier = call.message.id
                 served = self._served(call)
             except ClientError as error:
@@ -123,50 +124,64 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
     def _served(self, call: Call) -> ServedModel:
         """The model that a call asks, with what serves it; raises ClientError."""
-        model = self._find(call.message.model_name, call.message.model_version)
-        allowed = call.header(MODELS)
-        if allowed and model.name not in allowed.replace(",", " ").split():
-            message = f"This key is for other models: {allowed}. Name one of them in model_name."
-            raise ClientError(message, "model_name", model.name, allowed, status=403)
-        return self._pipeline.served(model)
+        return self._pipeline.served(self._find(call, call.message.model_name, call.message.model_version))
 
-    def _find(self, name: str, version: str) -> Model:
-        """As the registry finds it. An empty name is none, though over HTTP it would be the default's."""
+    def _find(self, call: Call, name: str, version: str) -> Model:
+        """As the registry finds it, if the client's key is for it. An empty name is none, though over HTTP it would be
+        the default's."""
         if not name:
             known = join_names(list(self._registry.models))
             raise ClientError(f"The model's name is empty: use one of {known}.", "model_name", "", known)
+        _refuse_another_model(call, name)
         return self._registry.find(name, version or None)
 
-    async def _ServerLive(self, _asked: Any) -> dict[str, Any]:  # noqa: N802  # called as the protocol calls it
+    async def _ServerLive(self, _call: Call, _asked: Any) -> dict[str, Any]:  # noqa: N802  # called as the protocol calls it
         return {"live": True}
 
-    async def _ServerReady(self, _asked: Any) -> dict[str, Any]:  # noqa: N802
+    async def _ServerReady(self, _call: Call, _asked: Any) -> dict[str, Any]:  # noqa: N802
         return {"ready": self._repository.readiness.state()["ready"]}
 
-    async def _ModelReady(self, asked: Any) -> dict[str, Any]:  # noqa: N802
-        self._find(asked.name, asked.version)
+    async def _ModelReady(self, call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        self._find(call, asked.name, asked.version)
         return {"ready": True}
 
-    async def _ServerMetadata(self, _asked: Any) -> dict[str, Any]:  # noqa: N802
+    async def _ServerMetadata(self, _call: Call, _asked: Any) -> dict[str, Any]:  # noqa: N802
         return v2_metadata.server_metadata()
 
-    async def _ModelMetadata(self, asked: Any) -> dict[str, Any]:  # noqa: N802
-        model = self._find(asked.name, asked.version)
+    async def _ModelMetadata(self, call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        model = self._find(call, asked.name, asked.version)
         told = v2_metadata.metadata(model, self._registry.versions(model.name))
         for tensor in (*told["inputs"], *told["outputs"]):
             tensor.pop("parameters", None)  # which the message does not have
         return told
 
-    async def _RepositoryIndex(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+    async def _ModelConfig(self, call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        return {"config": v2_triton.config(self._find(call, asked.name, asked.version), self._pipeline.rows_limit)}
+
+    async def _ModelStatistics(self, call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        _refuse_another_model(call, asked.name)
+        self._pipeline.write_metrics()  # in the loop, where they are counted
+        asked_for = asked.name or None, asked.version or None
+        return await self._pipeline.beside(v2_triton.statistics_of, self._registry, *asked_for)
+
+    async def _RepositoryIndex(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
         return {"models": await self._pipeline.beside(v2_metadata.index, self._repository, asked.ready)}
 
-    async def _RepositoryModelLoad(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+    async def _RepositoryModelLoad(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
         await self._pipeline.beside(v2_metadata.load, self._repository, asked.model_name, dict(asked.parameters))
         return {}
 
-    async def _RepositoryModelUnload(self, asked: Any) -> dict[str, Any]:  # noqa: N802
+    async def _RepositoryModelUnload(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
         await self._pipeline.beside(v2_metadata.unload, self._repository, asked.model_name)
         return {}
+
+
+def _refuse_another_model(call: Call, name: str) -> None:
+    """Raise ClientError (403) where the client's key is for other models than this one."""
+    allowed = call.header(MODELS)
+    if allowed and name not in allowed.replace(",", " ").split():
+        message = f"This key is for other models: {allowed}. Name one of them in the request."
+        raise ClientError(message, "model_name", name, allowed, status=403)
 
 
 def _failure(name: str, error: Exception) -> Answer:
