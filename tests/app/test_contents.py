@@ -45,9 +45,6 @@ def hexed(value: bytes) -> str:
     return "bytes " + value.hex()
 
 
-NO_ONE_WAITS: Any = None
-
-
 def model_of(bundles: Bundles, inputs: list[Any], example: dict[str, Any], seen: dict[str, Any]) -> Client:
     write_bundle(bundles, inputs, [example], source=SOURCE, answers=[{"seen": json.dumps(seen)}])
     return client_of(bundles)
@@ -309,7 +306,7 @@ def test_a_model_that_changes_what_it_gets_is_asked_again_with_what_was_sent(bun
 
     def asked(*orders: Any) -> list[Any]:
         read = [read_record(model.inputs, {"order": order}) for order in orders]
-        results = compute(model, [Job(Deadline(9e9), NO_ONE_WAITS, inputs, 1) for inputs in read])
+        results = compute(model, [Job(Deadline(9e9), inputs, 1) for inputs in read])
         return [json.loads(outputs["seen"][0])["order"] if outputs else str(error) for outputs, error in results]
 
     assert asked({"n": 5}, {}) == [5, "predict raised KeyError: 'n': its inputs are order"]

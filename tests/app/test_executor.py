@@ -1,19 +1,23 @@
 """When and where a call is made, in process: at once or in a thread, and for how long one is told to wait."""
 
 import asyncio
+import contextlib
+import gc
 import json
 import math
 import os
 import signal
 import threading
 import time
-from collections.abc import Coroutine
+import weakref
+from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 from harness import PATIENCE, Bundles
 from modelhost.bundle.bundle import read_bundle
+from modelhost.inference.bounded_threads import BoundedThreads
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.executor import Executor
 from modelhost.inference.latency import Latency
@@ -210,8 +214,7 @@ def test_a_call_corrects_what_is_expected(bundles: Bundles) -> None:
 
 
 def job(rows: int = 1, **more: Any) -> Job:
-    nobody: Any = None
-    return Job(soon(), nobody, {"x": np.arange(rows)}, rows, rows, **more)
+    return Job(soon(), {"x": np.arange(rows)}, rows, rows, **more)
 
 
 @pytest.mark.parametrize(("threads", "waiting", "seconds"), [(2, 3, 8), (1, 3, 15), (3, 1, 2), (2, 0, 1)])
@@ -333,3 +336,49 @@ def test_streams_that_end_at_once_end_one_after_the_other(bundles: Bundles) -> N
 
     run(leave())
     assert len(set(inside)) == 1
+
+
+class Large:
+    """What a call has in its hands."""
+
+
+def forgets(ask: Callable[[], Coroutine[Any, Any, Any]], had: list[Any]) -> bool:
+    """Whether what the call had is gone after it was asked for and failed; Python does not search for circles."""
+
+    async def fail() -> bool:
+        with contextlib.suppress(ClientError, ModelError):
+            await ask()
+        for _ in range(1000):  # until the thread has put it down
+            if had[0]() is None:
+                return True
+            await asyncio.sleep(0.01)
+        return False
+
+    gc.disable()
+    try:
+        return run(fail())
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("error", [ClientError, ModelError])
+def test_an_error_keeps_nothing_of_what_its_call_had(error: type[Exception]) -> None:
+    threads, had = BoundedThreads("It", "it", 1, 1, Threads()), []
+
+    def fail() -> None:
+        large = Large()
+        had.append(weakref.ref(large))
+        raise error("Wrong.")
+
+    assert forgets(lambda: threads.call(fail, soon()), had)
+
+
+def test_an_error_of_a_model_keeps_nothing_of_its_inputs(bundles: Bundles) -> None:
+    here, had = executor(bundles, quick=None), []
+
+    async def ask() -> None:
+        inputs = np.array([9])
+        had.append(weakref.ref(inputs))
+        await here.predict({"x": inputs}, soon())
+
+    assert forgets(ask, had)

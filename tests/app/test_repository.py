@@ -1,5 +1,6 @@
 """Models loaded and unloaded while the server runs, in every worker or in none."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness import Bundles, Server, assert_error_shape, eventually
+from harness import Bundles, Server, assert_error_shape, client_for, eventually
+from modelhost.models.repository import CHANGES
+from modelhost.settings import Settings
+from modelhost.web.app import create_app
 
 Start = Callable[..., Server]
 IRIS = "[[5.1, 3.5, 1.4, 0.2]]"
@@ -232,3 +236,15 @@ def test_what_cannot_be_done_is_told(hot: Server, bundles: Bundles) -> None:
     changed = change(hot, "iris", "load")
     assert changed.status == 409
     assert "a new version" in assert_error_shape(changed.body)["error"]
+
+
+def test_more_changes_than_may_wait_are_told_when_to_come_again(bundles: Bundles, tmp_path: Path) -> None:
+    bundles.copy("colours")
+    (tmp_path / "ready").mkdir()
+    app = create_app(Settings(models_dir=bundles.directory, hot_models=True, ready_dir=tmp_path / "ready"))
+    with contextlib.ExitStack() as under_way:
+        for _ in range(CHANGES):
+            under_way.enter_context(app.repository._changing)
+        refused = client_for(app).post("/v2/repository/models/colours/load")
+    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+    assert assert_error_shape(refused.data)["error"].startswith("4 changes of the models are under way")

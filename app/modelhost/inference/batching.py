@@ -22,7 +22,10 @@ def compute(model: Model, jobs: list[Job]) -> list[Result]:
         together = _together(model, group) if len(group) > 1 else None
         for number, place in enumerate(places):
             results[place] = (together[number], None) if together else result_of(_call(model, jobs[place]))
-    return results
+    try:
+        return results
+    finally:
+        del results  # see result_of
 
 
 def _together(model: Model, jobs: list[Job]) -> list[Arrays] | None:

@@ -51,12 +51,11 @@ class BoundedThreads:
 
         Raises as it does; ClientError where too many wait (503) or the deadline passes (504).
         """
-        return await self._wait_for(Job(deadline, asyncio.get_running_loop().create_future(), call=function))
+        return await self._wait_for(Job(deadline, call=function))
 
     def later(self, function: Callable[[], Any]) -> None:
         """Run what no one waits for in its turn; raises FullError."""
-        result = asyncio.get_running_loop().create_future()
-        self._queue.put(Job(Deadline(math.inf), result, call=function))
+        self._queue.put(Job(Deadline(math.inf), call=function))
         self._begin()
 
     def stuck(self) -> float:
@@ -68,6 +67,7 @@ class BoundedThreads:
         arrived = time.perf_counter()
         if arrived > job.deadline.at:
             raise self._too_late()
+        job.result = asyncio.get_running_loop().create_future()
         try:
             self._queue.put(job)
         except FullError:
@@ -81,6 +81,7 @@ class BoundedThreads:
             raise self._too_late() from None
         finally:
             self._queue.drop(job)
+            job.result = None  # see result_of
         return Outcome(outputs, job.begun - arrived, job.ended - job.begun)
 
     def _begin(self) -> None:
@@ -118,8 +119,7 @@ class BoundedThreads:
     def _timed(self, jobs: list[Job]) -> tuple[list[Result], float, float]:
         """In a thread: what each job gives or raises, the seconds of it all, and those of the processor."""
         start, before = time.perf_counter(), time.thread_time()
-        results = self._results(jobs)
-        return results, time.perf_counter() - start, time.thread_time() - before
+        return self._results(jobs), time.perf_counter() - start, time.thread_time() - before
 
     def _results(self, jobs: list[Job]) -> list[Result]:
         return [result_of(job.call) for job in jobs if job.call]

@@ -5,7 +5,6 @@ Where the bundle allows batching, a thread that becomes free takes all that wait
 ever waits for others to come.
 """
 
-import asyncio
 import sys
 import time
 from collections.abc import Callable
@@ -44,8 +43,7 @@ class Executor(BoundedThreads):
         work = self.placement.work(inputs, rows)
         if not self._busy and self.placement.in_loop(work):
             return self._here(inputs, work, deadline)
-        result = asyncio.get_running_loop().create_future()
-        return await self._wait_for(Job(deadline, result, inputs, rows, work))
+        return await self._wait_for(Job(deadline, inputs, rows, work))
 
     def end(self, function: Callable[[], Any]) -> None:
         """Run in a thread what ends a request that no one waits for, and so is refused to no one."""

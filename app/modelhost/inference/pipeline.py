@@ -293,8 +293,7 @@ class Pipeline:
 
 def error_answer(protocol: Protocol, error: ClientError, served: ServedModel) -> Answer:
     """`error` as the protocol's clients read it."""
-    retry = (("Retry-After", str(error.retry_after)),) if error.retry_after else ()
-    return Answer(protocol.write_error(error), headers=served.headers + retry, status=error.status)
+    return Answer(protocol.write_error(error), headers=served.headers + error.headers, status=error.status)
 
 
 def log_fields(request: Request, model: Model) -> dict[str, Any]:
@@ -307,9 +306,10 @@ def _already_waited(request: Request) -> float:
     """Seconds since nginx had the whole request, of what a busy loop has not yet looked at."""
     since: str = request.header(START) or ""
     try:
-        return max(0.0, time.time() - float(since.removeprefix("t="))) if since else 0.0
+        waited = time.time() - float(since.removeprefix("t=")) if since else 0.0
     except ValueError:
         return 0.0
+    return max(0.0, waited) if math.isfinite(waited) else 0.0
 
 
 def _digest(body: bytes) -> bytes:

@@ -14,20 +14,20 @@ Result = tuple[Any, Exception | None]
 
 @dataclass(eq=False)
 class Job:
-    """Something to compute: `inputs` of `rows`, or another `call`. `result` is set in the loop that made it."""
+    """Something to compute: `inputs` of `rows`, or another `call`. `result` is what is waited for, if it is."""
 
     deadline: Deadline
-    result: asyncio.Future[Any]
     inputs: Arrays = field(default_factory=dict)
     rows: int = 0
     work: int = 0  # in rows as large as the example's
     call: Callable[[], Any] | None = None
+    result: asyncio.Future[Any] | None = None
     begun: float = 0.0
     ended: float = 0.0
 
     def settle(self, value: Any, error: Exception | None) -> None:
         """Say what came of it, unless no one waits any more."""
-        if self.result.done():
+        if self.result is None or self.result.done():
             return
         if error is None:
             self.result.set_result(value)
@@ -36,7 +36,12 @@ class Job:
 
 
 def result_of(call: Callable[[], Any]) -> Result:
-    """What a call returns, or the error that it raises."""
+    """What a call returns, or the error that it raises.
+
+    An error has all that was in the hands of those that it came through, and of those that called them, such as a large
+    body and what was read of it. So none of them, nor a job of theirs, may have the error in turn: only Python's search
+    for such circles, which comes late, would end them.
+    """
     try:
         return call(), None
     except Exception as error:

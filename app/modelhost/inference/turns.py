@@ -1,6 +1,6 @@
 """What a model that streams yields, each computed in its turn with the model's other work."""
 
-import contextlib
+import logging
 import threading
 import time
 from collections.abc import Generator
@@ -8,8 +8,9 @@ from collections.abc import Generator
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.pipeline import ServedModel
 from modelhost.payload.datatypes import Arrays
-from modelhost.payload.errors import ModelError
 from modelhost.payload.request import Request
+
+log = logging.getLogger(__name__)
 
 
 class Turns:
@@ -39,5 +40,8 @@ class Turns:
             return next(self._outputs, None)
 
     def _close(self) -> None:
-        with self._lock, contextlib.suppress(ModelError):
-            self._outputs.close()
+        try:
+            with self._lock:
+                self._outputs.close()
+        except Exception:  # no one waits for it
+            log.exception("a stream did not end as it should")

@@ -26,6 +26,11 @@ class ClientError(Exception):
     status: int = 400
     retry_after: int | None = None  # seconds after which the same request may be answered
 
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Those that an answer with this error has."""
+        return (("Retry-After", str(self.retry_after)),) if self.retry_after else ()
+
 
 class ModelError(Exception):
     """The model itself failed on a valid request; the text is for the log, not the client."""

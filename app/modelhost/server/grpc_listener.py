@@ -7,6 +7,7 @@ PLACES of them, however many workers there are, so that nginx need not know.
 
 import contextlib
 import importlib.util
+import logging
 import os
 import socket
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # gunicorn_conf.py imports this before the library of metrics
 PLACES = 8
 # Up to here a body is refused in our words (http_body.py). Above, gRPC's core reads no further, and says so in its own.
 TIMES_THE_LIMIT = 2
+LOGGER = "grpc._cython.cygrpc"  # grpcio's own
 
 
 def check(settings: Settings) -> None:
@@ -56,6 +58,7 @@ async def listen(settings: Settings, application: "Application", place: int, con
         # As with HTTP, a client may send no more than 32 kB of headers.
         ("grpc.max_metadata_size", 32 * 1024),
     ]
+    logging.getLogger(LOGGER).addFilter(is_failure)
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=connections)
     signature = [(name.decode(), value.decode()) for name, value in application.signature]
     service = Service(application.repository, application.pipeline, signature)
@@ -68,6 +71,14 @@ async def listen(settings: Settings, application: "Application", place: int, con
         if address.startswith("unix:"):  # who may connect is decided by the directory (gunicorn_conf.py)
             os.chmod(address.removeprefix("unix:"), 0o666)
     return server
+
+
+def is_failure(record: logging.LogRecord) -> bool:
+    """Whether a line of grpcio's log tells of one. A call that could not be answered is none: its client has just left,
+    or its deadline has passed."""
+    import grpc.aio
+
+    return not (record.exc_info and isinstance(record.exc_info[1], grpc.aio.InternalError))
 
 
 def _refuse_taken(bind: str) -> None:

@@ -21,7 +21,7 @@ def register_errors(app: Flask) -> None:
 
 
 def _client_error(error: ClientError) -> Response:
-    return Response(write_error(error), error.status, mimetype="application/json")
+    return Response(write_error(error), error.status, list(error.headers), mimetype="application/json")
 
 
 def _http_error(error: HTTPException) -> Response:

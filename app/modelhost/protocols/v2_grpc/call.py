@@ -9,15 +9,15 @@ from modelhost.payload.request import Request
 
 
 class Call(Request):
-    """A request whose body is a `message`, once that has been read. Its headers are the call's metadata, its timeout is
-    the call's deadline.
+    """A request whose body is a message, of which an inference has the `head`. Its headers are the call's metadata, its
+    timeout is the call's deadline.
 
     `streamed`: one of several in a call, whose metadata tell when the call began, and not how long this one has waited.
     """
 
-    __slots__ = ("message",)
+    __slots__ = ("head",)
 
-    message: Any
+    head: Any
 
     def __init__(self, path: str, context: Any, body: bytes, streamed: bool = False) -> None:
         async def receive() -> dict[str, Any]:

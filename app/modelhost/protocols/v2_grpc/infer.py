@@ -16,8 +16,12 @@ from modelhost.payload.messages import join_names
 from modelhost.payload.request import Request
 from modelhost.protocols import v2_infer
 from modelhost.protocols.tensors import Parts, frame, read_tensor, refuse, write_bytes
-from modelhost.protocols.v2_grpc.call import Call
-from modelhost.protocols.v2_grpc.messages import ModelInferResponse, ModelStreamInferResponse
+from modelhost.protocols.v2_grpc.messages import (
+    ModelInferRequest,
+    ModelInferResponse,
+    ModelStreamInferResponse,
+    read_message,
+)
 from modelhost.protocols.v2_infer import by_name, read_inputs, refuse_classification
 
 MIMETYPE = "application/grpc"
@@ -43,6 +47,7 @@ class Wanted(NamedTuple):
     id: str
     outputs: frozenset[str]
     raw: bool
+    empty_final: bool  # in a stream
 
 
 class Sent(NamedTuple):
@@ -52,10 +57,12 @@ class Sent(NamedTuple):
     raw: bytes | None
 
 
-def parse(model: Model, _body: bytes, request: Request) -> tuple[Arrays, Wanted]:
-    """Inputs by name as (rows, *shape), and how the answer is wanted; raises ClientError."""
-    assert isinstance(request, Call)
-    message = request.message
+def parse(model: Model, body: bytes, _request: Request) -> tuple[Arrays, Wanted]:
+    """Inputs by name as (rows, *shape), and how the answer is wanted; raises ClientError.
+
+    The message ends with this: it may take forty times the body in memory.
+    """
+    message = read_message(ModelInferRequest, body)
     known = [writer.name for writer in model.outputs]
     asked = by_name(((output.name, output) for output in message.outputs), "outputs", known)
     for name, output in asked.items():
@@ -63,7 +70,8 @@ def parse(model: Model, _body: bytes, request: Request) -> tuple[Arrays, Wanted]
             refuse_classification(name, output.parameters["classification"].int64_param or True)
     outputs = frozenset(asked or known)
     only_raw = any(each.name in outputs and each.schema.datatype not in CONTENTS for each in model.outputs)
-    return _inputs(model, message), Wanted(message.id, outputs, only_raw or bool(message.raw_input_contents))
+    raw, empty_final = bool(message.raw_input_contents), message.parameters[EMPTY_FINAL].bool_param
+    return _inputs(model, message), Wanted(message.id, outputs, only_raw or raw, empty_final)
 
 
 def response(model: Model, outputs: Arrays, asked: Wanted) -> Any:

@@ -37,6 +37,7 @@ def _named(name: str) -> Any:
     return message_class(POOL.FindMessageTypeByName(f"{PACKAGE}.{name}"))
 
 
+ModelInferHead = _named("ModelInferHead")
 ModelInferRequest = _named("ModelInferRequest")
 ModelInferResponse = _named("ModelInferResponse")
 ModelStreamInferResponse = _named("ModelStreamInferResponse")
@@ -47,6 +48,6 @@ def read_message(kind: Any, body: bytes) -> Any:
     try:
         return kind.FromString(body)
     except DecodeError:
-        name = kind.DESCRIPTOR.full_name
+        name = (ModelInferRequest if kind is ModelInferHead else kind).DESCRIPTOR.full_name
         message = f"The request is no {name}: send one as in the protocol's file open_inference.proto."
         raise ClientError(message, None, f"{len(body)} bytes", name) from None

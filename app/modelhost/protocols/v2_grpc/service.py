@@ -19,7 +19,7 @@ from modelhost.protocols.v2_grpc.infer import IN_STREAM, PREDICT
 from modelhost.protocols.v2_grpc.messages import (
     METHODS,
     SERVICE,
-    ModelInferRequest,
+    ModelInferHead,
     ModelStreamInferResponse,
     message_class,
     read_message,
@@ -61,7 +61,7 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             try:
                 answer = await method(body, context)
             except ClientError as error:
-                answer = Answer(error.message.encode(), status=error.status)
+                answer = Answer(error.message.encode(), headers=error.headers, status=error.status)
             except Exception as error:
                 answer = _failure(name, error)
             headers = (*metadata(answer.headers), *self._signature)
@@ -78,21 +78,17 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
         async def answer(body: bytes, context: Any) -> Answer:
             call = Call(f"/{SERVICE}/{name}", context, body)
-            message = await self._read(call, asked, body)
-            return Answer(answered(**await method(call, message)).SerializeToString())
+            if len(body) >= LARGE:
+                message = f"The request has {len(body)} bytes: of what is no inference send less than {LARGE}."
+                raise ClientError(message, status=413)
+            return Answer(answered(**await method(call, read_message(asked, body))).SerializeToString())
 
         return answer
 
     async def _infer(self, body: bytes, context: Any) -> Answer:
         call = Call(f"/{SERVICE}/ModelInfer", context, body)
-        call.message = await self._read(call, ModelInferRequest, body)
+        call.head = read_message(ModelInferHead, body)
         return await self._pipeline.answer(PREDICT, self._served(call), call)
-
-    async def _read(self, call: Call, kind: Any, body: bytes) -> Any:
-        """The call's message, of this class; read in a thread if it is large. Raises ClientError."""
-        if len(body) < LARGE:
-            return read_message(kind, body)
-        return await self._pipeline.reading(call, read_message, kind, body)
 
     async def _stream(self, bodies: AsyncIterator[bytes], context: Any) -> AsyncGenerator[bytes, None]:
         """The answers to each request, one request after the other. One that fails does not end the stream."""
@@ -101,8 +97,8 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             identifier = ""
             try:
                 call = Call(f"/{SERVICE}/ModelStreamInfer", context, body, streamed=True)
-                call.message = await self._read(call, ModelInferRequest, body)
-                identifier = call.message.id
+                call.head = read_message(ModelInferHead, body)
+                identifier = call.head.id
                 served = self._served(call)
             except ClientError as error:
                 yield _failed(error.message.encode(), identifier)
@@ -124,16 +120,20 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
     def _served(self, call: Call) -> ServedModel:
         """The model that a call asks, with what serves it; raises ClientError."""
-        return self._pipeline.served(self._find(call, call.message.model_name, call.message.model_version))
+        return self._pipeline.served(self._find(call, call.head.model_name, call.head.model_version))
 
     def _find(self, call: Call, name: str, version: str) -> Model:
         """As the registry finds it, if the client's key is for it. An empty name is none, though over HTTP it would be
-        the default's."""
+        the default's.
+        """
+        self._refuse_no_name(name)
+        _refuse_another_model(call, name)
+        return self._registry.find(name, version or None)
+
+    def _refuse_no_name(self, name: str) -> None:
         if not name:
             known = join_names(list(self._registry.models))
             raise ClientError(f"The model's name is empty: use one of {known}.", "model_name", "", known)
-        _refuse_another_model(call, name)
-        return self._registry.find(name, version or None)
 
     async def _ServerLive(self, _call: Call, _asked: Any) -> dict[str, Any]:  # noqa: N802  # called as the protocol calls it
         return {"live": True}
@@ -168,10 +168,12 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         return {"models": await self._pipeline.beside(v2_metadata.index, self._repository, asked.ready)}
 
     async def _RepositoryModelLoad(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        self._refuse_no_name(asked.model_name)
         await self._pipeline.beside(v2_metadata.load, self._repository, asked.model_name, dict(asked.parameters))
         return {}
 
     async def _RepositoryModelUnload(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        self._refuse_no_name(asked.model_name)
         await self._pipeline.beside(v2_metadata.unload, self._repository, asked.model_name)
         return {}
 

@@ -12,7 +12,7 @@ from modelhost.payload.datatypes import Arrays
 from modelhost.payload.errors import ClientError
 from modelhost.payload.http_body import Answer
 from modelhost.protocols.v2_grpc.call import Call
-from modelhost.protocols.v2_grpc.infer import EMPTY_FINAL, IN_STREAM, Wanted, empty_response, in_stream, response
+from modelhost.protocols.v2_grpc.infer import IN_STREAM, Wanted, empty_response, in_stream, response
 
 
 async def answers_of(pipeline: Pipeline, served: ServedModel, call: Call) -> AsyncGenerator[Answer, None]:
@@ -29,7 +29,7 @@ async def answers_of(pipeline: Pipeline, served: ServedModel, call: Call) -> Asy
             pipeline.refuse_too_long(told)
             yield Answer(told)
             arrays = await turns.next()
-        if call.message.parameters[EMPTY_FINAL].bool_param:
+        if asked.empty_final:
             yield Answer(in_stream(empty_response(served.model, asked), final=True))
     except ClientError as error:
         status = error.status
