@@ -101,6 +101,7 @@ def told(bundles: Bundles) -> Any:
     assert not os.environ.get("PROMETHEUS_MULTIPROC_DIR")
     metrics = ModelMetrics(model, f"release-{time.time_ns()}")
     metrics._labels = ("colours", "1")
+    metrics.tell_served(True)
 
     def read(name: str, **labels: str) -> float:
         wanted = [f'{key}="{value}"' for key, value in {"model": "colours", **labels}.items()]

@@ -278,7 +278,7 @@ def test_nothing_keeps_a_model_that_was_unloaded_after_its_last_request(bundles:
     registry = app.repository.registry
     left = weakref.ref(app.pipeline.served(registry.find("colours")).executor)
     registry.models = {"iris": registry.models["iris"]}
-    app.pipeline.follow(registry.models)
+    app.pipeline.follow(app.pipeline.prepare(registry.models))
     app.follow_registry()
     assert left() is None
     app.pipeline.write_metrics()

@@ -248,3 +248,40 @@ def test_more_changes_than_may_wait_are_told_when_to_come_again(bundles: Bundles
         refused = client_for(app).post("/v2/repository/models/colours/load")
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert assert_error_shape(refused.data)["error"].startswith("4 changes of the models are under way")
+
+
+def test_what_is_made_ready_is_served_from_the_change_on_and_not_before(bundles: Bundles, tmp_path: Path) -> None:
+    for name in ("colours", "iris"):
+        bundles.copy(name)
+    (tmp_path / "ready").mkdir()
+    app = create_app(Settings(models_dir=bundles.directory, hot_models=True, ready_dir=tmp_path / "ready"))
+    client, registry = client_for(app), app.repository.registry
+    every, iris = registry.models, registry.find("iris")
+
+    def served() -> tuple[int, bool, bool]:
+        status = client.post("/models/iris/predict", data=IRIS).status_code
+        return status, "iris" in registry.models, ("iris", 1) in app.pipeline._served
+
+    switch = app.repository._prepare({"colours": every["colours"]})
+    assert served() == (200, True, True)
+    assert app.pipeline.served(iris).model is iris
+    switch()
+    assert served() == (404, False, False)
+    switch = app.repository._prepare(every)
+    assert served() == (404, False, False)
+    switch()
+    assert served() == (200, True, True)
+
+
+def test_a_worker_that_ends_while_others_look_is_not_missed(bundles: Bundles, tmp_path: Path) -> None:
+    bundles.copy("colours")
+    ready = tmp_path / "ready"
+    ready.mkdir()
+    (ready / "wanted").write_text('{"generation": 1, "models": {"colours": [1]}}')
+    (ready / "7.has").symlink_to("gone")  # listed, and then not there
+    app = create_app(Settings(models_dir=bundles.directory, hot_models=True, ready_dir=ready, workers=1))
+    (told,) = app.repository.index()
+    assert told["state"] == "LOADING"
+    (ready / "8.has").write_text('{"generation": 1, "failure": ""}')
+    (told,) = app.repository.index()
+    assert told["state"] == "READY"

@@ -95,9 +95,19 @@ def test_a_wrong_body_is_told_what_to_send_instead(client: Client, body: Any, fi
 
 
 @pytest.mark.parametrize(
-    "url", ["/v1/models/lily:predict", "/v1/models/iris/versions/2:predict", "/v1/models/iris:classify"]
+    ("url", "said"),
+    [
+        ("/v1/models/lily:predict", "There is no model lily: use one of"),
+        ("/v1/models/lily:classify", "There is no model lily: use one of"),
+        ("/v1/models/iris/versions/2:predict", "iris has no version 2: use one of 1."),
+        ("/v1/models/iris:classify", "classify is not served here: POST to /v1/models/iris:predict."),
+        (
+            "/v1/models/iris/versions/1:regress",
+            "regress is not served here: POST to /v1/models/iris/versions/1:predict.",
+        ),
+    ],
 )
-def test_what_is_not_there_is_told(client: Client, url: str) -> None:
+def test_what_is_not_there_is_told(client: Client, url: str, said: str) -> None:
     answer = client.post(url, json={"instances": ROWS})
-    assert answer.status_code in (404, 405)
-    assert_error_shape(answer.data)
+    assert answer.status_code == 404
+    assert assert_error_shape(answer.data)["error"].startswith(said)

@@ -13,7 +13,7 @@ class _Left(NamedTuple):
 
 
 class Leaving:
-    """Those of one worker. They are added by the thread that changes the models; all else is the loop's."""
+    """Those of one worker."""
 
     def __init__(self) -> None:
         self._left: list[_Left] = []
@@ -32,5 +32,5 @@ class Leaving:
 
     def stuck(self) -> float:
         """The seconds for which the longest of their calls has been under way."""
-        executors = [left.executor() for left in list(self._left)]
+        executors = [left.executor() for left in self._left]
         return max((executor.stuck() for executor in executors if executor), default=0.0)

@@ -114,11 +114,10 @@ class ModelMetrics:
         self._client_rows: collections.Counter[str] = collections.Counter()
         self._clients: set[str] = set()
         self._info = INFO.labels(*self._labels, model.manifest.format, model.digest[:12], release)
-        self._info.set(1)
 
-    def unloaded(self) -> None:
-        """This worker serves the model no more; where none does, a scrape has no information about it."""
-        self._info.set(0)
+    def tell_served(self, served: bool) -> None:
+        """Whether this worker serves the model; where none does, a scrape has no information about it."""
+        self._info.set(served)
 
     def answered(self, protocol: str, status: int) -> None:
         """A request got this status."""

@@ -94,6 +94,9 @@ class ServedModel:
             )  # fmt: skip
 
 
+Served = dict[tuple[str, int], ServedModel]  # by name and version
+
+
 class Pipeline:
     """Answers predictions of every model of `registry`."""
 
@@ -106,28 +109,33 @@ class Pipeline:
         self._reading = BoundedThreads("The server", "a thread that reads large bodies", *bounds)
         self._writing = BoundedThreads("The server", "a thread that writes large answers", *bounds)
         self._beside = BoundedThreads("The server", "an answer", METADATA_THREADS, settings.queue, self._pool)
-        self._served: dict[tuple[str, int], ServedModel] = {}
+        self._served: Served = {}
         self._leaving = Leaving()
         write_version()
-        self.follow(registry.models)
+        self.follow(self.prepare(registry.models))
         self._limit = settings.body_limit_bytes
         self._seconds = settings.timeout_seconds
         self.rows_limit = settings.rows_limit
         size = int(settings.cache_mb * 2**20)
         self._cache: LRUCache[Any, Answer] | None = LRUCache(size, getsizeof=_cached_size) if size else None
 
-    def follow(self, models: Models) -> None:
-        """Serve these, each of which is measured first; what is under way with others goes on to its end."""
-        before = self._served
-        self._served = {
+    def prepare(self, models: Models) -> Served:
+        """What would serve these; each that is new is measured, which takes a while."""
+        return {
             (model.name, model.version): self._served.get((model.name, model.version))
             or ServedModel(model, self._settings, self._pool)
             for versions in models.values()
             for model in versions.values()
         }
-        for name in before.keys() - self._served.keys():
-            before[name].metrics.unloaded()
+
+    def follow(self, served: Served) -> None:
+        """Serve these; what is under way with others goes on to its end."""
+        before, self._served = self._served, served
+        for name in before.keys() - served.keys():
+            before[name].metrics.tell_served(False)
             self._leaving.add(before[name].executor, before[name].metrics)
+        for name in served.keys() - before.keys():
+            served[name].metrics.tell_served(True)
 
     def served(self, model: Model) -> ServedModel:
         """`model` with what serves it."""

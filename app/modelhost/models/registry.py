@@ -5,12 +5,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from modelhost.bundle.bundle import BundleError, find_bundles, read_bundle
+from modelhost.bundle.bundle import Bundle, BundleError, find_bundles, read_bundle
 from modelhost.models.model import Model
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
 
 Models = dict[str, dict[int, Model]]  # by name and version
+
+
+def read_served(directory: Path, allow_pickle: Collection[str]) -> Bundle:
+    """The bundle, by the rules for one that a server loads; raises BundleError."""
+    bundle = read_bundle(directory)
+    bundle.refuse_pickle(allow_pickle)
+    return bundle
 
 
 @dataclass
@@ -39,9 +46,7 @@ class Registry:
         directories = find_bundles(models_dir)
         if wanted is not None:
             directories = [models_dir / name / str(version) for name in wanted for version in wanted[name]]
-        bundles = [read_bundle(directory) for directory in directories]
-        for bundle in bundles:  # before any of them runs
-            bundle.refuse_pickle(allow_pickle)
+        bundles = [read_served(directory, allow_pickle) for directory in directories]  # before any of them runs
         names = sorted({bundle.name for bundle in bundles})
         chosen = default or (names[0] if len(names) == 1 else "")
         if chosen not in names:

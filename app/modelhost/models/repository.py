@@ -7,6 +7,7 @@ waits for all of them; where one fails, the generation before is wanted again. A
 later loads what is wanted.
 """
 
+import asyncio
 import fcntl
 import json
 import logging
@@ -14,14 +15,14 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from modelhost.bundle.bundle import Bundle, BundleError, find_bundles, read_bundle
+from modelhost.bundle.bundle import BundleError, find_bundles
 from modelhost.models.model import Model
 from modelhost.models.readiness import Readiness
-from modelhost.models.registry import Models, Registry
+from modelhost.models.registry import Models, Registry, read_served
 from modelhost.payload.errors import ClientError
 from modelhost.payload.messages import truncate
 from modelhost.settings import Settings
@@ -29,6 +30,7 @@ from modelhost.settings import Settings
 log = logging.getLogger(__name__)
 
 Wanted = dict[str, list[int]]  # versions by name
+Switch = Callable[[], None]  # from what is served to what shall be
 
 WANTED, HAS, LOCK = "wanted", ".has", "lock"
 POLL_SECONDS = 0.05
@@ -39,7 +41,7 @@ class Repository:
     """The models directory of a server whose models may change."""
 
     def __init__(
-        self, registry: Registry, settings: Settings, readiness: Readiness, serve: Callable[[Models], None]
+        self, registry: Registry, settings: Settings, readiness: Readiness, prepare: Callable[[Models], Switch]
     ) -> None:
         self.registry = registry
         self.readiness = readiness
@@ -47,7 +49,7 @@ class Repository:
         self._models_dir = settings.models_dir
         self._allow_pickle = settings.allow_pickle
         self._directory = readiness.directory if settings.hot_models else None
-        self._serve = serve  # to be called with what is loaded now
+        self._prepare = prepare  # to be called with what is loaded now, in a thread, and what it gives in the loop
         self._generation = 0
         self._applying = False
         self._failure = ""
@@ -78,7 +80,8 @@ class Repository:
         Raises ClientError where there is none (404) or one must not be served (400).
         """
         try:
-            bundles = [self._read(path) for path in find_bundles(self._models_dir) if path.parent.name == name]
+            found = [path for path in find_bundles(self._models_dir) if path.parent.name == name]
+            bundles = [read_served(path, self._allow_pickle) for path in found]
         except BundleError as error:
             self._failure = str(error)
             raise ClientError(f"The models are those of before: {error}.", "model", name) from error
@@ -103,10 +106,11 @@ class Repository:
         self._change(lambda wanted: {other: versions for other, versions in wanted.items() if other != name})
 
     def look(self) -> None:
-        """Begin to follow a change, if there is one; the worker calls this once a second."""
+        """Begin to follow a change, if there is one; the worker calls this once a second, in its loop."""
         if self.hot and not self._applying and self._wanted()[0] > self._generation:
             self._applying = True
-            threading.Thread(target=self._follow, name="models", daemon=True).start()
+            loop = asyncio.get_running_loop()
+            threading.Thread(target=self._follow, args=[loop], name="models", daemon=True).start()
 
     def _change(self, change: Callable[[Wanted], Wanted]) -> None:
         """Have all workers agree on it, and wait for that; raises ClientError where one refuses."""
@@ -133,22 +137,31 @@ class Repository:
         assert self._directory
         if generation == 0:
             return ""
-        told = [json.loads(path.read_bytes()) for path in self._directory.glob(f"*{HAS}")]
-        looked = [each for each in told if each["generation"] >= generation]
+        looked = []
+        for path in self._directory.glob(f"*{HAS}"):
+            with suppress(FileNotFoundError):  # of a worker that has ended since
+                told = json.loads(path.read_bytes())
+                looked += [told] if told["generation"] >= generation else []
         if len(looked) < self.readiness.workers:
             return None
         return next((str(each["failure"]) for each in looked if each["failure"]), "")
 
-    def _follow(self) -> None:
-        """Become what is wanted, and tell; what is served meanwhile is what was."""
-        failure = ""
+    def _follow(self, loop: asyncio.AbstractEventLoop) -> None:
+        """In a thread: make ready what is wanted; what is served meanwhile is what was."""
+        failure, switch = "", _stay
         generation, wanted = self._wanted()
         try:
-            self._serve(self._loaded(wanted))
+            switch = self._prepare(self._loaded(wanted))
         except BaseException as error:  # also a panic in a library that loads a model: no one else hears of it here
             if not isinstance(error, BundleError):
                 log.exception("a change of the models failed")
             failure = str(error) or type(error).__name__
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(self._become, generation, switch, failure)
+
+    def _become(self, generation: int, switch: Switch, failure: str) -> None:
+        """In the loop, where no request is half-way between: serve what was made ready, and tell."""
+        switch()
         self._generation = generation
         self._write(f"{os.getpid()}{HAS}", {"generation": generation, "failure": failure})
         self._applying = False
@@ -164,18 +177,12 @@ class Repository:
         return {
             name: {
                 version: now.get(name, {}).get(version)
-                or Model.load(self._read(self._models_dir / name / str(version)))
+                or Model.load(read_served(self._models_dir / name / str(version), self._allow_pickle))
                 for version in versions
             }
             for name, versions in wanted.items()
             if versions
         }
-
-    def _read(self, directory: Path) -> Bundle:
-        """The bundle, by the rules that hold for those of the start."""
-        bundle = read_bundle(directory)
-        bundle.refuse_pickle(self._allow_pickle)
-        return bundle
 
     def _wanted(self) -> tuple[int, Wanted]:
         """The generation and what it is; 0 is what the server started with."""
@@ -210,6 +217,10 @@ class Repository:
                 yield
         finally:
             self._changing.release()
+
+
+def _stay() -> None:
+    """Serve what is served."""
 
 
 def read_wanted(directory: Path | None) -> Any:

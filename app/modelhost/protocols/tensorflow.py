@@ -120,6 +120,13 @@ def urls(repository: Repository) -> Blueprint:
     def show_metadata(name: str, version: str | None = None) -> Response:
         return write_json(metadata(registry.find(name, version)))
 
+    @urls.post(NAME + ":<method>")
+    @urls.post(VERSIONED + ":<method>")
+    def refuse_method(name: str, method: str, version: str | None = None) -> Response:
+        url = PREDICT.url(registry.find(name, version), latest=version is None)
+        message = f"{truncate(method)} is not served here: POST to {url}."
+        raise ClientError(message, "method", truncate(method), "predict", status=404)
+
     return urls
 
 

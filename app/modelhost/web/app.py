@@ -5,7 +5,7 @@ from flask import Blueprint, Flask, Response
 from modelhost.inference.pipeline import Pipeline
 from modelhost.models.readiness import Readiness
 from modelhost.models.registry import Models, Registry
-from modelhost.models.repository import Repository, read_wanted
+from modelhost.models.repository import Repository, Switch, read_wanted
 from modelhost.payload.errors import ClientError
 from modelhost.protocols import METADATA, PREDICTORS, sse
 from modelhost.protocols.v2_metadata import BODY_LIMIT
@@ -32,17 +32,22 @@ def create_app(settings: Settings) -> Application:
     # A deployment is complete when answers carry its release.
     signature = [("X-Release", settings.release), ("X-Content-Type-Options", "nosniff")]
 
-    def serve(models: Models) -> None:
-        pipeline.follow(models)  # which measures what is new, and takes a while
-        registry.models = models
-        application.follow_registry()
+    def prepare(models: Models) -> Switch:
+        served = pipeline.prepare(models)
+
+        def switch() -> None:
+            pipeline.follow(served)
+            registry.models = models
+            application.follow_registry()
+
+        return switch
 
     app = Flask("modelhost.web", static_folder=None)
     app.config[BODY_LIMIT] = settings.body_limit_bytes
     app.config[ROWS_LIMIT] = settings.rows_limit
     app.url_map.strict_slashes = False  # /models/ is /models
     app.url_map.merge_slashes = False  # no redirects: a client would repeat its POST as a GET
-    repository = Repository(registry, settings, readiness, serve)
+    repository = Repository(registry, settings, readiness, prepare)
     app.register_blueprint(views(registry, readiness))
     app.register_blueprint(documentation(registry, settings))
     for telling in METADATA:
