@@ -491,6 +491,9 @@ def test_a_key_for_some_models_reads_of_no_other(client: Client) -> None:
             refused = refusal(lambda name=name, ask=ask: ask(name, headers=key))
             assert refused.status() == "StatusCode.PERMISSION_DENIED", ask
     assert refusal(lambda: client.get_inference_statistics(headers=key)).status() == "StatusCode.PERMISSION_DENIED"
+    listed = client.get_model_repository_index(headers=key).models
+    assert {one.name for one in listed} == {"iris"}
+    assert {one.name for one in client.get_model_repository_index().models} > {"iris"}
 
 
 def test_the_clients_deadline_bounds_what_is_computed(

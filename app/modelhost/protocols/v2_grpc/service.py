@@ -164,8 +164,10 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         asked_for = asked.name or None, asked.version or None
         return await self._pipeline.beside(v2_triton.statistics_of, self._registry, *asked_for)
 
-    async def _RepositoryIndex(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
-        return {"models": await self._pipeline.beside(v2_metadata.index, self._repository, asked.ready)}
+    async def _RepositoryIndex(self, call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
+        found = await self._pipeline.beside(v2_metadata.index, self._repository, asked.ready)
+        allowed = _models_of(call)
+        return {"models": [one for one in found if not allowed or one["name"] in allowed]}
 
     async def _RepositoryModelLoad(self, _call: Call, asked: Any) -> dict[str, Any]:  # noqa: N802
         self._refuse_no_name(asked.model_name)
@@ -178,12 +180,18 @@ class Service(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         return {}
 
 
+def _models_of(call: Call) -> list[str]:
+    """Those that the client's key is for; none where it is for all."""
+    return (call.header(MODELS) or "").replace(",", " ").split()
+
+
 def _refuse_another_model(call: Call, name: str) -> None:
     """Raise ClientError (403) where the client's key is for other models than this one."""
-    allowed = call.header(MODELS)
-    if allowed and name not in allowed.replace(",", " ").split():
-        message = f"This key is for other models: {allowed}. Name one of them in the request."
-        raise ClientError(message, "model_name", name, allowed, status=403)
+    allowed = _models_of(call)
+    if allowed and name not in allowed:
+        known = ", ".join(allowed)
+        message = f"This key is for other models: {known}. Name one of them in the request."
+        raise ClientError(message, "model_name", name, known, status=403)
 
 
 def _failure(name: str, error: Exception) -> Answer:
