@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils import ssh_settings
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.login import NO_CONNECTION, Answer, Login
@@ -14,6 +15,8 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.root_problems 
 PROBE = Path(__file__).with_name("find_account_probe.sh")
 # What the probe prints first; before it stands what a .bashrc or a banner of the host says.
 BEGIN = "modelhost-probe\n"
+# What it says of every host at its end; a command that runs instead of it may say anything else.
+LAST = "root_said"
 # The account of a first connection that no one names.
 DEFAULT = "root"
 
@@ -31,7 +34,7 @@ class ActionModule(ActionBase):
         own = (ssh_settings.own_user(login) or DEFAULT) if login.by_ssh else None
         users = list(dict.fromkeys([*self._task.args.get("users", []), own])) if login.by_ssh else [None]
         command = " ".join(["sh", "-s", *map(str, self._task.args.get("ports", []))])
-        shared = not self._task.args.get("new_connection", False)
+        shared = not boolean(self._task.args.get("new_connection", False))
 
         without_root: tuple[str | None, Facts] | None = None
         problems: dict[str, Problem] = {}
@@ -85,7 +88,8 @@ def facts(answer: Answer) -> Facts | None:
     _, begun, said = answer.stdout.replace("\r\n", "\n").partition(BEGIN)
     if not begun or answer.returncode != 0:
         return None
-    return dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    told = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+    return told if LAST in told else None
 
 
 def found(login: Login, user: str | None, host: Facts) -> dict[str, Any]:

@@ -44,6 +44,8 @@ dd if=/dev/zero of=/srv/fill bs=4k 2>/dev/null || true
 account forced
 words='Please login as the user \\\\"admin\\\\" rather than the user \\\\"root\\\\".'
 sed -i "s|^|command=\\"echo '$words';echo;exit 142\\" |" ~forced/.ssh/authorized_keys
+account echoes
+sed -i 's|^|command="cat; echo modelhost-probe" |' ~echoes/.ssh/authorized_keys
 account backup2
 sed -i 's|^|command="echo nothing to restore" |' ~backup2/.ssh/authorized_keys
 """

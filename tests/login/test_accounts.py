@@ -7,7 +7,7 @@ from ask_hosts import ask
 
 USERS = [
     *("root", "admin", "ubuntu", "needstty", "nosudo", "nologin", "false", "missing", "expired", "stale", "noisy"),
-    *("homeless", "readonly", "full", "forced", "backup2", "nobody"),
+    *("homeless", "readonly", "full", "forced", "echoes", "backup2", "nobody"),
 ]
 
 
@@ -38,6 +38,7 @@ def test_an_account_that_becomes_root_is_found(answers, user):
         ("forced", "127.0.0.1 has another account for you than forced: admin."),
         ("forced", "ansible_user: admin"),
         ("backup2", "It said: nothing to restore"),
+        ("echoes", "echoes gets in at 127.0.0.1, and something else runs there than what was asked for"),
         ("nobody", "Put your public key into the account's ~/.ssh/authorized_keys"),
     ],
 )
