@@ -84,7 +84,8 @@ class ActionModule(ActionBase):
         dest = shlex.quote(wanted["dest"])
         # The kind comes last, because it is words.
         look = f"stat -c '%U %G %a %F' {dest} && sha256sum < {dest}"
-        seen = self._low_level_execute_command(look)["stdout"].splitlines()
+        # Before that sudo may complain, as where a host does not know its own name, and a terminal has one stream.
+        seen = self._low_level_execute_command(look)["stdout"].splitlines()[-2:]
         mode = f"{int(wanted['mode'], 8):o}"
         kinds = ["regular file", "regular empty file"]
         return len(seen) > 1 and (

@@ -54,6 +54,18 @@ def test_content_is_written_to_the_letter(write, tmp_path, content):
     assert write(content=content)["changed"] is False
 
 
+def test_what_sudo_complains_of_is_not_taken_for_the_file(write, tmp_path, monkeypatch):
+    """As on a host that does not know its own name; a terminal has one stream for both."""
+    shell = tmp_path / "shell"
+    shell.write_text(
+        '#!/bin/sh\ncase $* in *sha256sum*) echo "sudo: unable to resolve host x" ;; esac\nexec /bin/sh "$@"\n'
+    )
+    shell.chmod(0o755)
+    monkeypatch.setenv("ANSIBLE_EXECUTABLE", str(shell))
+    assert write(content="text")["changed"] is True
+    assert write(content="text")["changed"] is False
+
+
 def test_a_file_of_the_control_machine_is_copied(write, tmp_path):
     source = tmp_path / "source"
     source.write_bytes(b"\x00\xff")
