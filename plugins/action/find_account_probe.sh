@@ -13,7 +13,7 @@ echo "version=${VERSION_ID:-}"
 echo "codename=${VERSION_CODENAME:-}"
 echo "name=${PRETTY_NAME:-$(uname -s)}"
 echo "architecture=$(uname -m)"
-if ! command -v python3 >/dev/null; then
+if ! command -v python3 >/dev/null && ! [ -e /usr/bin/python3 ]; then
   echo "python=none"
 else
   echo "python=$(python3 -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || echo broken)"
