@@ -185,7 +185,8 @@ def test_looking_for_the_account_brings_no_penalty_on(tmp_path):
 # What answers, and how it ends, where no real one is to be had.
 STANDS_IN = """\
 #!/bin/sh
-case "$*" in *" -G "*) exec ssh "$@" ;; esac
+# What asks for ssh's own settings, or for a connection of an earlier run, goes nowhere.
+case "$*" in *" -G "*) exec ssh "$@" ;; *" -O "*) exit 1 ;; esac
 echo "$*" >>"$0.calls"
 {answer}
 """
