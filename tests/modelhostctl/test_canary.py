@@ -201,7 +201,7 @@ def test_the_next_run_drains_and_stops_the_canary_of_a_killed_one_after_its_shar
     layout.canary.symlink_to(GREEN)
     third = release(settings={"workers": 3, "threads": 8})
     Record.of(layout, third.id).write(third)
-    start(Host(layout, engine), third.id, False, MINE)
+    start(Host(layout, engine), third.id, False, MINE, "ada")
     assert engine.stopped == ["green, canary -> active"]
 
 
