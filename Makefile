@@ -14,11 +14,11 @@ PLAYBOOK = $(if $(filter-out production $(notdir $(wildcard inventory/*)),$(WHER
   there is no folder inventory/$(WHERE); WHERE is one of: $(notdir $(wildcard inventory/*))))$(BIN)/ansible-playbook \
   -i $(call quoted,inventory/$(WHERE))
 # What is rented: NAME is the deployment's, and each of the others a variable of roles/provision.
-RENTED = $(if $(REGION),-e $(call quoted,provision_region=$(REGION))) $(if $(TYPE),-e $(call quoted,provision_type=$(TYPE))) \
-  $(if $(COUNT),-e $(call quoted,provision_count=$(COUNT))) $(if $(BALANCER),-e $(call quoted,provision_balancer=$(BALANCER)))
+RENTED = $(if $(REGION),$(call variable,provision_region,$(REGION))) $(if $(TYPE),$(call variable,provision_type,$(TYPE))) \
+  $(if $(COUNT),$(call variable,provision_count,$(COUNT))) $(if $(BALANCER),$(call variable,provision_balancer,$(BALANCER)))
 # Of a deployment that is not there yet, nothing is to be read.
 RENTING = $(if $(NAME),,$(error say which deployment, for example: make $@ NAME=models REGION=eu-central))$(BIN)/ansible-playbook \
-  -i $(if $(wildcard inventory/$(NAME)),inventory/$(NAME),localhost$(comma)) -e $(call quoted,provision_name=$(NAME))
+  -i $(if $(wildcard inventory/$(NAME)),$(call quoted,inventory/$(NAME)),localhost$(comma)) $(call variable,provision_name,$(NAME))
 comma := ,
 # Prints what a play has to report, and nothing else.
 REPORT = ANSIBLE_STDOUT_CALLBACK=modelhost.modelhost.report $(PLAYBOOK)
@@ -43,13 +43,13 @@ demo-down: ## remove every trace of the demo
 
 launch: .venv ## from nothing to a live endpoint on a rented machine: NAME=models REGION=eu-central (asks; YES=1 does not)
 	@$(if $(NAME),,$(error say which deployment, for example: make $@ NAME=models REGION=eu-central))$(BIN)/python testbed/launch.py \
-	  $(if $(YES),--yes) $(RENTED) $(NAME)
+	  $(if $(YES),--yes) $(RENTED) $(call quoted,$(NAME))
 
 provision: .venv ## rent its machine and no more: NAME, REGION, and if you like TYPE, COUNT, BALANCER=true (ARGS=--check shows the price)
 	@$(RENTING) $(RENTED) $(if $(YES),-e confirm=yes) playbooks/provision.yml $(ARGS)
 
 unprovision: .venv ## remove the rented machine NAME for good (asks for the name again; AGAIN=models does not)
-	@$(RENTING) $(if $(AGAIN),-e label_again=$(AGAIN)) playbooks/unprovision.yml $(ARGS)
+	@$(RENTING) $(if $(AGAIN),$(call variable,label_again,$(AGAIN))) playbooks/unprovision.yml $(ARGS)
 
 plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next eight)
 	@$(REPORT) playbooks/plan.yml

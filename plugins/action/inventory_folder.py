@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.host_keys import host_pattern, know
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.whole_file import write_whole
 
 GROUP = "modelhost"
 SPEC = {
@@ -56,7 +57,8 @@ class ActionModule(ActionBase):
         ]
         if not self._task.check_mode:
             for path, text in texts.items():
-                write(path, text)
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole(path, text)
             forget(folder, before, wanted["absent"])
         names = list((after.get(GROUP) or {}).get("hosts") or {})
         return result | {"changed": bool(texts), "hosts": names, "written": list(map(str, texts)), "diff": diff}
@@ -112,14 +114,6 @@ def forget(folder: Path, before: dict[str, Any], absent: list[str]) -> None:
             host = host_pattern(variables["ansible_host"], variables.get("ansible_port", 22))
             know(folder / ".ssh" / "known_hosts", host, [])
         (folder / ".ssh" / f"{name}.first-key.pub").unlink(missing_ok=True)
-
-
-def write(path: Path, text: str) -> None:
-    """Write a file in one step."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.new")
-    unfinished.write_text(text)
-    unfinished.rename(path)
 
 
 def text_of(path: Path) -> str:

@@ -37,7 +37,7 @@ class ActionModule(ActionBase):
     TRANSFERS_FILES = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Compare, and write what differs; ansible.builtin.copy would take ten times as long for either."""
+        """Compare, and write what differs, without unpacking a module of Ansible's on the host for either."""
         result = super().run(tmp, task_vars)
         _, wanted = self.validate_argument_spec(
             SPEC, mutually_exclusive=[["content", "src"]], required_one_of=[["content", "src"]]

@@ -2,7 +2,7 @@
 
 DOCUMENTATION = """
 module: write_file
-short_description: Write a file, as ansible.builtin.copy does, ten times as fast
+short_description: Write a file, as ansible.builtin.copy does, by the shell of the host
 description:
   - Owner, group, mode and the SHA-256 of the content are compared by one command on the host. Where all are as wanted,
     nothing else is done there; otherwise a second one writes the file whole and puts it in its place.

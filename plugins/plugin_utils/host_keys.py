@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.public_keys import fingerprints
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.whole_file import write_whole
 
 # The kind of key that is made here, as the machine calls it.
 KIND = "ssh-ed25519"
@@ -53,9 +54,7 @@ def know(file: Path, host: str, keys: list[str]) -> None:
     """Have exactly these keys for a host in the file; none of them forgets it. Other lines stay."""
     others = [line for line in _lines(file) if line.split()[:1] != [host]]
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    unfinished = file.with_name(f"{file.name}.new")
-    unfinished.write_text("".join(f"{line}\n" for line in [*others, *(f"{host} {key}" for key in keys)]))
-    unfinished.rename(file)
+    write_whole(file, "".join(f"{line}\n" for line in [*others, *(f"{host} {key}" for key in keys)]))
 
 
 def _lines(file: Path) -> list[str]:

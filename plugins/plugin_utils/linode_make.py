@@ -47,13 +47,14 @@ class Maker:
         self._attach()
         self._wait(boot_seconds)
         if self.desired.balancer:
-            self._make_balancer() if not self.existing.balancer else self._complete_balancer(self.existing.balancer)
+            if self.existing.balancer:
+                self._complete_balancer(self.existing.balancer)
+            else:
+                self._make_balancer()
 
     def _make_firewall(self) -> None:
-        name, body = (
-            self.desired.name,
-            {"label": self.desired.name, "rules": self.desired.rules(), "tags": self.desired.tags},
-        )
+        name = self.desired.name
+        body = {"label": name, "rules": self.desired.rules(), "tags": self.desired.tags}
         find = functools.partial(self.linode.first, "the firewalls", FIREWALLS, name)
         self.existing.firewall = self.linode.post(f"make the firewall {name}", FIREWALLS, body, find)
         self.made.append(f"the firewall {name}: {self.desired.rules_in_words()}")

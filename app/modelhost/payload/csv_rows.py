@@ -73,9 +73,8 @@ def _begins_with_values(inputs: list[InputReader], cells: list[str]) -> bool:
     numbered = [str(number) for number in range(len(cells))]
     if cells == numbered or not known.isdisjoint(cell.strip() for cell in cells):
         return False
-    if len(cells) != len(names) or _is_one_array(
-        inputs
-    ):  # no header of this model's either, so it is told what it takes
+    # No header of this model's either, so it is told what it takes.
+    if len(cells) != len(names) or _is_one_array(inputs):
         return _are_numbers(cells)
     numbers = [
         cell.strip()

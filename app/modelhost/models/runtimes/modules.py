@@ -240,6 +240,7 @@ def _exists_elsewhere(top: str) -> bool:
 
 
 def _forget(package: str) -> None:
-    for name in [name for name in list(sys.modules) if name == package or name.startswith(package + ".")]:
-        sys.modules.pop(name, None)
+    for name in list(sys.modules):  # another thread may import meanwhile
+        if name == package or name.startswith(package + "."):
+            sys.modules.pop(name, None)
     _builtins.pop(package, None)
