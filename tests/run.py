@@ -165,6 +165,8 @@ def main() -> int:
     found_engine = engine_answers()
     if needs_engine:
         prepare(["trixie", "bookworm"] if "docker_upstream" in wanted else ["trixie"])
+        # What a run that was killed has left would be begun with, or be in the way.
+        remove_machines([*KEPT, *wanted])
         say(f"engine and machine image ready after {time.monotonic() - begun:.0f} s")
     for machine in KEPT.keys() - wanted:
         snapshot_taken[machine].set()
@@ -237,12 +239,16 @@ def engine_answers() -> bool:
 
 def leave_nothing(parts: list[str], stop_engine: bool) -> None:
     """Remove what these parts have made; an engine that they started themselves ends too."""
-    # What others are copies of goes last.
-    for part in reversed(parts):
-        subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "down", part], check=False)
+    remove_machines(parts)
     subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "clean", "--keep-images"], check=False)
     if stop_engine:
         subprocess.run([PROJECT / "testbed" / "engine.sh", "stop"], check=False)
+
+
+def remove_machines(parts: list[str]) -> None:
+    """Remove the machines of these parts, and their snapshots; what others are copies of goes last."""
+    for part in reversed(parts):
+        subprocess.run([sys.executable, PROJECT / "testbed" / "vm.py", "down", part], check=False)
 
 
 def report(results: list[Result], seconds: float, at_once: int) -> int:
