@@ -79,7 +79,7 @@ def why_on_the_hosts_network(container: Container, host: Host) -> str:
     config = container["HostConfig"]
     bare = config["CapDrop"] == ["ALL"] and not config["CapAdd"] and option(container, "no-new-privileges") == "true"
     user = container["Config"]["User"].partition(":")[0]
-    held_back = user not in {"", "0", "root"} and f"meta skuid {user} ct state new jump proxy" in host.firewall
+    held_back = user not in {"", "0", "root"} and f"meta skuid {user} jump proxy" in host.firewall
     if not (container["Name"] == f"/{PROXY}" and bare and held_back):
         return ""
     return (

@@ -12,7 +12,7 @@ from readers.testssl import Finding
 
 HOST = Host(
     {"SecurityOptions": ["name=seccomp,profile=builtin"], "Swarm": {"LocalNodeState": "inactive"}},
-    "chain output { meta skuid 10002 ct state new jump proxy }",
+    "chain output { meta skuid 10002 jump proxy }",
 )
 PROXY = {
     "Name": "/modelhost-proxy",

@@ -79,7 +79,7 @@ def on_host(command: str) -> str:
 BEFORE_THE_FIRST_RUN = """
 pkill -KILL -u deploy
 userdel --force --remove deploy
-rm -f /etc/sudoers.d/modelhost /etc/ssh/sshd_config.d/00-modelhost.conf
+rm -f /etc/sudoers.d/modelhost /etc/ssh/sshd_config.d/00-0-modelhost.conf
 systemctl reload ssh
 """
 

@@ -47,6 +47,7 @@ HOST = {
         "ssh_host_keys": "ssh-ed25519 rsa-sha2-512",
         "ssh_rsa_bits": "3072",
         "other_firewall": "",
+        "connlimit": "yes",
         "modules": "nf_tables usb-storage",
         "there": "",
     },

@@ -1,7 +1,7 @@
 """What a hardened host is to have, as the programs read it that it is for, and whom it must not lock out."""
 
 import pytest
-from rendering import HOST, Read, evaluate, load, render
+from rendering import HOST, PROJECT, Read, evaluate, load, render
 
 from plugins.lookup.ssh_algorithms import choose, offered
 
@@ -56,16 +56,57 @@ def test_sources_are_told_apart_by_their_version():
         reverse_proxy_http_port="8080",
         reverse_proxy_https_port=8443,
     )
-    assert "        ip saddr 203.0.113.0/24 tcp dport { 8080, 8443 } accept\n" in rules
-    assert "        ip6 saddr 2001:db8::/32 tcp dport { 8080, 8443 } accept\n" in rules
+    assert "        ip saddr 203.0.113.0/24 tcp dport { 8080, 8443 } jump endpoint\n" in rules
+    assert "        ip6 saddr 2001:db8::/32 tcp dport { 8080, 8443 } jump endpoint\n" in rules
     assert "        udp dport 53 accept\n" in rules
     assert "        ip saddr 10.0.0.0/8 tcp dport 9100 accept\n" in rules
-    assert "\n        tcp dport { 8080, 8443 } accept\n" not in rules.split("chain ssh")[0]
+    assert "\n        tcp dport { 8080, 8443 } jump endpoint\n" not in rules.split("chain ssh")[0]
+
+
+COUNTED = "ct count over 640 } counter reject with tcp reset"
+
+
+def test_connections_of_one_address_are_counted_and_those_of_balancers_are_not():
+    rules = render(
+        "host_hardening",
+        FIREWALL,
+        reverse_proxy_trusted_proxies=["10.0.0.2", "fd00:1::/64"],
+        host_hardening_firewall_allowed_sources=["198.51.100.7", "203.0.113.0/24"],
+    )
+    endpoint = rules.split("chain endpoint {")[1].split("}\n\n")[0]
+    assert endpoint.count(COUNTED) == 2
+    exempt = [line.strip() for line in endpoint.split("tcp flags")[0].splitlines() if line.strip().endswith("accept")]
+    assert exempt == ["ip saddr 10.0.0.2 accept", "ip6 saddr fd00:1::/64 accept", "ip saddr 198.51.100.7 accept"]
+
+
+def test_the_limit_of_one_address_follows_nginxs_own():
+    assert "ct count over 1128 }" in render("host_hardening", FIREWALL, reverse_proxy_address_connections="1000")
+    assert "ct count" not in render("host_hardening", FIREWALL, reverse_proxy_address_connections=0)
+    assert "ct count" not in render("host_hardening", FIREWALL, host_hardening_firewall_connections_per_address="0")
+
+
+@pytest.mark.parametrize("told", [{"connlimit": "no"}, {"connlimit": ""}])
+def test_where_the_kernel_cannot_count_connections_they_are_not(told):
+    host = HOST["host_hardening_host"] | told
+    rules = render("host_hardening", FIREWALL, host_hardening_host=host)
+    assert "ct count" not in rules
+    assert "jump endpoint" in rules
+
+
+def test_the_client_of_an_issuer_reaches_the_issuers_port():
+    assert "tcp dport { 443 } accept" in render("host_hardening", FIREWALL)
+    own = render(
+        "host_hardening", FIREWALL, reverse_proxy_acme_directory="https://ca.example.org:9000/acme/acme/directory"
+    )
+    assert "tcp dport { 443, 9000 } accept" in own
 
 
 def test_the_proxys_account_is_the_one_that_its_role_gives_it():
     ours = load("host_hardening", "vars/main.yml")["__host_hardening_proxy_uid"]
     assert ours == load("reverse_proxy", "vars/main.yml")["__reverse_proxy_uid"]
+    acme = load("host_hardening", "vars/main.yml")["__host_hardening_acme_uid"]
+    layout = (PROJECT / "roles/reverse_proxy/files/modelhost_certificate/layout.py").read_text()
+    assert f"NGINX_GID, CLIENT_UID = {ours}, {acme}\n" in layout
 
 
 def test_in_a_container_only_its_own_network_is_set():

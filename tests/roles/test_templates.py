@@ -563,7 +563,7 @@ def test_the_limits_of_a_host_of_one_gigabyte_leave_room_for_the_engine():
     ("template", "reader"),
     [
         ("etc/sudoers.d/modelhost.j2", "visudo -cf /dev/stdin"),
-        ("etc/ssh/sshd_config.d/00-modelhost.conf.j2", "ssh-keygen -qA && cat > /tmp/sshd && sshd -t -f /tmp/sshd"),
+        ("etc/ssh/sshd_config.d/00-0-modelhost.conf.j2", "ssh-keygen -qA && cat > /tmp/sshd && sshd -t -f /tmp/sshd"),
     ],
 )
 def test_sshd_and_sudo_accept_their_files(template, reader, read):

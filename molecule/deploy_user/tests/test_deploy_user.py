@@ -84,7 +84,7 @@ def test_an_unknown_host_is_let_in_as_the_settings_of_ansible_say(host, tmp_path
 # sshd as a run has left it that was killed before the reload, whatever the clock said when that run wrote the file.
 NOT_RELOADED = """
 set -e
-file=/etc/ssh/sshd_config.d/00-modelhost.conf
+file=/etc/ssh/sshd_config.d/00-0-modelhost.conf
 cp --preserve $file /root/wanted
 printf 'PermitRootLogin yes\\nPasswordAuthentication yes\\n' > $file
 systemctl reload ssh && sleep 1
@@ -125,7 +125,7 @@ def test_an_sshd_that_does_not_read_the_file_is_refused_with_the_line_to_write()
         said = " ".join(play(CONVERGE).stdout.split())
     finally:
         on_host("cp /root/sshd_config /etc/ssh/ && systemctl reload ssh")
-    assert "does not read /etc/ssh/sshd_config.d/00-modelhost.conf" in said
+    assert "does not read /etc/ssh/sshd_config.d/00-0-modelhost.conf" in said
     assert "Include /etc/ssh/sshd_config.d/*.conf" in said
     assert changes(play(CONVERGE).stdout) == 0
 
@@ -134,12 +134,89 @@ def test_where_systemd_holds_sshds_socket_settings_are_read_as_well():
     try:
         on_host("systemctl stop ssh; systemctl start ssh.socket")
         assert changes(play(CONVERGE).stdout) == 0
-        on_host("rm /etc/ssh/sshd_config.d/00-modelhost.conf")
+        on_host("rm /etc/ssh/sshd_config.d/00-0-modelhost.conf")
         ended = play(CONVERGE)
         assert ended.returncode == 0, ended.stdout
         assert "Permission denied (publickey)" in log_in("root").stderr
     finally:
         on_host("systemctl stop ssh.socket ssh; systemctl start ssh")
+
+
+@pytest.fixture
+def sshd_files():
+    """sshd's files, to be written to and put back."""
+    on_host("rm -rf /root/ssh && cp -a /etc/ssh /root/ssh")
+    yield "/etc/ssh/sshd_config.d"
+    on_host("rm -rf /etc/ssh/sshd_config.d && cp -a /root/ssh/. /etc/ssh/ && systemctl reload ssh && sleep 1")
+
+
+def words(run: subprocess.CompletedProcess[str]) -> str:
+    return " ".join((run.stdout + run.stderr).split())
+
+
+MATCH_ROOT = "printf 'Match User root\\n    PermitRootLogin prohibit-password\\n' >> /etc/ssh/sshd_config"
+
+
+@pytest.mark.parametrize("options", [(), ("--check", "--diff")])
+@pytest.mark.parametrize("read", [True, False])
+def test_a_block_that_lets_root_in_is_refused_with_its_line(sshd_files, read, options):
+    on_host(MATCH_ROOT + (" && systemctl reload ssh && sleep 1" if read else ""))
+    number = on_host("wc -l < /etc/ssh/sshd_config").strip()
+    if read:
+        assert log_in("root").stdout == "root\n"
+    run = play(CONVERGE, *options)
+    assert run.returncode != 0
+    assert "PermitRootLogin is without-password for root, and has to be no" in words(run)
+    assert f"/etc/ssh/sshd_config:{number} (PermitRootLogin prohibit-password)" in words(run)
+    assert "systemctl reload ssh" in words(run)
+    assert "set deploy_user_close_root_login to false" in words(run)
+    assert log_in("deploy").stdout == "deploy\n"
+
+
+def test_a_block_for_another_place_is_refused_and_one_for_others_is_told(sshd_files):
+    on_host(f"printf 'Match User partner\\nPasswordAuthentication yes\\n' > {sshd_files}/60-partner.conf")
+    run = play(CONVERGE)
+    assert run.returncode == 0, run.stdout
+    assert "sshd, for accounts that its files name: PasswordAuthentication yes by " in words(run)
+    on_host(f"printf 'Match Address 198.51.100.0/24\\nPasswordAuthentication yes\\n' > {sshd_files}/60-partner.conf")
+    run = play(CONVERGE)
+    assert run.returncode != 0
+    assert f"{sshd_files}/60-partner.conf:2 (PasswordAuthentication yes)" in words(run)
+
+
+def test_an_sshd_that_runs_with_files_that_are_gone_is_made_to_read_those_that_are_there(sshd_files):
+    on_host(MATCH_ROOT + " && systemctl reload ssh && sleep 1 && cp /root/ssh/sshd_config /etc/ssh/")
+    assert log_in("root").stdout == "root\n"
+    check = play(CONVERGE, "--check", "--diff")
+    assert check.returncode == 0, check.stdout
+    assert log_in("root").stdout == "root\n"
+    run = play(CONVERGE)
+    assert changes(run.stdout) == 1, run.stdout
+    assert "Permission denied (publickey)" in log_in("root").stderr
+    assert changes(play(CONVERGE).stdout) == 0
+
+
+def logins_of_root() -> int:
+    """How often root's login was tried by a key that it accepts; sshd says each of these twice."""
+    return int(on_host("journalctl --unit ssh | grep -c 'ROOT LOGIN REFUSED.*preauth' || true"))
+
+
+def test_roots_login_is_tried_once_for_each_time_that_sshd_has_read_its_files():
+    """Whoever fails to log in is counted, by programs that ban him in the end."""
+    assert play(CONVERGE).returncode == 0
+    before = logins_of_root()
+    assert play(CONVERGE).returncode == 0
+    assert logins_of_root() == before
+    on_host("systemctl reload ssh && sleep 1")
+    assert play(CONVERGE).returncode == 0
+    assert logins_of_root() == before + 1
+
+
+def test_the_file_of_an_older_version_goes(sshd_files):
+    on_host(f"mv {sshd_files}/00-0-modelhost.conf {sshd_files}/00-modelhost.conf")
+    assert play(CONVERGE).returncode == 0
+    assert on_host(f"ls {sshd_files}").split() == ["00-0-modelhost.conf"]
+    assert changes(play(CONVERGE).stdout) == 0
 
 
 @pytest.fixture
@@ -231,6 +308,30 @@ def test_a_check_before_the_first_run_ends_well_and_changes_nothing():
     assert changes(run.stdout) > 0
     assert not has_account()
     assert log_in("root").stdout == "root\n"
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+def test_a_file_of_the_images_vendor_that_opens_root_does_not_win(sshd_files):
+    on_host(f"echo 'PermitRootLogin yes' > {sshd_files}/00-a-vendor.conf && systemctl reload ssh && sleep 1")
+    run = play(CONVERGE)
+    assert run.returncode == 0, run.stdout
+    assert "Permission denied (publickey)" in log_in("root").stderr
+
+
+@pytest.mark.usefixtures("before_the_first_run")
+@pytest.mark.parametrize("place", ["sshd_config.d/00-!vendor.conf", "sshd_config"])
+def test_a_line_that_sshd_reads_before_ours_is_refused_and_locks_no_one_out(sshd_files, place):
+    before_it = f"{{ echo PermitRootLogin yes; cat {place}; }} > /root/new && cp /root/new {place}"
+    on_host(f"cd /etc/ssh && touch {place} && {before_it}")
+    run = play(CONVERGE)
+    assert run.returncode != 0
+    assert "PermitRootLogin is yes for root and deploy and modelhost-stranger, and has to be no" in words(run)
+    assert f"/etc/ssh/{place}:1 (PermitRootLogin yes)" in words(run)
+    assert log_in("root").stdout == "root\n"
+    on_host(f"sed -i '/^PermitRootLogin/d' /etc/ssh/{place} && systemctl reload ssh && sleep 1")
+    again = play(CONVERGE)
+    assert again.returncode == 0, again.stdout
+    assert "Permission denied (publickey)" in log_in("root").stderr
 
 
 @pytest.mark.usefixtures("before_the_first_run")

@@ -110,11 +110,11 @@ def test_nothing_is_open_but_ssh_and_the_proxy(address, decoy):
 
 def test_without_the_firewall_the_decoy_would_be_open(decoy):
     address = addresses()[0]
-    on_host("nft delete table inet modelhost")
+    on_host("systemctl stop modelhost-firewall")
     try:
         wait_until(lambda: is_open(address, 8080))
     finally:
-        on_host("modelhost-guard load firewall")
+        on_host("systemctl start modelhost-firewall")
     assert not is_open(address, 8080)
 
 
@@ -124,22 +124,142 @@ def test_a_container_finds_its_way_out(decoy):
         assert asks(gateway(), port, by="docker exec decoy")
 
 
+AS_NGINX = "setpriv --reuid 10002 --regid 10002 --clear-groups"
+AS_ACME = "setpriv --reuid 10003 --regid 10002 --clear-groups"
+# Where clouds have their metadata: most of them, Alibaba, Azure, and by IPv6 Google and Amazon.
+METADATA = ["169.254.169.254", "100.100.100.200", "168.63.129.16", "fd20:ce::254", "fd00:ec2::254"]
+
+
 def test_nginx_reaches_itself_and_no_other_service_of_the_machine(decoy):
-    as_nginx = "setpriv --reuid 10002 --regid 10002 --clear-groups"
-    assert asks("127.0.0.1", 80, by=as_nginx)
+    assert asks("127.0.0.1", 80, by=AS_NGINX)
     assert asks("127.0.0.1", 22)
-    assert not asks("127.0.0.1", 22, by=as_nginx)
-    assert not asks(addresses()[0], 22, by=as_nginx)
+    assert not asks("127.0.0.1", 22, by=AS_NGINX)
+    assert not asks(addresses()[0], 22, by=AS_NGINX)
 
 
-def test_nginx_does_not_reach_the_clouds_credentials(decoy):
-    as_nginx = "setpriv --reuid 10002 --regid 10002 --clear-groups"
-    on_host("ip address add 169.254.169.254/32 dev lo")
+def test_nginx_reaches_no_container_and_no_other_machine(decoy):
+    container = on_host("docker inspect --format '{{.NetworkSettings.IPAddress}}' decoy").strip()
+    assert asks(container, 80)
+    assert not asks(container, 80, by=AS_NGINX)
+    with socket.create_server((gateway(), 0)) as server:
+        port = server.getsockname()[1]
+        assert asks(gateway(), port)
+        assert not asks(gateway(), port, by=AS_NGINX)
+    udp = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('203.0.113.1', 53))"
+    sent = f'/usr/bin/python3 -c "{udp}" 2>/dev/null && echo sent || true'
+    assert "sent" in on_host(sent)
+    assert "sent" not in on_host(f"{AS_NGINX} {sent}")
+
+
+@contextmanager
+def answering(port: int) -> Iterator[None]:
+    """A program of root's that listens on the machine, at all of its addresses."""
+    on_host(f"systemd-run --quiet --unit answering /usr/bin/python3 -m http.server --bind :: {port}")
     try:
-        assert asks("169.254.169.254", 80)
-        assert not asks("169.254.169.254", 80, by=as_nginx)
+        wait_until(lambda: asks("127.0.0.1", port))
+        yield
     finally:
-        on_host("ip address del 169.254.169.254/32 dev lo")
+        on_host("systemctl stop answering")
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_neither_nginx_nor_the_client_of_issuers_reaches_the_clouds_credentials(decoy, address):
+    bits = 128 if ":" in address else 32
+    on_host(f"ip address add {address}/{bits} dev lo")
+    try:
+        assert asks(address, 80)
+        assert not asks(address, 80, by=AS_NGINX)
+        assert not asks(address, 80, by=AS_ACME)
+        with answering(443):
+            assert asks(address, 443)
+            assert not asks(address, 443, by=AS_ACME)
+    finally:
+        on_host(f"ip address del {address}/{bits} dev lo")
+
+
+def test_the_client_of_issuers_reaches_port_443_and_names_alone(decoy):
+    with answering(443):
+        assert asks("127.0.0.1", 443, by=AS_ACME)
+    with answering(53):
+        assert asks("127.0.0.1", 53, by=AS_ACME)
+    assert not asks("127.0.0.1", 22, by=AS_ACME)
+    assert not asks("127.0.0.1", 80, by=AS_ACME)
+
+
+UNTRACKED = """
+table inet untracked {
+    chain in { type filter hook prerouting priority raw; tcp dport 80 notrack; }
+    chain out { type filter hook output priority raw; tcp sport 80 notrack; }
+}
+"""
+
+
+def test_nginx_answers_clients_whom_the_kernel_does_not_know(decoy):
+    """As in connections that are older than the firewall."""
+    on_host(f"echo '{UNTRACKED}' | nft --file -")
+    try:
+        with socket.create_connection((addresses()[0], 80), 5) as client:
+            client.settimeout(5)
+            client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            assert client.recv(4) == b"HTTP"
+    finally:
+        on_host("nft delete table inet untracked")
+
+
+# Opens connections to the proxy one after the other and holds them; prints how many were accepted.
+HOLD = """
+import socket
+held = []
+for _ in range(40):
+    try:
+        held.append(socket.create_connection(('{address}', 80), 3))
+    except ConnectionRefusedError:
+        pass
+print(len(held))
+"""
+
+
+def holds(name: str, address: str) -> int:
+    return int(vm.run("docker", "exec", name, "python3", "-c", HOLD.format(address=address)))
+
+
+def test_one_address_has_no_more_connections_to_the_proxy_than_it_may(decoy):
+    limit = {"host_hardening_firewall_connections_per_address": 20}
+    before = rules()
+    assert "ct count over 640" in before
+    limited = harden(**limit)
+    assert limited.returncode == 0, limited.stdout
+    try:
+        with neighbour() as name:
+            for address in addresses():
+                assert holds(name, address) == 20
+                counted = on_host("nft list chain inet modelhost endpoint | grep 'ct count' | grep -v 'packets 0'")
+                assert "packets 20" in counted
+                # Those that have ended are not counted, and nobody else's are.
+                wait_until(lambda to=address: holds(name, to) == 20)
+            assert is_open(addresses()[0], 80)
+            form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+            own = vm.run("docker", "inspect", "--format", form, name).strip()
+            balancer = harden(**limit, reverse_proxy_trusted_proxies=[f"{own}/32"])
+            assert balancer.returncode == 0, balancer.stdout
+            assert holds(name, addresses()[0]) == 40
+        # The machine itself is not limited.
+        held = HOLD.format(address="127.0.0.1").replace("\n", "\\n").replace("'", '"')
+        assert on_host(f"printf '{held}' | /usr/bin/python3 -").strip() == "40"
+    finally:
+        again = harden()
+    assert again.returncode == 0, again.stdout
+    assert rules() == before
+
+
+def test_where_a_kernel_cannot_count_connections_the_rest_is_loaded_at_boot():
+    before = rules()
+    on_host("sed -i 's/ct count over [0-9]*/ct count over more/' /etc/modelhost/kept/firewall.nft")
+    on_host("systemctl restart modelhost-firewall")
+    assert "ct count" not in rules()
+    assert [line for line in before.splitlines() if "ct count" not in line] == rules().splitlines()
+    assert harden().returncode == 0
+    assert rules() == before
 
 
 def test_ssh_passes_the_policy_for_debian_13():
@@ -166,6 +286,47 @@ def test_a_file_of_the_cloud_cannot_open_it_again(host):
         assert "kexalgorithms mlkem768x25519-sha256,sntrup761x25519-sha512" in host.check_output("sshd -T")
     finally:
         host.check_output("rm /etc/ssh/sshd_config.d/50-cloud-init.conf")
+
+
+@pytest.fixture
+def sshd_files():
+    """sshd's files, to be written to and put back."""
+    on_host("rm -rf /root/ssh && cp -a /etc/ssh /root/ssh")
+    yield "/etc/ssh/sshd_config.d"
+    on_host("rm -rf /etc/ssh/sshd_config.d && cp -a /root/ssh/. /etc/ssh/ && systemctl reload ssh && sleep 1")
+
+
+@pytest.mark.parametrize(
+    ("setting", "keyword"),
+    [
+        ("AllowTcpForwarding yes", "AllowTcpForwarding"),
+        ("AllowStreamLocalForwarding yes", "AllowStreamLocalForwarding"),
+        ("Ciphers aes128-cbc,aes256-ctr", "Ciphers"),
+        ("LogLevel ERROR", "LogLevel"),
+    ],
+)
+@pytest.mark.parametrize("options", [(), ("--check",)])
+def test_a_file_that_sshd_reads_before_ours_is_refused_with_its_line(sshd_files, setting, keyword, options):
+    on_host(f"echo '{setting}' > '{sshd_files}/00-!vendor.conf'")
+    run = harden(*options)
+    assert run.returncode != 0
+    assert f"{keyword} is {setting.split()[1]} for root and deploy and modelhost-stranger" in words(run)
+    assert f"{sshd_files}/00-!vendor.conf:1 ({setting})" in words(run)
+    assert "set host_hardening_ssh to false" in words(run)
+    assert lets_in()
+
+
+def test_a_block_that_leads_connections_on_is_refused_with_its_line(sshd_files):
+    on_host("printf 'Match User deploy\\nAllowTcpForwarding local\\n' >> /etc/ssh/sshd_config")
+    run = harden()
+    assert run.returncode != 0
+    assert "AllowTcpForwarding is local for deploy, and has to be no: /etc/ssh/sshd_config:" in words(run)
+
+
+def test_what_is_stricter_than_ours_stays(sshd_files):
+    on_host(f"printf 'Ciphers aes256-ctr\\nLoginGraceTime 20\\n' > '{sshd_files}/00-!vendor.conf'")
+    on_host("systemctl reload ssh")
+    assert changes(harden().stdout) == 0
 
 
 @contextmanager
@@ -226,9 +387,39 @@ def test_the_firewall_survives_a_restart_of_the_engine_and_of_nftables(decoy):
     for service in ("docker", "nftables"):
         on_host(f"systemctl restart {service}")
         wait_until(lambda: rules() == before)
-    on_host("systemctl stop nftables && systemctl start modelhost-firewall && systemctl restart docker")
+    on_host("systemctl stop nftables && systemctl start nftables && systemctl restart docker")
     wait_until(lambda: asks("127.0.0.1", 8080))
+    assert rules() == before
     assert not is_open(addresses()[0], 8080)
+
+
+def test_who_empties_the_ruleset_by_hand_finds_the_firewall_there_again(decoy):
+    before = rules()
+    for command in ("nft delete table inet modelhost", "nft flush ruleset", "nft flush ruleset"):
+        on_host(command)
+        wait_until(lambda: rules() == before, seconds=10)
+    on_host("systemctl restart docker")
+    assert changes(harden().stdout) == 0
+
+
+def test_a_run_finds_that_the_table_is_gone_and_that_nobody_watches():
+    before = rules()
+    on_host("systemctl stop modelhost-firewall-watch && nft delete table inet modelhost")
+    assert changes(harden("--check").stdout) == 2
+    assert rules() == ""
+    assert changes(harden().stdout) == 2
+    assert rules() == before
+    assert on_host("systemctl is-active modelhost-firewall-watch").strip() == "active"
+
+
+def test_whoever_takes_the_firewall_away_on_purpose_is_not_in_its_way():
+    before = rules()
+    on_host("systemctl stop modelhost-firewall && sleep 2")
+    assert rules() == ""
+    on_host("systemctl start modelhost-firewall && modelhost-guard remove firewall && sleep 2")
+    assert rules() == ""
+    assert harden().returncode == 0
+    assert rules() == before
 
 
 def test_a_ruleset_that_nft_refuses_is_not_applied():
@@ -396,5 +587,5 @@ def test_destroy_takes_all_of_it_away():
     left = on_host("find /etc /usr/local -name '*modelhost*'").split()
     # The account stays, with its own settings of sshd and sudo, and so does the engine.
     engine = [f"/etc/systemd/system/{name}.service.d/modelhost.conf" for name in ("containerd", "docker")]
-    assert sorted(left) == ["/etc/ssh/sshd_config.d/00-modelhost.conf", "/etc/sudoers.d/modelhost", *engine]
+    assert sorted(left) == ["/etc/ssh/sshd_config.d/00-0-modelhost.conf", "/etc/sudoers.d/modelhost", *engine]
     assert lets_in("-o", "KexAlgorithms=curve25519-sha256")

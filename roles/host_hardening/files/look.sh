@@ -19,6 +19,14 @@ echo "ssh_macs=$(ssh -Q mac 2>/dev/null | list)"
 echo "ssh_host_keys=$(ssh -Q key-sig 2>/dev/null | list)"
 echo "ssh_rsa_bits=$(ssh-keygen -lf /etc/ssh/ssh_host_rsa_key.pub 2>/dev/null | cut -d' ' -f1)"
 
+# Whether the kernel counts connections (nft_connlimit); nothing where there is no nft yet.
+if command -v nft >/dev/null; then
+  counting='table inet modelhost_look { chain input { type filter hook input priority 0; ct count over 9 reject; }; }'
+  if echo "$counting" | nft --check --file - 2>/dev/null; then echo "connlimit=yes"; else echo "connlimit=no"; fi
+else
+  echo "connlimit="
+fi
+
 for part in ssh firewall; do
   if [ -x /usr/local/sbin/modelhost-guard ] && /usr/local/sbin/modelhost-guard check "$part"; then
     echo "${part}_kept=yes"
@@ -49,10 +57,10 @@ stale() {
   active "$1" && [ "$(stat -c %Y "$2" 2>/dev/null || echo 0)" -le "${begun:-0}" ] || echo "$1"
 }
 echo "stale=$({ stale fail2ban /etc/fail2ban/jail.d/modelhost.local; stale systemd-journald /etc/systemd/journald.conf.d/modelhost.conf; } | list)"
-echo "off=$(for unit in modelhost-firewall.service fail2ban.service apt-daily.timer apt-daily-upgrade.timer modelhost-prune.timer; do
+echo "off=$(for unit in modelhost-firewall.service modelhost-firewall-watch.service fail2ban.service apt-daily.timer apt-daily-upgrade.timer modelhost-prune.timer; do
   active "$unit" && systemctl is-enabled --quiet "$unit" 2>/dev/null || echo "$unit"
 done | list)"
-echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/systemd/journald.conf.d /etc/systemd/coredump.conf.d \
+echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/fail2ban/jail.d /etc/systemd/journald.conf.d /etc/systemd/coredump.conf.d \
   /etc/systemd/system.conf.d /etc/security/limits.d /etc/modprobe.d; do
   [ -d "$folder" ] || echo "$folder"
 done | list)"

@@ -9,8 +9,9 @@ for part in "$@"; do
     ssh) guard ssh ;;
     firewall)
       systemctl disable --quiet --now modelhost-firewall.service 2>/dev/null || true
+      systemctl stop modelhost-firewall-watch.service 2>/dev/null || true
       guard firewall
-      rm -f /etc/systemd/system/modelhost-firewall.service
+      rm -f /etc/systemd/system/modelhost-firewall.service /etc/systemd/system/modelhost-firewall-watch.service
       ;;
     updates) rm -f /etc/apt/apt.conf.d/52modelhost-upgrades ;;
     fail2ban)
