@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ class ActionModule(ActionBase):
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
         asked = self._task.args
         users = list(dict.fromkeys(["root", *asked["users"], STRANGER]))
-        told = self._low_level_execute_command(f"set -- {' '.join(users)}\n{LOOK.read_text().strip()}")
+        told = self._low_level_execute_command(f"set -- {shlex.join(users)}\n{LOOK.read_text().strip()}")
         look = read_look(told["stdout"])
         host = task_vars["inventory_hostname"]
-        if problem := look.problems.get("root") or (told["stderr"] if told["rc"] or not look.effective else ""):
+        silent = (told["stderr"] or "it said nothing") if told["rc"] or not look.effective else ""
+        if problem := next(iter(look.problems.values()), silent):
             return result | {"failed": True, "msg": f"sshd on {host} cannot read its files: {problem.strip()}"}
         findings, others = compare(look, settings_of(asked["settings"]), asked["file"], asked["written"])
         if not findings:

@@ -7,35 +7,42 @@ export LC_ALL
 
 # Where this connection comes from, and where it came in. sudo does not hand that on, but has it itself.
 connection=${SSH_CONNECTION:-$(tr '\0' '\n' <"/proc/$PPID/environ" 2>/dev/null | sed -n 's/^SSH_CONNECTION=//p')}
-users=$*
-# shellcheck disable=SC2086 # four words
-set -- ${connection:-127.0.0.1 0 127.0.0.1 22}
-client=$1 server=$3 port=$4
+read -r client _ server port <<END
+${connection:-127.0.0.1 0 127.0.0.1 22}
+END
 
-for user in $users; do
-  if told=$(/usr/sbin/sshd -T -C "user=$user,host=$client,addr=$client,laddr=$server,lport=$port" 2>&1); then
-    echo "$told" | sed "s/^/effective $user /"
+readable=yes
+for user in "$@"; do
+  if told=$(/usr/sbin/sshd -T -C "user=$user,host=$client,addr=$client,laddr=$server,lport=$port,rdomain=" 2>&1); then
+    kind=effective
   else
-    echo "$told" | sed "s/^/problem $user /"
+    kind=problem readable=no
   fi
-  echo "groups $user $(id -Gn "$user" 2>/dev/null)"
+  # Not echo, nor sed with a name in it: both take a backslash for something else.
+  printf '%s\n' "$told" | while IFS= read -r line; do printf '%s\n' "$kind $user $line"; done
+  printf '%s\n' "groups $user $(id -Gn -- "$user" 2>/dev/null)"
 done
+# Files that include each other without end would be read without end; sshd has told that already.
+if [ "$readable" = no ]; then exit 0; fi
 
 # What a file includes stands in the middle of it.
 read_file() (
-  echo "file $1"
-  grep -nE '^[[:space:]]*[^#[:space:]]' "$1" | while IFS= read -r line; do
-    echo "line $line"
+  printf 'file %s' "$1" | tr '\n' ' '
+  echo
+  grep -anE '^[[:space:]]*[^#[:space:]]' -- "$1" | while IFS= read -r line; do
+    printf 'line %s\n' "$line"
     case $line in *[Ii][Nn][Cc][Ll][Uu][Dd][Ee]*) ;; *) continue ;; esac
-    patterns=$(echo "$line" | sed -nE 's/^[0-9]+:[[:space:]]*"?include"?[[:space:]=]+([^#]*).*/\1/Ip' | tr -d '"\r')
-    for pattern in $patterns; do
+    # xargs reads quotes and backslashes as sshd does.
+    printf '%s\n' "$line" | sed -nE 's/\r$//; s/^[0-9]+:[[:space:]]*"?include"?[[:space:]=]+//I; T; s/(^|[[:space:]])#.*//; p' |
+      xargs -n 1 printf '%s\n' | while IFS= read -r pattern; do
       case $pattern in /*) ;; *) pattern=/etc/ssh/$pattern ;; esac
+      # Names that match, which may have spaces, and no words.
+      IFS=
       for file in $pattern; do
-        # As deep as sshd goes.
-        if [ -e "$file" ] && [ "$2" -lt 16 ]; then read_file "$file" $(($2 + 1)); fi
+        if [ -f "$file" ]; then read_file "$file"; fi
       done
     done
   done
   echo "end"
 )
-read_file /etc/ssh/sshd_config 0
+read_file /etc/ssh/sshd_config

@@ -6,7 +6,6 @@ import re
 import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
 
 LISTS = {"kexalgorithms", "ciphers", "macs", "hostkeyalgorithms"}
@@ -208,8 +207,8 @@ def _place_of(file: str, lines: list[Line]) -> int | None:
     for number, line in enumerate(lines):
         if line.keyword != "include" or line.match:
             continue
-        patterns = [str(PurePosixPath("/etc/ssh", pattern)) for pattern in line.value.split()]
-        if any(fnmatchcase(file, pattern) for pattern in patterns):
+        # Not fnmatch: no star stands for a slash.
+        if any(PurePosixPath(file).match(str(PurePosixPath("/etc/ssh", pattern))) for pattern in line.value.split()):
             place = number + 1
             folder = str(PurePosixPath(file).parent)
             # What the same folder has before it. Files that those include are read with them.
@@ -228,8 +227,9 @@ def _criteria(text: str) -> list[tuple[str, list[str]]]:
 
 
 def _names(values: list[str], those: set[str]) -> bool:
-    """Whether only names are given, no patterns, and none of those."""
-    return all(re.fullmatch(r"[^*?!]+", value) for value in values) and not set(values) & those
+    """Whether only names are given, no patterns, and none of those. What stands behind a ! only takes some away."""
+    named = {value for value in values if not value.startswith("!")}
+    return all(re.fullmatch(r"[^*?]+", value) for value in named) and not named & those
 
 
 def _words(value: str) -> str:

@@ -19,13 +19,18 @@ SSHD_CONFIG = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nX11Forwarding 
 def look(read: Read):
     """Have sshd of Debian 13 and our script read files; by name in sshd_config.d, and sshd_config itself."""
 
-    def tell(files: dict[str, str] | None = None, behind: str = "", config: str = SSHD_CONFIG) -> str:
+    def tell(
+        files: dict[str, str] | None = None,
+        behind: str = "",
+        config: str = SSHD_CONFIG,
+        users: str = "root deploy modelhost-stranger",
+    ) -> str:
         written = {"/etc/ssh/sshd_config": config + textwrap.dedent(behind)} | {
             f"/etc/ssh/sshd_config.d/{name}": textwrap.dedent(text) for name, text in (files or {}).items()
         }
         write = "\n".join(f"cat > '{path}' <<'END'\n{text}\nEND" for path, text in written.items())
         clean = "ssh-keygen -qA; mkdir -p /run/sshd /etc/ssh/sshd_config.d; rm -f /etc/ssh/sshd_config.d/*"
-        ask = f"export SSH_CONNECTION='203.0.113.9 4711 10.0.0.2 22'\nset -- root deploy modelhost-stranger\n{LOOK}"
+        ask = f"export SSH_CONNECTION='203.0.113.9 4711 10.0.0.2 22'\nset -- {users}\n{LOOK}"
         told = read(f"{clean}\n{write}\n{ask}", "sh -s")
         assert told.returncode == 0, told.stderr
         return told.stdout
@@ -127,6 +132,65 @@ def test_where_sshd_does_not_read_ours_it_says_that_no_line_comes_before(look):
     findings, _ = judge(look({"00-0-modelhost.conf": MINE}, config="PasswordAuthentication no\nUsePAM yes\n"))
     by = {one.keyword: str(one) for one in findings}
     assert "which no line says" in by["PermitRootLogin"]
+
+
+@pytest.mark.parametrize("criteria", ["Match User partner,!root", "Match Group !root,partners", "Match User !root"])
+def test_an_account_behind_an_exclamation_mark_is_not_named(look, criteria):
+    findings, _ = judge(look({"00-0-modelhost.conf": MINE}, behind=f"{criteria}\nPasswordAuthentication yes\n"))
+    assert findings == []
+
+
+ELSEWHERE = "Match Address 198.51.100.0/24\n  PermitRootLogin yes\n"
+
+
+@pytest.mark.parametrize(
+    "include",
+    [
+        "Include '/etc/ssh/sshd_config.d/a b'",
+        'include = "sshd_config.d/a b" # don\'t',
+        r"Include nothing sshd_config.d/a\ b",
+        "Include sshd_config.d/*b",
+    ],
+)
+def test_a_file_with_a_space_in_its_name_is_read_as_sshd_reads_it(look, include):
+    findings, _ = judge(look({"00-0-modelhost.conf": MINE, "a b": ELSEWHERE}, behind=include))
+    assert [str(one.line).partition(" (")[0] for one in findings] == ["/etc/ssh/sshd_config.d/a b:2"]
+
+
+@pytest.mark.parametrize("name", ["a b.conf", "a\nb.conf", "-a.conf"])
+def test_a_file_of_an_odd_name_is_read(look, name):
+    findings, _ = judge(look({"00-0-modelhost.conf": MINE, name: ELSEWHERE}))
+    assert [one.keyword for one in findings] == ["PermitRootLogin"]
+
+
+@pytest.mark.parametrize("before", [r"Banner /etc/\c", "# Gr\u00fc\u00dfe"])
+def test_no_other_line_keeps_one_from_being_seen(look, before):
+    findings, _ = judge(look({"00-0-modelhost.conf": MINE, "50-x.conf": f"{before}\n{ELSEWHERE}"}))
+    assert [one.line.number for one in findings] == [3]
+
+
+def test_a_backslash_in_a_name_stays_one(look):
+    block = "Match Group DOMAIN\\\\admins\n  PasswordAuthentication yes\n"
+    _, others = judge(look({"00-0-modelhost.conf": MINE}, behind=block))
+    assert "Match Group DOMAIN\\admins" in others[0]
+
+
+def test_an_odd_account_is_asked_for_like_any_other(look):
+    told = read_look(look({"00-0-modelhost.conf": MINE}, users=r"root 'DOMAIN\cn&o/x'"))
+    assert told.effective.keys() == {"root", r"DOMAIN\cn&o/x"}
+    assert told.effective[r"DOMAIN\cn&o/x"]["permitrootlogin"] == "no"
+
+
+def test_files_that_include_each_other_without_end_are_not_read(look):
+    told = read_look(look({f"{name}.conf": "Include /etc/ssh/sshd_config.d/*.conf\n" for name in "abc"}))
+    assert "Too many recursive" in told.problems["root"]
+    assert told.lines == []
+
+
+def test_a_star_stands_for_no_slash(look):
+    files = f"Include /etc/ssh/*.conf\nPermitRootLogin yes\n{SSHD_CONFIG}"
+    findings, _ = judge(look(config=files), written=False)
+    assert [str(one.line) for one in findings] == ["/etc/ssh/sshd_config:2 (PermitRootLogin yes)"]
 
 
 def test_what_sshd_says_of_files_that_it_cannot_read_is_kept(look):
