@@ -101,6 +101,32 @@ def test_the_client_of_an_issuer_reaches_the_issuers_port():
     assert "tcp dport { 443, 9000 } accept" in own
 
 
+@pytest.mark.parametrize("directory", ["https://ca:port/", "", "https://[fd00::1]/directory"])
+def test_an_issuer_without_a_port_leaves_the_usual_one(directory):
+    assert "tcp dport { 443 } accept" in render("host_hardening", FIREWALL, reverse_proxy_acme_directory=directory)
+
+
+@pytest.mark.parametrize(
+    ("directory", "holds"),
+    [
+        ("https://acme-v02.api.letsencrypt.org/directory", True),
+        ("https://[fd00::1]:9000/dir", True),
+        ("https://ca.example.org", True),
+        ("https://pebble:14000/dir", True),
+        ("https://ca:port/", False),
+        ("https://ca:99999/dir", False),
+        ("https://ca:0/dir", False),
+        ("https://[fd00::1/dir", False),
+        ("http://ca/dir", False),
+        ("", False),
+    ],
+)
+def test_the_port_of_an_issuer_is_one(directory, holds):
+    rules = load("reverse_proxy", "tasks/validate.yml")[0]["modelhost.modelhost.check_rules"]["rules"]
+    (rule,) = [rule for rule in rules if rule["variable"] == "reverse_proxy_acme_directory"]
+    assert evaluate("reverse_proxy", rule["holds"], reverse_proxy_acme_directory=directory) == str(holds)
+
+
 def test_the_proxys_account_is_the_one_that_its_role_gives_it():
     ours = load("host_hardening", "vars/main.yml")["__host_hardening_proxy_uid"]
     assert ours == load("reverse_proxy", "vars/main.yml")["__reverse_proxy_uid"]
