@@ -5,7 +5,8 @@ module: check_sshd
 short_description: Refuse an sshd that is less strict than it has to be
 description:
   - Has the host's shell ask sshd what is in effect (C(sshd -T)) for root, for accounts, and for one that nobody
-    has, at the address that this connection comes from; and reads the files of sshd, in its order.
+    has, at the address that this connection comes from; and reads the files of sshd, in its order, and the
+    options that it was started with.
   - Fails where a setting is less strict than the wanted one, or would be for some other connection, by a
     C(Match) block or a line that sshd reads first. Names the setting, its value, and the file and line. Changes
     nothing, in a check as well.

@@ -25,6 +25,9 @@ done
 # Files that include each other without end would be read without end; sshd has told that already.
 if [ "$readable" = no ]; then exit 0; fi
 
+# What it was started with comes before all files, and sshd -T knows nothing of it.
+printf 'running %s\n' "$(tr '\0\n' '  ' 2>/dev/null <"/proc/$(cat /run/sshd.pid 2>/dev/null)/cmdline")"
+
 # What a file includes stands in the middle of it.
 read_file() (
   printf 'file %s' "$1" | tr '\n' ' '

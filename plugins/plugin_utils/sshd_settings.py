@@ -21,6 +21,8 @@ NOT_COMPARED = {"versionaddendum"}
 # Of what a Match may ask, what has no value.
 WITHOUT_VALUE = {"all", "canonical", "final", "invalid-user"}
 SETTING = re.compile(r'\s*"?([A-Za-z0-9]+)"?(?:\s*=\s*|\s+)(.*)')
+OPTION = re.compile(r'\s-o\s*"?([A-Za-z0-9]+)[ =]+"?([^\s"]+)')
+STARTED_WITH = "what sshd was started with (see systemctl cat ssh, and restart it behind it)"
 SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 
 
@@ -49,7 +51,7 @@ class Match:
 
 @dataclass(frozen=True)
 class Line:
-    """A setting of one of sshd's files."""
+    """A setting of one of sshd's files; without a number, one of its command line."""
 
     file: str
     number: int
@@ -60,7 +62,8 @@ class Line:
 
     def __str__(self) -> str:
         block = f", in the block of {self.match.place} ({self.match.criteria})" if self.match else ""
-        return f"{self.file}:{self.number} ({self.text.strip()}){block}"
+        place = f"{self.file}:{self.number}" if self.number else self.file
+        return f"{place} ({self.text.strip()}){block}"
 
 
 @dataclass
@@ -112,6 +115,10 @@ def read_look(told: str) -> Look:
                 look.problems[user] = f"{look.problems.get(user, '')} {rest}".strip()
             else:
                 look.groups[user] = set(rest.split())
+        elif kind == "running" and rest.startswith("sshd: "):
+            for keyword, value in OPTION.findall(rest):
+                key = OTHER_NAMES.get(keyword.lower(), keyword.lower())
+                look.lines.append(Line(STARTED_WITH, 0, f"-o {keyword}={value}", key, value, None))
         elif kind == "file":
             files.append(rest)
             # A block ends with its file, and counts for what it includes.

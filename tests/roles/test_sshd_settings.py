@@ -24,6 +24,8 @@ def look(read: Read):
         behind: str = "",
         config: str = SSHD_CONFIG,
         users: str = "root deploy modelhost-stranger",
+        first: str = "",
+        last: str = "",
     ) -> str:
         written = {"/etc/ssh/sshd_config": config + textwrap.dedent(behind)} | {
             f"/etc/ssh/sshd_config.d/{name}": textwrap.dedent(text) for name, text in (files or {}).items()
@@ -31,7 +33,7 @@ def look(read: Read):
         write = "\n".join(f"cat > '{path}' <<'END'\n{text}\nEND" for path, text in written.items())
         clean = "ssh-keygen -qA; mkdir -p /run/sshd /etc/ssh/sshd_config.d; rm -f /etc/ssh/sshd_config.d/*"
         ask = f"export SSH_CONNECTION='203.0.113.9 4711 10.0.0.2 22'\nset -- {users}\n{LOOK}"
-        told = read(f"{clean}\n{write}\n{ask}", "sh -s")
+        told = read(f"{clean}\n{write}\n{first}\n{ask}\n{last}", "sh -s")
         assert told.returncode == 0, told.stderr
         return told.stdout
 
@@ -185,6 +187,21 @@ def test_files_that_include_each_other_without_end_are_not_read(look):
     told = read_look(look({f"{name}.conf": "Include /etc/ssh/sshd_config.d/*.conf\n" for name in "abc"}))
     assert "Too many recursive" in told.problems["root"]
     assert told.lines == []
+
+
+def test_what_sshd_was_started_with_comes_before_all_files(look):
+    options = '-o Port=22999 -o "AuthorizedKeysCommand /usr/bin/true %u" -o AuthorizedKeysCommandUser=root'
+    ours = {"00-0-modelhost.conf": MINE}
+    started = "/usr/sbin/sshd -o ListenAddress=127.0.0.1 {}; while [ ! -s /run/sshd.pid ]; do sleep 0.1; done"
+    end = "kill $(cat /run/sshd.pid); while [ -e /run/sshd.pid ]; do sleep 0.1; done"
+    assert judge(look(ours, first=started.format(options), last=end)) == ([], [])
+    opened = f'{options} -oPermitRootLogin=yes -o "PasswordAuthentication yes"'
+    findings, _ = judge(look(ours, first=started.format(opened), last=end))
+    assert {one.keyword: one.line.text for one in findings} == {
+        "PermitRootLogin": "-o PermitRootLogin=yes",
+        "PasswordAuthentication": "-o PasswordAuthentication=yes",
+    }
+    assert "what sshd was started with" in str(findings[0])
 
 
 def test_a_star_stands_for_no_slash(look):
