@@ -87,11 +87,17 @@ class Docker:
         found = json.loads(self._run(["docker", "inspect", "--type", "container", *names], check=False) or "[]")
         return sorted(map(_container, found), key=lambda container: container.name)
 
-    def start(self, compose_file: Path, release: str, colour: str) -> None:
-        """Create a release's containers in a colour, instead of another release's; start those that are stopped."""
+    def start(self, compose_file: Path, release: str, colour: str, memory_limit_mb: int | None = None) -> None:
+        """Create a release's containers in a colour, instead of another release's; start those that are stopped.
+
+        `memory_limit_mb` is for a compose file that leaves it to the machine.
+        """
         compose = ["docker", "compose", "--project-name", name_of(colour), "--file", str(compose_file)]
         up = ["up", "--detach", "--no-build", "--pull", "never", "--remove-orphans"]
-        self._run(["env", f"COLOUR={colour}", f"RELEASE={release}", *compose, *up])
+        given = {"COLOUR": colour, "RELEASE": release}
+        if memory_limit_mb is not None:
+            given["MEMORY_LIMIT_MB"] = str(memory_limit_mb)
+        self._run(["env", *(f"{name}={value}" for name, value in given.items()), *compose, *up])
 
     def start_again(self, containers: Sequence[Container]) -> None:
         """Start stopped containers as they are."""

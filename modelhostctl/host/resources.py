@@ -13,10 +13,19 @@ CONNECTED = b"03"  # SS_CONNECTED in /proc/net/unix
 
 def available_memory_mb() -> int:
     """Memory that a new process could have without swapping."""
+    return _meminfo_mb("MemAvailable")
+
+
+def total_memory_mb() -> int:
+    """All the memory that the kernel gives to processes. Another kernel may keep some MB more to itself."""
+    return _meminfo_mb("MemTotal")
+
+
+def _meminfo_mb(name: str) -> int:
     for line in (PROC / "meminfo").read_text().splitlines():
-        if line.startswith("MemAvailable:"):
+        if line.startswith(f"{name}:"):
             return int(line.split()[1]) // 1024
-    raise OSError(f"{PROC}/meminfo has no MemAvailable")
+    raise OSError(f"{PROC}/meminfo has no {name}")
 
 
 def free_disk_mb(*folders: Path) -> int:

@@ -52,7 +52,7 @@ def _as_it_was_begun(step: Step) -> Step:
 
 def _go(step: Step, release: str) -> dict[str, Any] | None:
     ended = {"release": release, "rollback": True, "lock": ""}
-    live = {**ended, "rollback": Record.of(step.host.layout, release).rolling_back}
+    live = {**ended, "rollback": Record.of(step.host.layout, release).rolling_back, "stay": True}
     return run_all(
         step,
         [

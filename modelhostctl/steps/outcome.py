@@ -50,7 +50,11 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
         if not alone:
             drain_seconds = settings.drain_seconds if refused is state.live else 0
             stop_drained(host.docker, refused, drain_seconds, settings.stop_seconds)
-    Record.of(host.layout, release).mark_rejected({"gate": failed.gate, "expected": failed.expected, "got": got})
+    record = Record.of(host.layout, release)
+    if other is not None and other.release == release:
+        record.mark_passed()  # as it was before; it is only not started anew
+    else:
+        record.mark_rejected({"gate": failed.gate, "expected": failed.expected, "got": got})
     history.write_line(
         host.layout.history, release=release, who=who, how="rejected", why=failed.gate, change=change
     )  # fmt: skip
@@ -68,7 +72,10 @@ def refuse(host: Host, release: str, failed: GateError, who: str, settings: Sett
 
 def _sides(state: State, release: str) -> tuple[Replicas | None, Replicas | None]:
     """The replicas of the refused release, and those that are to be live: none if they did not do well themselves."""
-    refused = state.live if state.live and state.live.release == release else state.idle
+    live, idle = state.live, state.idle
+    refused = live if live and live.release == release else idle
+    if refused is live and idle and idle.release == release and Record.of(state.layout, release).settled:
+        refused = idle  # the same release, started anew, and not switched to yet
     other = state.idle if refused is state.live else state.live
     if other is not None and refused is state.live and not Record.of(state.layout, other.release).passed:
         other = None
@@ -110,5 +117,7 @@ def _change(state: State, release: str) -> str:
     record = Record.of(state.layout, release)
     new = record.read()
     others = [replicas for replicas in (state.live, state.idle) if replicas and replicas.release != release]
+    if not others and len(state.replicas) > 1:
+        return "started anew"
     before = state.record(others[0]) if others else None
     return difference(before.read() if before else None, new) if new else "unknown"

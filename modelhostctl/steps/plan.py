@@ -147,12 +147,20 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
     if not image_present:
         words[0] += " (to be built)"
     if state.serves(release.id):
-        words = [f"release {release.id} is live, but not as it should be"]
+        words = [f"release {release.id} is live, but {_unlike(state, release)}"]
     words += check_schema(old_record.read() if old_record else None, release, policy)
     stop_first = check_memory(state, release, policy, words)
     if not stop_first and state.has_healthy_baseline(release.id):
         words += trials
     return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short)
+
+
+def _unlike(state: State, release: Release) -> str:
+    """How what is live differs from the same release as it should be."""
+    limits = state.outgrown(state.live) if state.is_well(release.id) else None
+    if limits is None:
+        return "not as it should be"
+    return f"with a memory limit of {limits[0]} MB, which for this machine's size is {limits[1]} MB"
 
 
 def check_schema(old: Release | None, new: Release, policy: PlanPolicy) -> list[str]:
@@ -223,7 +231,7 @@ def plan_left(host: Host, policy: PlanPolicy) -> Plan:
     if state.live is None:
         raise StepError("nothing is live on this host; deploy with site.yml")
     release = state.live.release
-    if not state.has(release):
+    if not state.is_well(release):
         raise StepError(
             f"release {release} on {state.live_colour} is not as it should be: `modelhostctl status` shows why, and "
             "`modelhostctl rollback` goes back to the one before"

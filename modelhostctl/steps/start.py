@@ -10,6 +10,7 @@ from ..checks.bundles import refuse_unsigned
 from ..errors import StepError
 from ..host.host import Host
 from ..host.layout import SECOND_TRY, socket_dir, socket_name
+from ..host.resources import total_memory_mb
 from ..host.trees import remove_all_but_sockets
 from ..options import Option
 from ..store import canary_link, history
@@ -65,7 +66,7 @@ def start(host: Host, release: str, stop_first: bool, settings: Settings, who: s
     make_folder(sockets, settings.app_uid, 0o1771)
     remove_all_but_sockets(sockets)
     point(sockets / SECOND_TRY, socket_name(record.replicas))
-    host.docker.start(record.compose_file, release, state.idle_colour)
+    host.docker.start(record.compose_file, release, state.idle_colour, content.derived_limit_mb(total_memory_mb()))
     return True
 
 

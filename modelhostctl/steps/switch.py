@@ -9,6 +9,7 @@ from ..errors import GateError, StepError
 from ..host.host import Host
 from ..host.http_client import request
 from ..host.layout import socket_dir
+from ..options import Option
 from ..store import canary_link
 from ..store.atomic_files import point
 from ..store.release import Record
@@ -16,7 +17,9 @@ from ..view.drain import MOST_SECONDS_TO_FOLLOW
 from ..view.state import State
 from .step import LOCK, RELEASE, ROLLBACK, Step
 
-OPTIONS = [RELEASE, ROLLBACK, LOCK]
+STAY = Option("stay", "only see the release answer where it is live", "bool", False)
+
+OPTIONS = [RELEASE, ROLLBACK, STAY, LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
@@ -24,20 +27,20 @@ def run(step: Step) -> dict[str, Any]:
     settings = step.settings
     changed, diff = switch(
         step.host, step.options["release"], settings.url, settings.switch_answers, step.check_mode,
-        step.options["rollback"],
+        step.options["rollback"], step.options.get("stay", False),
     )  # fmt: skip
     return {"changed": changed, "diff": diff}
 
 
 def switch(
-    host: Host, release: str, url: str, answers: int, check_mode: bool, rollback: bool = False
+    host: Host, release: str, url: str, answers: int, check_mode: bool, rollback: bool = False, stay: bool = False
 ) -> tuple[bool, dict[str, str]]:
     """Point the link at the release, and see it answer at `url` (empty: there is no proxy).
 
-    Returns whether that changed anything, and the difference.
+    `stay`: it is live already, and is only to be seen there. Returns whether that changed anything, and the difference.
     """
     layout, state = host.layout, State.read(host)
-    if state.has(release):
+    if stay or state.has(release):
         if url and not check_mode:
             confirm(url, release, answers)
         return False, {}

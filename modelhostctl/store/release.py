@@ -15,6 +15,11 @@ if TYPE_CHECKING:
     from ..host.layout import Layout
 
 
+# What the setting memory_limit_mb says where the limit follows from the machine: with a number of each machine's, the
+# same inventory would make another release on each (docs/decisions/097).
+OF_THE_HOST, HOST_SHARE = "60 % of the host's", 0.6
+
+
 @dataclass(frozen=True)
 class Release:
     """What is deployed. `compose` is the text of the compose file that starts it in either colour."""
@@ -45,6 +50,12 @@ class Release:
     def replicas(self) -> int:
         """How many containers serve it; those that were made when there was no such setting have one."""
         return int(self.settings.get("replicas", 1))
+
+    def derived_limit_mb(self, host_mb: int) -> int | None:
+        """Memory that each container may use on a host with so much; None where the compose file has the number."""
+        if self.settings.get("memory_limit_mb") != OF_THE_HOST:
+            return None
+        return int(host_mb * HOST_SHARE / self.replicas)
 
     def versions(self) -> dict[str, str]:
         """Each model's versions, as words: {"iris": "1, 2"}."""

@@ -1,5 +1,6 @@
 """Real servers that answer by a function, at an address or on a unix socket."""
 
+import json
 import os
 import socketserver
 import tempfile
@@ -12,6 +13,8 @@ from typing import Any
 import pytest
 from release_host import Machine
 from rendering import load_plugins
+
+from modelhostctl.cli import main
 
 # Test modules import plugins by their full names.
 load_plugins()
@@ -105,3 +108,26 @@ def machine(folders: tuple[Path, Path]) -> Iterator[Machine]:
     machine.serve("blue", machine.new.id)
     yield machine
     machine.close()
+
+
+@pytest.fixture
+def run(machine, tmp_path, capsys) -> Callable[..., dict[str, Any]]:
+    """Run a step as a play does: options and settings as JSON, its result as JSON."""
+
+    def step(name: str, *words: str, settings: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
+        given = {"settings": machine.settings.__dict__ | (settings or {}), **options}
+        (tmp_path / "options.json").write_text(json.dumps(given))
+        arguments = [name, "--options", str(tmp_path / "options.json"), "--root", str(machine.layout.root), *words]
+        capsys.readouterr()
+        code = main(arguments)
+        result = json.loads(capsys.readouterr().out)
+        assert bool(code) == bool(result.get("failed")), result
+        return {**result, "code": code}
+
+    return step
+
+
+@pytest.fixture
+def token(machine) -> str:
+    """The lock of the run."""
+    return machine.lock()

@@ -40,6 +40,8 @@ def become(names, status):
             one["State"]["Status"], one["State"]["Pid"] = status, os.getppid() if status == "running" else 0
             if words[0] == "compose":
                 one["Config"]["Labels"]["modelhost.release"] = os.environ["RELEASE"]
+                limit = int(os.environ.get("MEMORY_LIMIT_MB", 512))
+                one["HostConfig"]["Memory"] = limit * 1024 * 1024
 folder = "/proc/self/fd/"
 held = any(os.path.realpath(folder + one).endswith(".step-lock") for one in os.listdir(folder))
 print(*" ".join(words).splitlines()[:1], "(locked)" if held else "", file=open(file + ".log", "a"))

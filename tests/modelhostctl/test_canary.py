@@ -65,7 +65,7 @@ class Docker:
     def logs(self, name: str, lines: int) -> list[str]:
         return []
 
-    def start(self, compose_file: Path, release: str, colour: str) -> None:
+    def start(self, compose_file: Path, release: str, colour: str, memory_limit_mb: int | None = None) -> None:
         pass
 
 

@@ -14,7 +14,6 @@ from release_host import Machine, mirrored
 from signing import Key
 from test_release import release
 
-from modelhostctl.cli import main
 from modelhostctl.host.docker import Docker
 from modelhostctl.host.http_client import request
 from modelhostctl.host.resources import killed_for_memory
@@ -33,29 +32,6 @@ def third(machine):
     third = release(bundles=machine.bundles, settings={"workers": 3, "threads": 8})
     machine.serve("green", third.id)
     return third
-
-
-@pytest.fixture
-def run(machine, tmp_path, capsys) -> Run:
-    """Run a step as a play does: options and settings as JSON, its result as JSON."""
-
-    def step(name: str, *words: str, settings: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
-        given = {"settings": machine.settings.__dict__ | (settings or {}), **options}
-        (tmp_path / "options.json").write_text(json.dumps(given))
-        arguments = [name, "--options", str(tmp_path / "options.json"), "--root", str(machine.layout.root), *words]
-        capsys.readouterr()
-        code = main(arguments)
-        result = json.loads(capsys.readouterr().out)
-        assert bool(code) == bool(result.get("failed")), result
-        return {**result, "code": code}
-
-    return step
-
-
-@pytest.fixture
-def token(machine) -> str:
-    """The lock of the run."""
-    return machine.lock()
 
 
 @pytest.fixture

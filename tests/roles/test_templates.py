@@ -11,9 +11,10 @@ import pytest
 import yaml
 from ansible.errors import AnsibleError
 from modelhost.payload.trace_context import TRACEPARENT
-from rendering import PROJECT, ROLES, Read, evaluate, load, render
+from rendering import HOST, PROJECT, ROLES, Read, evaluate, load, render
 
 from modelhostctl.host.mirror import PREDICTION
+from modelhostctl.store.release import Release
 from modelhostctl.store.settings import Settings
 
 TEMPLATES = [
@@ -35,21 +36,6 @@ def test_every_template_renders_from_the_defaults(role, template):
 @pytest.mark.parametrize(("role", "template"), [pair for pair in TEMPLATES if not pair[1].endswith(".json.j2")])
 def test_every_template_says_who_wrote_it(role, template):
     assert "Ansible managed" in "".join(render(role, template).splitlines()[:3])
-
-
-NUMBERS = {
-    name: {"int": 2, "float": 1.5}[option["type"]]
-    for role in ROLES
-    for name, option in load(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"].items()
-    # What follows from another number by default, is left to that.
-    if option["type"] in {"int", "float"} and "{{" not in str(option.get("default"))
-} | {"reverse_proxy_cache_mb": 8, "reverse_proxy_http_port": 8080, "release_memory_limit_mb": 0}
-
-
-@pytest.mark.parametrize(("role", "template"), TEMPLATES)
-def test_numbers_may_be_texts_as_e_makes_them(role, template):
-    texts = {name: str(number) for name, number in NUMBERS.items()}
-    assert render(role, template, **texts) == render(role, template, **NUMBERS)
 
 
 def test_an_undefined_variable_fails_and_is_named():
@@ -208,7 +194,7 @@ def services(read: Read, role: str, template: str, release: str = "0123456789ab"
     """Let the real compose read a file, and return the services it finds."""
     result = read(
         render(role, template, **overrides),
-        f"COLOUR=blue RELEASE={release} docker compose --file - config --format json",
+        f"COLOUR=blue RELEASE={release} MEMORY_LIMIT_MB=614 docker compose --file - config --format json",
     )
     assert result.returncode == 0, result.stderr
     found: dict[str, Any] = json.loads(result.stdout)["services"]
@@ -502,9 +488,6 @@ def test_replicas_differ_by_their_names_alone(read):
     assert first["environment"].pop("MODELHOST_REPLICAS") == second["environment"].pop("MODELHOST_REPLICAS") == "2"
     del first["container_name"], second["container_name"]
     assert first == second
-    # Together they stay within what one may take.
-    for limit in ("mem_limit", "memswap_limit"):
-        assert int(first.pop(limit)) * 2 == int(alone.pop(limit))
     del alone["container_name"]
     assert first == alone
 
@@ -554,9 +537,49 @@ def test_the_app_lets_answers_be_kept_where_the_proxy_keeps_them(cache_mb, secon
     assert app["environment"]["MODELHOST_CACHE_SECONDS"] == seconds
 
 
+def content(**variables: Any) -> Release:
+    return Release.of(json.loads(evaluate("release", "{{ __release_content | to_json }}", **variables)))
+
+
 def test_the_limits_of_a_host_of_one_gigabyte_leave_room_for_the_engine():
-    text = render("release", "srv/modelhost/releases/release/compose.yml.j2")
-    assert "mem_limit: 614m" in text
+    assert content().derived_limit_mb(1024) == 614
+    # Together they stay within what one may take.
+    assert content(release_replicas=2).derived_limit_mb(1024) == 307
+    app = yaml.safe_load(content().compose)["services"]["app"]
+    assert app["mem_limit"] == app["memswap_limit"] == "${MEMORY_LIMIT_MB:?}m"
+
+
+def test_a_limit_of_its_own_is_written_and_is_not_the_machines():
+    limited = content(release_memory_limit_mb="512")
+    assert limited.derived_limit_mb(1024) is None
+    app = yaml.safe_load(limited.compose)["services"]["app"]
+    assert app["mem_limit"] == app["memswap_limit"] == "512m"
+
+
+def machine(memory_mb: int, cores: int) -> dict[str, Any]:
+    """What is known of another machine than the tests' usual one."""
+    facts = HOST["ansible_facts"] | {"memtotal_mb": memory_mb, "processor_nproc": cores, "architecture": "aarch64"}
+    host = {"memory_mb": str(memory_mb), "cores": str(cores), "ipv6": "no", "codename": "bookworm"}
+    return {"ansible_facts": facts, "preflight_host": host, "inventory_hostname": f"vm{cores}"}
+
+
+def test_one_inventory_is_one_release_on_every_machine():
+    there = [content(**machine(memory_mb, cores)) for memory_mb, cores in ((1024, 2), (1022, 2), (65536, 64))]
+    assert {release.id for release in there} == {content().id}
+    assert there[0] == there[-1]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"release_memory_limit_mb": 614}, {"release_cpus": 1.5}, {"release_workers": 2},
+        {"release_timeout_seconds": 60}, {"release_replicas": 2}, {"release_pids_limit": 512},
+        {"release_grpc": True}, {"reverse_proxy_cache_mb": 64},
+    ],
+)  # fmt: skip
+def test_a_changed_variable_is_another_release_and_its_text_the_same_one(changed):
+    texts = {name: str(value).lower() for name, value in changed.items()}
+    assert content().id != content(**changed).id == content(**texts).id
 
 
 @pytest.mark.parametrize(
