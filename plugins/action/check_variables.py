@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +15,19 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, received, result_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import BY_E, where_defined
 
 # The role that became app_image and release in 0.1.0.
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
 # What a variable is called, perhaps misspelt, whose value is not shown.
 SECRET = re.compile(r"tok|passw|pwd|secret")
+# A text that is a value, as -e and an INI inventory make it. Roles take each of these for what it means; others that
+# Ansible takes as well (1e3, 08, y) they would write as they are, or take for false.
+TEXTS = {
+    "int": re.compile(r"0|-?[1-9][0-9]*"),
+    "float": re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?"),
+    "bool": re.compile(r"true|false|yes|no|on|off|1|0", re.IGNORECASE),
+}
 
 
 class ActionModule(ActionBase):
@@ -56,13 +66,37 @@ class ActionModule(ActionBase):
             value = self._templar.template(task_vars[name])
         except AnsibleError as error:
             return f"its template cannot be rendered ({error})", received(task_vars[name])
-        # Ansible takes an empty value for one that is not set, and true for the number 1; both are mistakes here.
         spec = {name: {key: option[key] for key in ("type", "elements", "choices", "options") if key in option}}
         validated = ArgumentSpecValidator(spec).validate({name: value})
-        wrong_kind = value is None or (option.get("type") in {"int", "float"} and isinstance(value, bool))
-        if not validated.error_messages and not wrong_kind:
+        if not validated.error_messages and is_plain(option, value):
             return None, ""
-        return f"it must be {kind_of(option)}", received(value)
+        is_structure = option.get("type") in {"list", "dict"}
+        as_json = is_structure and isinstance(value, str) and where_defined(name, task_vars) == BY_E
+        hint = f"; -e gives that as JSON: -e '{{\"{name}\": ...}}'" if as_json else ""
+        return f"it must be {kind_of(option)}{hint}", received(value)
+
+
+def is_plain(option: dict[str, Any], value: Any) -> bool:
+    """Whether a value, found right by Ansible, is of an option's kind as it stands or as a text of one form.
+
+    Ansible takes an empty value for one that is not set, true for the number 1, a text for a list: all mistakes here.
+    """
+    kind = option.get("type", "str")
+    if kind == "list":
+        element = {"type": option.get("elements", "str"), "options": option.get("options", {})}
+        return isinstance(value, (list, tuple)) and all(is_plain(element, each) for each in value)
+    if kind == "dict":
+        known = option.get("options", {})
+        return isinstance(value, Mapping) and all(
+            is_plain(known[name], each) for name, each in value.items() if name in known and each is not None
+        )
+    if kind not in TEXTS or value is None:
+        return value is not None
+    if isinstance(value, bool):
+        return kind == "bool"
+    if isinstance(value, float):
+        return kind == "float" and math.isfinite(value)
+    return bool(TEXTS[kind].fullmatch(str(value)))
 
 
 def shown(names: str, value: str) -> str:
@@ -81,11 +115,12 @@ def kind_of(option: dict[str, Any]) -> str:
     """Describe in words what values an option takes."""
     if "choices" in option:
         return "one of " + ", ".join(str(choice) for choice in option["choices"])
-    names = {"int": "a whole number", "str": "a text", "bool": "true or false", "path": "a path", "dict": "a mapping"}
+    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "path": "a path"}
+    names["dict"] = "a mapping"
     if option.get("type") == "list":
         if option.get("elements") == "dict" and "options" in option:
             return f"a list of mappings with {', '.join(option['options'])}"
-        return f"a list of {'paths' if option.get('elements') == 'path' else 'texts'}"
+        return "a list of " + {"path": "paths", "int": "whole numbers"}.get(option.get("elements", "str"), "texts")
     return names.get(option.get("type", "str"), f"a {option.get('type')}")
 
 

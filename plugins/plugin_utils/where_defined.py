@@ -9,12 +9,14 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
+BY_E = "what -e gives on the command line"
+
 
 def where_defined(name: str, variables: dict[str, Any] | None) -> str:
     """Return "file:line" or "file", relative to the working directory where possible; or that `-e` has set it."""
     # These win over every file.
     if name in load_extra_vars(DataLoader()):
-        return "what -e gives on the command line"
+        return BY_E
     variables = variables or {}
     folder = Path(variables.get("inventory_dir") or "inventory/production")
     default = folder / "group_vars" / "modelhost.yml"
