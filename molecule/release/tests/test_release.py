@@ -80,6 +80,16 @@ def test_a_changed_setting_of_the_proxy_touches_no_app():
     assert on_host(containers) == before
 
 
+def test_without_a_number_the_engine_gets_the_machines_limit_and_the_release_has_none(second):
+    assert changes(deploy(second, IRIS, release_memory_limit_mb=0)) > 0
+    assert "mem_limit: ${MEMORY_LIMIT_MB:?}m" in on_host(f"cat /srv/modelhost/releases/{live()}/compose.yml")
+    serving = "$(docker ps --quiet --filter label=modelhost.release)"
+    limit = on_host(f"docker inspect --format '{{{{.HostConfig.Memory}}}}' {serving}")
+    total_mb = int(on_host("awk '/^MemTotal:/ {print $2}' /proc/meminfo")) // 1024
+    assert int(limit) // 2**20 == int(total_mb * 0.6)
+    assert changes(deploy(second, IRIS, release_memory_limit_mb=0)) == 0
+
+
 def test_no_more_than_the_releases_to_keep_are_kept(second):
     deploy(second, IRIS, release_threads=5, release_keep_releases=2)
     deploy(second, IRIS, release_threads=4, release_keep_releases=2)
