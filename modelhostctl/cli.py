@@ -104,6 +104,8 @@ def parser(chosen: str) -> argparse.ArgumentParser:
 
 def _add_options(command: argparse.ArgumentParser, options: list[Option]) -> None:
     for option in options:
+        if option.secret:
+            continue  # other accounts see command lines
         words = option.help.replace("%", "%%") + (f" (default: {option.default})" if option.default else "")
         if option.positional:
             command.add_argument(option.name, nargs="?", help=words, metavar=option.name.upper())
@@ -134,7 +136,7 @@ def _json(text: str) -> Any:
 def run(parsed: dict[str, Any]) -> dict[str, Any]:
     """Run the command with what was typed; raises UsageError."""
     module = importlib.import_module(f".steps.{parsed['command']}", __package__)
-    typed = {option.name: parsed[option.name] for option in module.OPTIONS}
+    typed = {option.name: parsed.get(option.name) for option in module.OPTIONS}
     given = typed if parsed["options"] is None else {**typed, **_read(parsed["options"])}
     host = Host(Layout(parsed["root"]))
     options = read_options([*module.OPTIONS, SETTINGS], given)

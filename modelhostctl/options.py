@@ -14,7 +14,7 @@ TRUE, FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 
 @dataclass(frozen=True)
 class Option:
-    """One option. `positional`: on the command line it is given without its name."""
+    """One option. `positional`: on the command line it is given without its name; `secret`: never there, nor shown."""
 
     name: str
     help: str
@@ -22,6 +22,7 @@ class Option:
     default: Any = None
     required: bool = False
     positional: bool = False
+    secret: bool = False
 
 
 def read_options(declared: Sequence[Option], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -38,6 +39,8 @@ def read_options(declared: Sequence[Option], given: Mapping[str, Any]) -> dict[s
                 raise UsageError(f"the option {option.name} is missing: {option.help}")
             found[option.name] = option.default
         else:
+            if option.secret and type(value) is not KINDS[option.kind]:
+                raise UsageError(f"{option.name} has to be of the kind {option.kind}")
             found[option.name] = convert(option.name, value, option.kind)
     return found
 

@@ -44,6 +44,16 @@ class Layout:
         return self.root / "releases"
 
     @property
+    def secrets(self) -> Path:
+        """A folder of each release's secrets, named by its id; only root may enter."""
+        return self.root / "secrets"
+
+    @property
+    def secrets_key(self) -> Path:
+        """What digests of secrets are made with; it never leaves the host."""
+        return self.secrets / "key"
+
+    @property
     def sboms(self) -> Path:
         """What is in each image, as <ID>.cdx.json; that of a release is in its folder."""
         return self.root / "sboms"

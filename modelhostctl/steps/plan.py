@@ -15,11 +15,12 @@ from ..checks.bundles import first_unsigned
 from ..checks.memory import PlanPolicy, check_memory
 from ..checks.public_keys import PublicKey, UnusableKeyError, read_keys
 from ..checks.schema import schema_changes
+from ..checks.volumes import refuse_volumes
 from ..errors import StepError
 from ..host.host import Host
 from ..host.resources import MB, free_disk_mb
 from ..options import Option
-from ..store import trusted_keys
+from ..store import credentials, trusted_keys
 from ..store.canary_link import current
 from ..store.release import Record, Release, difference, is_there
 from ..store.settings import Settings
@@ -32,6 +33,7 @@ MARGIN_MB = 100
 
 OPTIONS = [
     Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
+    Option("secrets", "what each of its secrets is, by name", "dict", {}, secret=True),
     Option("keys", "public keys in PEM that bundles will have to be signed by; empty: none; not given: as they are"),
 ]
 
@@ -41,7 +43,7 @@ def run(step: Step) -> dict[str, Any]:
     policy = policy_of(step.settings)
     if step.options["content"] is None:
         return {"lines": pending(step.host, policy) + rollback_lines(step.host, policy)}
-    release = Release.of(step.options["content"])
+    release = credentials.release_of(step.host.layout, step.options["content"], step.options["secrets"])
     plan = make(step.host, release, policy, step.settings.trials)
     return {**plan.as_dict(), "lines": plan.lines + trust_lines(step.host, release, step.options["keys"])}
 
@@ -130,6 +132,7 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
 
     `trials` says in words how a release is tried beside the live one before the switch.
     """
+    refuse_volumes(release.volumes)
     state = State.read(host)
     record = Record.of(host.layout, release.id)
     image_present = release.image in host.docker.images(release.image)
@@ -139,7 +142,8 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
     disk_needed = MARGIN_MB + copied + (0 if image_present else IMAGE_MB)
     disk_short = free_disk_mb(host.layout.root, Path("/var/lib/docker")) < disk_needed
 
-    if state.has(release.id) and image_present and not missing and record.read() == release:
+    written = record.read() == release and credentials.is_whole(host.layout, release)
+    if state.has(release.id) and image_present and not missing and written:
         return plan_live(state, record, policy, "nothing to release")
 
     old_record = state.record(state.live)
@@ -201,6 +205,7 @@ def plan_rollback(host: Host, wanted: str, policy: PlanPolicy) -> Plan:
     if wanted not in could or release is None:
         known = ", ".join(could) or "none"
         raise StepError(f"release {wanted} is not kept whole, or was never live. These can be rolled back to: {known}")
+    refuse_volumes(release.volumes)
     old_record = state.record(state.live)
     words = [f"back to {wanted}", difference(old_record.read() if old_record else None, release)]
     # Said, and never refused: what is left is worse.
@@ -222,7 +227,7 @@ def _whole(host: Host, record: Record) -> bool:
     release = record.read()
     if release is None or release.image not in host.docker.images(release.image):
         return False
-    return all(is_there(bundle) for bundle in release.bundles)
+    return all(is_there(bundle) for bundle in release.bundles) and credentials.is_whole(host.layout, release)
 
 
 def plan_left(host: Host, policy: PlanPolicy) -> Plan:

@@ -16,7 +16,7 @@ from ..host.layout import socket_dir
 from ..host.resources import free_disk_mb
 from ..host.trees import remove_tree
 from ..options import Option
-from ..store import sboms
+from ..store import credentials, sboms
 from ..store.atomic_files import read_json
 from ..store.release import Record
 from ..view.state import State
@@ -38,10 +38,12 @@ class Removals:
     bundles: list[Path]
     sockets: list[Path]
     sboms: list[Path]
+    secrets: list[Path]
 
     def describe(self) -> list[str]:
         """What will be removed, in words."""
         words = [f"release {record.id}" for record in self.releases]
+        words += [f"secrets of release {folder.name}" for folder in self.secrets]
         words += [f"image {image}" for image in self.images]
         return words + [f"bundle {folder.parent.name} {folder.name}" for folder in self.bundles]
 
@@ -83,6 +85,7 @@ def plan_removals(host: Host, keep: int, wanted: set[str]) -> Removals:
         bundles=[folder for folder in sorted(layout.bundles.glob("*/*")) if str(folder) not in folders],
         sockets=[folder for folder in layout.run.glob("*-*") if folder.is_dir() and folder.name not in used],
         sboms=sboms.left_over(host, images_to_go),
+        secrets=credentials.left_over(layout, kept),
     )
 
 
@@ -94,6 +97,8 @@ def _renewing(host: Host) -> set[str]:
 
 def execute(host: Host, removals: Removals) -> None:
     """Remove it all."""
+    for folder in removals.secrets:
+        remove_tree(folder)
     for record in removals.releases:
         _remove(record.folder)
     for image in removals.images:

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.bundles import refuse_unsigned
+from ..checks.volumes import refuse_volumes
 from ..errors import StepError
 from ..host.host import Host
 from ..host.layout import SECOND_TRY, socket_dir, socket_name
 from ..host.resources import total_memory_mb
 from ..host.trees import remove_all_but_sockets
 from ..options import Option
-from ..store import canary_link, history
+from ..store import canary_link, credentials, history
 from ..store.atomic_files import point
 from ..store.release import Record, difference
 from ..store.settings import Settings
@@ -53,6 +54,8 @@ def start(host: Host, release: str, stop_first: bool, settings: Settings, who: s
         raise
     if state.started(release):
         return False
+    refuse_volumes(content.volumes)
+    credentials.refuse_incomplete(layout, content)
     canary_link.stop(layout)  # the canary of a run that was killed
     if stop_first and state.live and state.live.up:
         stop_drained(host.docker, state.live, drain_seconds=0, stop_seconds=settings.stop_seconds)

@@ -64,6 +64,16 @@ class Release:
             found.setdefault(bundle["name"], []).append(bundle["version"])
         return {name: ", ".join(map(str, sorted(versions))) for name, versions in found.items()}
 
+    @property
+    def volumes(self) -> dict[str, str]:
+        """What of the host its models read, by where they find it."""
+        found: dict[str, str] = self.settings.get("volumes", {})
+        return found
+
+    def given(self) -> list[str]:
+        """What its models are given, by name: ["environment GREETING", "secret api_key", "volume /data"]."""
+        return [f"{word} {name}" for kind, word in GIVEN.items() for name in sorted(self.settings.get(kind, {}))]
+
 
 @dataclass(frozen=True)
 class Record:
@@ -196,6 +206,10 @@ class Record:
         (self.folder / "rejected.json").unlink(missing_ok=True)
 
 
+# What models are given by settings that are mappings; their texts say the names alone.
+GIVEN = {"environment": "environment", "secrets": "secret", "volumes": "volume"}
+
+
 def is_there(bundle: dict[str, Any]) -> bool:
     """Whether all of a bundle is on the host, which is when it gets its name. An empty one was left by a full disk."""
     manifest = Path(bundle["folder"], "model.yaml")
@@ -210,7 +224,7 @@ def difference(old: Release | None, new: Release) -> str:
     parts = [
         _named("models", _changes(old.versions(), new.versions()) or _rewritten(old, new)),
         "image unchanged" if old.image == new.image else f"image: {_tag(old.image)} -> {_tag(new.image)}",
-        _named("settings", _changes(old.settings, new.settings)),
+        _named("settings", _changes(_plain(old.settings), _plain(new.settings)) + _given_changes(old, new)),
     ]
     if [part.endswith("unchanged") for part in parts] == [True] * 3 and old.compose != new.compose:
         parts.append("container's definition changed")
@@ -228,6 +242,22 @@ def _changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
         for name in names
         if old.get(name) != new.get(name)
     ]  # fmt: skip
+
+
+def _plain(settings: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in settings.items() if name not in GIVEN}
+
+
+def _given_changes(old: Release, new: Release) -> list[str]:
+    """What models are given otherwise than before, by its name: "environment GREETING added"."""
+    words = []
+    for kind, word in GIVEN.items():
+        before, after = old.settings.get(kind, {}), new.settings.get(kind, {})
+        for name in sorted({**before, **after}):
+            if before.get(name) != after.get(name):
+                how = "added" if name not in before else "changed" if name in after else "removed"
+                words.append(f"{word} {name} {how}")
+    return words
 
 
 def _rewritten(old: Release, new: Release) -> list[str]:

@@ -37,6 +37,7 @@ def _read_endpoint(host: Host, history_lines: int) -> dict[str, Any]:
         "idle": _colour(layout, state.idle),
         "canary": current(layout),
         "models": release.versions() if release else {},
+        "given": release.given() if release else [],
         "certificate": read_certificate(layout),
         "signed_bundles_only": layout.trusted_keys.exists(),
         "memory_free_mb": available_memory_mb(),
@@ -55,6 +56,8 @@ def lines_of(status: dict[str, Any]) -> list[str]:
         lines.append(f"canary: release {status['canary']} has a share of the requests")
     if status["models"]:
         lines.append("models: " + ", ".join(f"{name} {versions}" for name, versions in status["models"].items()))
+    if status["given"]:
+        lines.append("models are given: " + ", ".join(status["given"]))
     if status["signed_bundles_only"]:
         lines.append("bundles: only those that a trusted key has signed are started (release_trusted_keys)")
     lines += certificate_lines(status["certificate"])

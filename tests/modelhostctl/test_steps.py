@@ -467,7 +467,8 @@ def test_prepare_says_how_the_release_differs_and_writes_it_once(machine, run, t
     assert diff["before"].splitlines() == [f"image: {third.image}", "model: iris 1 (d)", "threads: 1", "workers: 1"]
     assert diff["after"].splitlines() == [f"image: {third.image}", "model: iris 1 (d)", "threads: 8", "workers: 3"]
     assert Record.of(machine.layout, third.id).read() == third
-    assert run("prepare", content=machine.content(third), lock=token) == {"changed": False, "code": 0}
+    again = {"changed": False, "release": third.id, "code": 0}
+    assert run("prepare", content=machine.content(third), lock=token) == again
     # A folder that is not whole is written anew.
     Record.of(machine.layout, third.id).compose_file.unlink()
     assert run("prepare", content=machine.content(third), lock=token)["changed"] is True

@@ -89,6 +89,9 @@ def test_every_command_explains_itself_its_options_and_its_exit_codes(program, c
     module = __import__(f"modelhostctl.steps.{command}", fromlist=["OPTIONS"])
     assert module.__doc__.splitlines()[0] in printed.stdout
     for option in module.OPTIONS:
+        if option.secret:
+            assert f"--{option.name}" not in printed.stdout
+            continue
         assert option.name.replace("_", "-") in printed.stdout.replace("_", "-").lower()
         if option.default:
             assert f"(default: {option.default})" in " ".join(printed.stdout.split())

@@ -1,0 +1,118 @@
+"""The secrets of each release, as files for root and for that release's containers; all else has names and digests.
+
+The digests are made with a key that is on this host only, so that neither they nor the release's id, which follows from
+them, can be compared with guesses.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import secrets
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from ..errors import StepError
+from .release import Release
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ..host.layout import Layout
+
+# A file's name, and no way out of its folder.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+
+
+def release_of(layout: Layout, content: dict[str, Any], values: Mapping[str, Any], keep_key: bool = False) -> Release:
+    """The release that is wanted. Without a key one is made, and kept if wanted; no release can know it yet."""
+    if not values:
+        return Release.of(content)
+    for name, value in values.items():
+        if not (NAME.fullmatch(name) and isinstance(value, str) and value):
+            raise StepError(f"the secret {name!r} cannot be a file: site.yml sends no such name, and no such value")
+    key = _key(layout)
+    if key is None:
+        key = secrets.token_hex(32).encode()
+        if keep_key:
+            _make_root(layout)
+            _write(layout.secrets_key, key)
+    made = {name: _digest(key, name, value.encode()) for name, value in values.items()}
+    return Release.of({**content, "settings": {**content["settings"], "secrets": made}})
+
+
+def keep(layout: Layout, release: Release, values: Mapping[str, str], uid: int) -> bool:
+    """Write the files of a release, which the app's account may read; returns whether that changed anything."""
+    if not values or is_whole(layout, release):
+        return False
+    _make_root(layout)
+    folder = layout.secrets / release.id
+    folder.mkdir(mode=0o700, exist_ok=True)
+    # In the container it is /run/secrets; here no other account gets to it, since only root may enter the folder above.
+    os.chown(folder, os.geteuid(), uid)
+    folder.chmod(0o750)
+    for path in folder.iterdir():
+        path.unlink()
+    for name, value in values.items():
+        _write(folder / name, value.encode(), uid)
+    return True
+
+
+def is_whole(layout: Layout, release: Release) -> bool:
+    """Whether the release's secrets are here, as they were sent."""
+    wanted = release.settings.get("secrets", {})
+    if not wanted:
+        return True
+    key, folder = _key(layout), layout.secrets / release.id
+    try:
+        there = {path.name: path.read_bytes() for path in folder.iterdir()}
+    except OSError:
+        return False
+    return key is not None and wanted == {name: _digest(key, name, value) for name, value in there.items()}
+
+
+def refuse_incomplete(layout: Layout, release: Release) -> None:
+    """Raise StepError where the release's secrets are not here as they were sent."""
+    if not is_whole(layout, release):
+        raise StepError(
+            f"the secrets of release {release.id} are not here as they were sent; deploy with site.yml, which writes "
+            "them"
+        )
+
+
+def left_over(layout: Layout, kept: set[str]) -> list[Path]:
+    """The folders of secrets of releases other than these."""
+    return [path for path in sorted(layout.secrets.glob("*")) if path.is_dir() and path.name not in kept]
+
+
+def _digest(key: bytes, name: str, value: bytes) -> str:
+    # With the name, so that two equal secrets cannot be seen to be equal.
+    return hmac.new(key, name.encode() + b"\0" + value, "sha256").hexdigest()
+
+
+def _key(layout: Layout) -> bytes | None:
+    try:
+        return layout.secrets_key.read_bytes() or None
+    except FileNotFoundError:
+        return None
+
+
+def _make_root(layout: Layout) -> None:
+    layout.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
+    layout.secrets.chmod(0o700)
+
+
+def _write(path: Path, content: bytes, uid: int | None = None) -> None:
+    """Write a file by one rename; without a uid it is for who runs this alone, who may write it again."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+        if uid is not None:
+            os.fchmod(descriptor, 0o400)
+            os.fchown(descriptor, uid, uid)
+    unfinished.replace(path)
