@@ -520,6 +520,24 @@ def test_the_app_has_no_network_and_reads_its_bundles_only(read):
     assert "/srv/modelhost/bundles/iris/1-bbbbbbbbbbbb:/models/iris/1:ro" in text
 
 
+def test_compose_takes_what_models_are_given(read):
+    given = {
+        "release_environment": {"GREETING": 'a "$b": # ü', "NO": "1"},
+        "release_secrets": {"db": "s3cr3t"},
+        "release_volumes": [{"source": "/srv/weights $1", "target": "/weights"}],
+    }
+    app = compose(read, "release", "srv/modelhost/releases/release/compose.yml.j2", **given)
+    # Some versions print $ as $$.
+    found = {name: app["environment"][name].replace("$$", "$") for name in ("GREETING", "NO")}
+    assert found == given["release_environment"]
+    mounts = {one["target"]: one for one in app["volumes"]}
+    assert mounts["/run/secrets"]["source"] == "/srv/modelhost/secrets/0123456789ab"
+    assert mounts["/weights"]["source"].replace("$$", "$") == "/srv/weights $1"
+    for target in ("/run/secrets", "/weights"):
+        assert mounts[target]["read_only"] is True
+        assert mounts[target].get("bind", {}).get("create_host_path", False) is False
+
+
 def test_waiting_grows_from_the_prediction_to_the_stop_of_the_container():
     app = yaml.safe_load(render("release", "srv/modelhost/releases/release/compose.yml.j2"))["services"]["app"]
     nginx = render("reverse_proxy", "etc/nginx/nginx.conf.j2", release_timeout_seconds=30)
