@@ -104,6 +104,8 @@ def test_by_default_a_ca_of_the_host_signs_for_the_addresses_that_it_has(machine
     assert {"127.0.0.1", proxied.address()} <= set(found["names"])
     assert 90 * DAY <= lasts(found) < 91 * DAY
     assert found["not_before"] <= NOW.timestamp()
+    # By which the machine that deploys knows the host.
+    assert json.loads(machine(f"{TOOL} show --json"))["sha256"] == client.fingerprint()
 
 
 def test_curl_requests_openssl_and_gnutls_accept_what_they_were_given(machine: Machine, tmp_path: Path):

@@ -11,7 +11,7 @@ from .errors import CertificateError
 from .files import read_json
 from .layout import PROBLEM, SETTINGS
 from .renewal import converge
-from .report import describe_current, remember
+from .report import describe_current, remember, served
 
 
 def main() -> int:
@@ -41,7 +41,8 @@ def main() -> int:
             problem = str(error)
             remember(problem)
     if arguments.json:
-        print(json.dumps({"changed": changed, "problem": problem, "lines": describe_current()}))
+        sha256 = (served() or {}).get("sha256")
+        print(json.dumps({"changed": changed, "problem": problem, "sha256": sha256, "lines": describe_current()}))
     else:
         print("\n".join([*describe_current(), *([problem] if problem and not PROBLEM.exists() else [])]))
     return 1 if problem else 0
