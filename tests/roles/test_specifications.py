@@ -45,6 +45,13 @@ def test_every_variable_is_described(role):
 
 
 @pytest.mark.parametrize("role", ROLES)
+def test_no_description_is_a_template(role):
+    """Ansible resolves all of a specification, words too, on its way into the role."""
+    descriptions = [option["description"] for option in options(role).values()]
+    assert "{{" not in str(descriptions)
+
+
+@pytest.mark.parametrize("role", ROLES)
 def test_main_is_a_table_of_contents(role):
     for task in yaml.safe_load((PROJECT / "roles" / role / "tasks" / "main.yml").read_text()):
         contents = {f"ansible.builtin.{kind}" for kind in ("import_tasks", "include_tasks", "include_role")}
