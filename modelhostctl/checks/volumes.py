@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -44,7 +45,7 @@ def target_problem(target: str) -> str | None:
 def covering(targets: Sequence[str]) -> tuple[str, str] | None:
     """Two targets of which one is the other, or is in it; None where there are none."""
     paths = [PurePosixPath(target) for target in targets]
-    pairs = ((one, other) for number, one in enumerate(paths) for other in paths[number + 1 :])
+    pairs = itertools.combinations(paths, 2)
     return next(((str(one), str(other)) for one, other in pairs if _overlap(one, other)), None)
 
 

@@ -27,7 +27,7 @@ def accept(host: Host, release: str, who: str, rollback: bool) -> None:
     change = ("rolled back; " if rollback else "") + _change(state, release)
     history.write_line(host.layout.history, release=release, who=who, how="live", change=change)
     Record.of(host.layout, release).mark_passed()
-    if rollback and state.idle:
+    if rollback and state.idle and state.idle.release != release:
         Record.of(host.layout, state.idle.release).mark_rolled_back()
 
 

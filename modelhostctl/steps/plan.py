@@ -25,7 +25,7 @@ from ..store.canary_link import current
 from ..store.release import Record, Release, difference, is_there
 from ..store.settings import Settings
 from ..view.state import State
-from .step import Step
+from .step import SECRETS, Step
 
 # An image that is built on the host, with the layers that building leaves.
 IMAGE_MB = 600
@@ -33,7 +33,7 @@ MARGIN_MB = 100
 
 OPTIONS = [
     Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
-    Option("secrets", "what each of its secrets is, by name", "dict", {}, secret=True),
+    SECRETS,
     Option("keys", "public keys in PEM that bundles will have to be signed by; empty: none; not given: as they are"),
 ]
 
@@ -161,6 +161,8 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
 
 def _unlike(state: State, release: Release) -> str:
     """How what is live differs from the same release as it should be."""
+    if not credentials.is_whole(state.layout, release):
+        return "its secrets are not on this host as they were sent"
     limits = state.outgrown(state.live) if state.is_well(release.id) else None
     if limits is None:
         return "not as it should be"

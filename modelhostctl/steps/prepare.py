@@ -13,12 +13,10 @@ from ..options import Option
 from ..store import credentials, sboms
 from ..store.release import GIVEN, Record, Release, is_there
 from ..view.state import State
-from .step import LOCK, Step
+from .step import LOCK, SECRETS, Step
 
 CONTENT = Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file",
                  "dict", required=True)  # fmt: skip
-
-SECRETS = Option("secrets", "what each of its secrets is, by name", "dict", {}, secret=True)
 
 OPTIONS = [CONTENT, SECRETS, LOCK]
 
@@ -26,10 +24,10 @@ OPTIONS = [CONTENT, SECRETS, LOCK]
 def run(step: Step) -> dict[str, Any]:
     """Write what is missing; returns `release`, its id, `diff` with the live one, and why it is not listed."""
     layout, state = step.host.layout, State.read(step.host)
-    secrets, kept = step.options["secrets"], False
+    secrets = step.options["secrets"]
     release = credentials.release_of(layout, step.options["content"], secrets, keep_key=not step.check_mode)
     record = Record.of(layout, release.id)
-    unlisted = {}
+    kept, unlisted = not credentials.is_whole(layout, release), {}
     if not step.check_mode:
         take_in(release)
         kept = credentials.keep(layout, release, secrets, step.settings.app_uid)

@@ -18,6 +18,7 @@ from .outcome import refuse
 RELEASE = Option("release", "the release's id", required=True)
 ROLLBACK = Option("rollback", "whether the release is rolled back to, so that it is neither tried nor watched",
                   "bool", False)  # fmt: skip
+SECRETS = Option("secrets", "what each of the wanted release's secrets is, by name", "dict", {}, secret=True)
 LOCK = Option("lock", "the token of the lock that this run has acquired", default="")
 
 

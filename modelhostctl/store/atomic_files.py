@@ -13,14 +13,23 @@ def write(path: Path, text: str, mode: int = 0o644) -> bool:
     if path.is_file() and path.read_text() == text:
         return False
     path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    with unfinished.open("w") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.replace(path)
+    write_bytes(path, text.encode(), mode)
     return True
+
+
+def write_bytes(path: Path, content: bytes, mode: int, uid: int | None = None) -> None:
+    """Replace a file by one rename; nobody else reads it before it has its mode, and its account where one is named."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    unfinished.unlink(missing_ok=True)
+    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(descriptor)
+        os.fchmod(descriptor, mode)
+        if uid is not None:
+            os.fchown(descriptor, uid, uid)
+    unfinished.replace(path)
 
 
 def write_json(path: Path, content: Any) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StepError
+from .atomic_files import write_bytes
 from .release import Release
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def release_of(layout: Layout, content: dict[str, Any], values: Mapping[str, Any
         key = secrets.token_hex(32).encode()
         if keep_key:
             _make_root(layout)
-            _write(layout.secrets_key, key)
+            write_bytes(layout.secrets_key, key, 0o600)
     made = {name: _digest(key, name, value.encode()) for name, value in values.items()}
     return Release.of({**content, "settings": {**content["settings"], "secrets": made}})
 
@@ -52,10 +53,12 @@ def keep(layout: Layout, release: Release, values: Mapping[str, str], uid: int) 
     # In the container it is /run/secrets; here no other account gets to it, since only root may enter the folder above.
     os.chown(folder, os.geteuid(), uid)
     folder.chmod(0o750)
-    for path in folder.iterdir():
-        path.unlink()
+    # A container may have the folder and read from it meanwhile.
     for name, value in values.items():
-        _write(folder / name, value.encode(), uid)
+        write_bytes(folder / name, value.encode(), 0o400, uid)
+    for path in folder.iterdir():
+        if path.name not in values:
+            path.unlink()
     return True
 
 
@@ -101,18 +104,3 @@ def _key(layout: Layout) -> bytes | None:
 def _make_root(layout: Layout) -> None:
     layout.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
     layout.secrets.chmod(0o700)
-
-
-def _write(path: Path, content: bytes, uid: int | None = None) -> None:
-    """Write a file by one rename; without a uid it is for who runs this alone, who may write it again."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    unfinished.unlink(missing_ok=True)
-    descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with open(descriptor, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(descriptor)
-        if uid is not None:
-            os.fchmod(descriptor, 0o400)
-            os.fchown(descriptor, uid, uid)
-    unfinished.replace(path)

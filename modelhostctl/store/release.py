@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 # What the setting memory_limit_mb says where the limit follows from the machine: with a number of each machine's, the
 # same inventory would make another release on each (docs/decisions/097).
-OF_THE_HOST, HOST_SHARE = "60 % of the host's", 0.6
+DERIVED_LIMIT, HOST_SHARE = "60 % of the host's", 0.6
+# What models are given by settings that are mappings; their texts say the names alone.
+GIVEN = {"environment": "environment", "secrets": "secret", "volumes": "volume"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Release:
 
     def derived_limit_mb(self, host_mb: int) -> int | None:
         """Memory that each container may use on a host with so much; None where the compose file has the number."""
-        if self.settings.get("memory_limit_mb") != OF_THE_HOST:
+        if self.settings.get("memory_limit_mb") != DERIVED_LIMIT:
             return None
         return int(host_mb * HOST_SHARE / self.replicas)
 
@@ -204,10 +206,6 @@ class Record:
     def forget_rejection(self) -> None:
         """Forget that it was rejected: the same content is deployed once more."""
         (self.folder / "rejected.json").unlink(missing_ok=True)
-
-
-# What models are given by settings that are mappings; their texts say the names alone.
-GIVEN = {"environment": "environment", "secrets": "secret", "volumes": "volume"}
 
 
 def is_there(bundle: dict[str, Any]) -> bool:

@@ -39,11 +39,6 @@ def run(machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     return step
 
 
-@pytest.fixture
-def token(machine: Machine) -> str:
-    return machine.lock()
-
-
 def deploy(machine: Machine, run: Run, token: str, **secrets: str) -> str:
     """Take a release with these secrets live, as a play does; returns its id."""
     content = machine.content(machine.new)
@@ -101,6 +96,26 @@ def test_what_is_there_already_is_not_written_again(machine, run, token):
     assert run("plan", content=content, secrets={"db": SECRET})["todo"] is True
     assert run("prepare", content=content, secrets={"db": SECRET}, lock=token)["changed"] is True
     assert files(machine.layout.secrets / live) == {"db": (SECRET, "0o400")}
+
+
+def test_a_container_that_reads_its_secrets_while_they_are_written_anew_finds_them(machine, run, token, monkeypatch):
+    live = deploy(machine, run, token, db=SECRET)
+    folder, content = machine.layout.secrets / live, machine.content(machine.new)
+    (folder / "more").write_text("by hand")
+    missing = []
+    unlink = Path.unlink
+
+    def watched(path: Path, missing_ok: bool = False) -> None:
+        unlink(path, missing_ok)
+        missing.extend([] if (folder / "db").exists() else [path])
+
+    monkeypatch.setattr(Path, "unlink", watched)
+    plan = run("plan", content=content, secrets={"db": SECRET})
+    assert plan["lines"][0] == f"release {live} is live, but its secrets are not on this host as they were sent"
+    assert run("prepare", "--check", content=content, secrets={"db": SECRET}, lock=token)["changed"] is True
+    assert run("prepare", content=content, secrets={"db": SECRET}, lock=token)["changed"] is True
+    assert missing == []
+    assert files(folder) == {"db": (SECRET, "0o400")}
 
 
 def test_a_rotated_secret_is_a_release_and_a_rollback_goes_back_to_the_old_one(machine, run, token):

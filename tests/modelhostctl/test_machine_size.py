@@ -8,10 +8,13 @@ import pytest
 from test_release import release
 
 from modelhostctl.host import resources
+from modelhostctl.host.docker import Docker
+from modelhostctl.host.host import Host
+from modelhostctl.steps.outcome import accept
 from modelhostctl.store.history import read_lines
-from modelhostctl.store.release import OF_THE_HOST, Record, Release
+from modelhostctl.store.release import DERIVED_LIMIT, Record, Release
 
-SETTINGS = {"workers": 1, "threads": 1, "memory_limit_mb": OF_THE_HOST}
+SETTINGS = {"workers": 1, "threads": 1, "memory_limit_mb": DERIVED_LIMIT}
 Run = Callable[..., dict[str, Any]]
 Size = Callable[[int], None]
 
@@ -123,6 +126,16 @@ def test_a_machine_that_was_resized_gets_its_limit_at_the_next_run(machine, run,
     assert (record.passed, record.settled, record.rejected) == (True, True, None)
     live, _ = read_lines(machine.layout.history, 2)
     assert (live["how"], live["change"]) == ("live", "started anew")
+
+
+def test_what_is_started_anew_by_a_rollback_to_it_is_not_the_one_that_was_rolled_back(machine, size, deploy, derived):
+    deploy()
+    size(4000)
+    machine.serve("blue", derived.id)
+    host = Host(machine.layout, Docker())
+    host.docker.start(Record.of(machine.layout, derived.id).compose_file, derived.id, "blue", 2400)
+    accept(host, derived.id, "somebody", rollback=True)
+    assert Record.of(machine.layout, derived.id).last_live > 0
 
 
 def test_one_with_a_number_keeps_it_whatever_the_machine(machine, run, size, token):

@@ -8,7 +8,7 @@ from modelhost.settings import Settings as AppSettings
 from rendering import PROJECT, evaluate, load
 
 from modelhostctl.host.layout import Layout
-from modelhostctl.store.release import HOST_SHARE, OF_THE_HOST
+from modelhostctl.store.release import DERIVED_LIMIT, HOST_SHARE
 from modelhostctl.store.settings import Settings
 from modelhostctl.view.drain import MOST_SECONDS_TO_FOLLOW
 
@@ -61,7 +61,7 @@ def test_a_connection_that_nginx_keeps_ends_before_anyone_relies_on_that():
 
 def test_the_part_of_the_machines_memory_is_said_alike_everywhere():
     words = load("release", "vars/main.yml")["__release_memory_share"]
-    assert words == OF_THE_HOST == f"{HOST_SHARE:.0%}".replace("%", " % of the host's")
+    assert words == DERIVED_LIMIT == f"{HOST_SHARE:.0%}".replace("%", " % of the host's")
     for file in ("meta/argument_specs.yml", "defaults/main.yml", "tasks/validate.yml"):
         assert f"{HOST_SHARE * 100:.0f} % of the" in (PROJECT / "roles" / "release" / file).read_text()
 
