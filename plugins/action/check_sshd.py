@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from ansible.plugins.action import ActionBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils import sshd_settings
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.sshd_settings import compare, read_look, settings_of
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
 
-LOOK = Path(sshd_settings.__file__).with_name("sshd_look.sh")
+LOOK = Path(__file__).with_name("check_sshd_look.sh")
 # An account that nobody has: what is so for it is so for all that no block names.
 STRANGER = "modelhost-stranger"
+SPEC = {
+    "settings": {"type": "str", "required": True},
+    "file": {"type": "str", "required": True},
+    "written": {"type": "bool", "required": True},
+    "users": {"type": "list", "elements": "str", "required": True},
+    "switch": {"type": "str", "required": True},
+    "instead": {"type": "str", "required": True},
+}
 
 
 class ActionModule(ActionBase):
@@ -23,7 +30,7 @@ class ActionModule(ActionBase):
         """Return C(others), what is so for accounts that a block names alone; fail where more is open than that."""
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False}
-        asked = self._task.args
+        _, asked = self.validate_argument_spec(SPEC)
         users = list(dict.fromkeys(["root", *asked["users"], STRANGER]))
         told = self._low_level_execute_command(f"set -- {shlex.join(users)}\n{LOOK.read_text().strip()}")
         look = read_look(told["stdout"])

@@ -15,12 +15,17 @@ from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, received, result_of
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import BY_E, where_defined
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import (
+    BY_E,
+    may_be_encrypted,
+    where_defined,
+)
 
 # The role that became app_image and release in 0.1.0.
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
-# What a variable is called, perhaps misspelt, whose value is not shown.
-SECRET = re.compile(r"tok|passw|pwd|secret")
+# What a variable is called, perhaps misspelt, whose value is not shown; and one that no role reads.
+SECRET = re.compile(r"tok|passw|pwd|secret|release_env")
+SECRET_UNKNOWN = re.compile(SECRET.pattern + "|key|cred")
 # A text that is a value, as -e and an INI inventory make it. Roles take each of these for what it means; others that
 # Ansible takes as well (1e3, 08, y) they would write as they are, or take for false.
 TEXTS = {
@@ -45,12 +50,14 @@ class ActionModule(ActionBase):
         for name, option in sorted(known.items()):
             problem, seen = self._problem(name, option, task_vars)
             if problem:
-                findings.append(correction(name, shown(name, seen), problem, example_of(name, option), task_vars))
+                findings.append(
+                    correction(name, shown(name, seen, task_vars), problem, example_of(name, option), task_vars)
+                )
         for name in sorted(task_vars):
             problem, meant = unknown_name(name, set(known), prefixes)
             if problem:
                 example = example_of(meant, known[meant]) if meant else None
-                seen = shown(f"{name} {meant}", received(task_vars[name]))
+                seen = shown(f"{name} {meant}", received(task_vars[name]), task_vars, SECRET_UNKNOWN)
                 findings.append(correction(name, seen, problem, example, task_vars))
 
         tags = [*task_vars.get("ansible_run_tags", []), *task_vars.get("ansible_skip_tags", [])]
@@ -99,9 +106,10 @@ def is_plain(option: dict[str, Any], value: Any) -> bool:
     return bool(TEXTS[kind].fullmatch(str(value)))
 
 
-def shown(names: str, value: str) -> str:
-    """A value, unless a name of it says that it is a secret."""
-    return "a value that is not shown" if SECRET.search(names) else value
+def shown(names: str, value: str, task_vars: dict[str, Any], secret: re.Pattern[str] = SECRET) -> str:
+    """A value, unless a name of it says that it is a secret, or it may stand in a file that Ansible Vault encrypts."""
+    hidden = secret.search(names) or (value != "nothing" and may_be_encrypted(names.split()[0], task_vars))
+    return "a value that is not shown" if hidden else value
 
 
 def load_options(role: Path) -> dict[str, Any]:
@@ -115,8 +123,8 @@ def kind_of(option: dict[str, Any]) -> str:
     """Describe in words what values an option takes."""
     if "choices" in option:
         return "one of " + ", ".join(str(choice) for choice in option["choices"])
-    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "path": "a path"}
-    names["dict"] = "a mapping"
+    names = {"int": "a whole number", "float": "a number", "str": "a text", "bool": "true or false", "path": "a path",
+             "dict": "a mapping"}  # fmt: skip
     if option.get("type") == "list":
         if option.get("elements") == "dict" and "options" in option:
             return f"a list of mappings with {', '.join(option['options'])}"

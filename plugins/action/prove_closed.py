@@ -12,22 +12,24 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.login import N
 
 LOOK = Path(__file__).with_name("prove_closed_look.sh")
 GUESSABLE = {"password", "keyboard-interactive"}
+SPEC = {"user": {"type": "str", "required": True}, "files_read_anew": {"type": "bool", "default": False}}
 
 
 class ActionModule(ActionBase):
     TRANSFERS_FILES = False
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Return C(open), in words what is open, empty where nothing is; and C(tried), whether that had to be tried."""
+        """Return C(open), in words what is open, empty where nothing is."""
         task_vars = task_vars or {}
-        result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False, "open": "", "tried": False, "msg": ""}
-        user, host = self._task.args["user"], task_vars["inventory_hostname"]
+        result: dict[str, Any] = super().run(tmp, task_vars) | {"changed": False, "open": "", "msg": ""}
+        _, wanted = self.validate_argument_spec(SPEC)
+        user, host = wanted["user"], task_vars["inventory_hostname"]
         # It is gone after a boot, as is what it tells of.
         file = f"/run/modelhost-sshd-refuses-{user}"
         told = self._low_level_execute_command(f"set -- {shlex.quote(file)}\n{LOOK.read_text().strip()}")["stdout"]
         seen = dict(line.split(" ", 1) for line in told.splitlines() if " " in line)
         loaded, proven = seen.get("loaded", "").strip(), seen.get("proven", "").strip()
-        if self._task.args.get("files_read_anew"):
+        if wanted["files_read_anew"]:
             if proven:
                 self._remember(file, loaded)
             return result
@@ -38,7 +40,7 @@ class ActionModule(ActionBase):
         # By no connection that is open already, and by a key: which other ways there are is told where it is refused.
         answer = Login(self).run("true", user=user, shared=False, by_key=True, last=("-v",))
         refused = re.findall(r"Permission denied \(([a-z0-9,-]+)\)", answer.stderr)
-        result |= {"tried": True, "open": open_for(user, answer, refused)}
+        result["open"] = open_for(user, answer, refused)
         if result["open"]:
             return result | {
                 "msg": f"sshd on {host} is more open than its files say: {result['open']}. Have it read them "

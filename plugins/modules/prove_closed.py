@@ -36,8 +36,4 @@ open:
   description: What is open, in words. Empty where nothing is.
   returned: always
   type: str
-tried:
-  description: Whether a login was tried. It was not where sshd has not read its files since the last time.
-  returned: always
-  type: bool
 """

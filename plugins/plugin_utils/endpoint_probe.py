@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeVar
 
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.certificate_choice import is_address
+
 T = TypeVar("T")
 
 # Of each family: one that is behind a CDN has many.
@@ -40,10 +42,11 @@ class Did(Enum):
     CLOSED = "took the connection and closed it"
     MUTE = "took the connection and said nothing"
     NO_TLS = "speaks no TLS"
+    REFUSED_TLS = "refused TLS for this name"
     NO_HTTP = "speaks no HTTP"
 
 
-RETRIED = {Did.REFUSED, Did.CLOSED, Did.NO_TLS}
+RETRIED = {Did.REFUSED, Did.CLOSED, Did.NO_TLS, Did.REFUSED_TLS}
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ def try_once(request: Request, address: str) -> Seen:
             return Seen(address, Did.CLOSED, "", sha256)
         except ssl.SSLError as error:
             reason = (error.reason or str(error)).replace("_", " ").lower()
-            return Seen(address, Did.NO_TLS, reason, sha256)
+            # Whoever speaks something else is misread; an alert is an answer.
+            return Seen(address, Did.REFUSED_TLS if "ALERT" in str(error.reason) else Did.NO_TLS, reason, sha256)
         except (OSError, http.client.RemoteDisconnected) as error:
             return Seen(address, Did.NO_ANSWER if sha256 else Did.CLOSED, str(error), sha256)
         except (http.client.HTTPException, ValueError):
@@ -228,15 +232,6 @@ def at_once(calls: Sequence[Callable[[], T]], seconds: float) -> list[T | None]:
     except queue.Empty:
         pass
     return found
-
-
-def is_address(name: str) -> bool:
-    """Whether it is an address, IPv4 or IPv6."""
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def is_own(address: str) -> bool:

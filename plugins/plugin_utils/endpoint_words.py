@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.endpoint_probe import Did, Request, Seen, is_address
 
 # Where another one's certificate was shown, or an answer that is not ours.
-ANOTHER = {Did.ANSWERED, Did.NO_ANSWER, Did.NO_HTTP, Did.NO_TLS}
+ANOTHER = {Did.ANSWERED, Did.NO_ANSWER, Did.NO_HTTP, Did.NO_TLS, Did.REFUSED_TLS}
 # What a firewall does, and who only listens.
 IN_BETWEEN = {Did.REFUSED, Did.SILENT, Did.CLOSED, Did.MUTE}
 
@@ -82,6 +82,7 @@ def in_words(seen: Seen, request: Request, known: Known) -> str:
         )
     did = {
         Did.NO_TLS: f"speaks no TLS{reason}",
+        Did.REFUSED_TLS: f"refused TLS for {request.host}{reason}",
         Did.NO_HTTP: "speaks no HTTP",
         Did.NO_ANSWER: f"has no answer to {request.path}{within}",
     }.get(seen.did, f"answers {request.path} with status {seen.status}, and not as this project's nginx does")

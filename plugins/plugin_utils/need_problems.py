@@ -29,7 +29,12 @@ def secret_problems(value: Any) -> list[str]:
     """What is wrong with release_secrets."""
     if not isinstance(value, Mapping):
         return ["something else than a mapping (which is not shown)"]
-    return [f"{_named(name)} {problem}" for name, text in value.items() for problem in _secret(name, text)]
+    # A text that is no name may be a secret in the place of its name.
+    return [
+        f"{name if _is_file(name) else 'a name that is not shown'} {problem}"
+        for name, text in value.items()
+        for problem in _secret(name, text)
+    ]
 
 
 def volume_problems(value: Any) -> list[str]:
@@ -59,7 +64,7 @@ def _variable(name: Any, text: Any) -> Iterable[str]:
     if not isinstance(name, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
         yield "as a name"
     elif OF_THE_SERVER.fullmatch(name.upper()):
-        yield "(the server uses it itself)"
+        yield "(kept for the server itself)"
     if not isinstance(text, str):
         yield f"as {_kind(text)} (in quotes it is a text)"
     elif UNPRINTABLE.search(text) or len(text) > LONGEST:
@@ -67,14 +72,18 @@ def _variable(name: Any, text: Any) -> Iterable[str]:
 
 
 def _secret(name: Any, text: Any) -> Iterable[str]:
-    if not isinstance(name, str) or not NAME.fullmatch(name):
+    if not _is_file(name):
         yield "as a name"
     if not isinstance(text, str):
-        yield f"as {_kind(text)} (in quotes it is a text)"
+        yield f"as {_kind(text)}, and not as a text"
     elif not text:
         yield "as an empty text"
     elif re.search("[\ud800-\udfff]", text):
         yield "with characters that are no text"
+
+
+def _is_file(name: Any) -> bool:
+    return isinstance(name, str) and NAME.fullmatch(name) is not None
 
 
 def _kind(value: Any) -> str:

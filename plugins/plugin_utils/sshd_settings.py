@@ -11,6 +11,8 @@ from pathlib import PurePosixPath
 LISTS = {"kexalgorithms", "ciphers", "macs", "hostkeyalgorithms"}
 # In seconds, or a number; 0 is none at all.
 AT_MOST = {"logingracetime", "clientaliveinterval", "clientalivecountmax"}
+# Of these, yes is the most that there is.
+ALLOWING = {"allowtcpforwarding", "allowstreamlocalforwarding"}
 LOG_LEVELS = ["QUIET", "FATAL", "ERROR", "INFO", "VERBOSE", "DEBUG", "DEBUG1", "DEBUG2", "DEBUG3"]
 OTHER_NAMES = {
     "challengeresponseauthentication": "kbdinteractiveauthentication",
@@ -68,7 +70,7 @@ class Line:
 
 @dataclass
 class Look:
-    """What sshd_look.sh has told: by account, what is in effect, what sshd said instead, and its groups; all lines."""
+    """What check_sshd_look.sh has told: by account, what is in effect, what it said instead, its groups; all lines."""
 
     effective: dict[str, dict[str, str]] = field(default_factory=dict)
     problems: dict[str, str] = field(default_factory=dict)
@@ -99,7 +101,7 @@ def settings_of(text: str) -> dict[str, tuple[str, str]]:
 
 
 def read_look(told: str) -> Look:
-    """Read what sshd_look.sh has printed."""
+    """Read what check_sshd_look.sh has printed."""
     look = Look()
     # By file that is open: its name, and the block that is open in it.
     files: list[str] = []
@@ -179,7 +181,7 @@ def is_as_strict(keyword: str, wanted: str, found: str) -> bool:
         return 0 < _seconds(found) <= _seconds(wanted)
     if keyword == "loglevel" and found.upper() in LOG_LEVELS:
         return LOG_LEVELS.index(found.upper()) >= LOG_LEVELS.index(wanted.upper())
-    return wanted.lower() == "yes" or found.lower() == wanted.lower()
+    return (keyword in ALLOWING and wanted.lower() == "yes") or found.lower() == wanted.lower()
 
 
 def cause(lines: list[Line], key: str, found: str, file: str, users: Iterable[str]) -> Line | None:

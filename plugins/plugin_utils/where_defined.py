@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
+from ansible.parsing.vault import is_encrypted
 from ansible.utils.vars import load_extra_vars
 
 BY_E = "what -e gives on the command line"
@@ -24,12 +25,30 @@ def where_defined(name: str, variables: dict[str, Any] | None) -> str:
         # For localhost, which is in no group, and of a deployment whose hosts are not there yet.
         folder = Path("inventory", str(variables.get("provision_name", "<provision_name>")))
         default = folder / "group_vars" / "all" / "provision.yml"
+    line = _line_of(name, folder)
+    if line is None and (encrypted := _encrypted_files(folder)):
+        default = encrypted[0]
+    return line or _short(default)
+
+
+def may_be_encrypted(name: str, variables: dict[str, Any]) -> bool:
+    """Whether a variable is in none of the inventory's files that can be read, and there is one that is encrypted."""
+    folder = Path(variables.get("inventory_dir") or "inventory/production")
+    by_e = name in load_extra_vars(DataLoader())
+    return not by_e and bool(_encrypted_files(folder)) and _line_of(name, folder) is None
+
+
+def _line_of(name: str, folder: Path) -> str | None:
     setting = re.compile(rf"^\s*(?:- )?[\"']?{re.escape(name)}[\"']?\s*:")
     for file in _variable_files(folder):
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), start=1):
             if setting.match(line):
                 return f"{_short(file)}:{number}"
-    return _short(default)
+    return None
+
+
+def _encrypted_files(folder: Path) -> list[Path]:
+    return [file for file in _variable_files(folder) if is_encrypted(file.read_bytes())]
 
 
 def _variable_files(folder: Path) -> list[Path]:

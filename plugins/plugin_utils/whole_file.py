@@ -1,4 +1,4 @@
-"""Write files of the control machine so that nobody finds half of one, nor is one left where a run is killed."""
+"""Write files of the control machine so that nobody finds half of one."""
 
 from __future__ import annotations
 

@@ -92,3 +92,17 @@ def test_a_vaulted_value_that_is_wrong_stays_secret(inventory):
     assert "hidden" not in printed.stdout + printed.stderr
     assert printed.stdout.count("got a vaulted value") == 3
     assert "did you mean release_workers? Edit " in printed.stdout
+
+
+def test_a_wrong_value_of_a_file_that_is_encrypted_as_a_whole_stays_secret(inventory):
+    password, file = inventory / "password.txt", inventory / "group_vars" / "all" / "secrets.yml"
+    password.write_text("a password of these tests")
+    file.parent.mkdir()
+    file.write_text("release_workers: hidden\n")
+    vault = ["--vault-password-file", password]
+    subprocess.run([PROGRAMS / "ansible-vault", "encrypt", *vault, file], check=True, capture_output=True)
+    printed = run(PROJECT, "ansible-playbook", "playbooks/plan.yml", "-i", inventory, *vault)
+    assert "hidden" not in printed.stdout + printed.stderr
+    said = " ".join(printed.stdout.split())
+    assert "release_workers: got a value that is not shown, but it must be a whole number" in said
+    assert f"Edit {file}" in said

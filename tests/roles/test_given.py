@@ -25,11 +25,11 @@ SECRET = GIVEN["release_secrets"]["db"]
     ("value", "said"),
     [
         ({}, []), ({"GREETING": "hello", "_a1": "", "TOKENIZERS_PARALLELISM": "false", "HF_HOME": "/tmp\n"}, []),
-        ({"MODELHOST_BIND": "x"}, ["MODELHOST_BIND (the server uses it itself)"]),
+        ({"MODELHOST_BIND": "x"}, ["MODELHOST_BIND (kept for the server itself)"]),
         ({"PATH": "x", "PYTHONPATH": "x", "LD_PRELOAD": "x", "OMP_NUM_THREADS": "2", "GUNICORN_CMD_ARGS": "-w 9"},
-         [f"{name} (the server uses it itself)"
+         [f"{name} (kept for the server itself)"
           for name in ("PATH", "PYTHONPATH", "LD_PRELOAD", "OMP_NUM_THREADS", "GUNICORN_CMD_ARGS")]),
-        ({"modelhost_bind": "x"}, ["modelhost_bind (the server uses it itself)"]),
+        ({"modelhost_bind": "x"}, ["modelhost_bind (kept for the server itself)"]),
         ({"A B": "x"}, ["A B as a name"]), ({"A=B": "x"}, ["A=B as a name"]), ({1: "x"}, ["1 as a name"]),
         ({"LEVEL": 3}, ["LEVEL as a number (in quotes it is a text)"]),
         ({"ON": True}, ["ON as true or false (in quotes it is a text)"]),
@@ -44,9 +44,10 @@ def test_a_variable_of_the_servers_or_no_text_is_refused(value, said):
 @pytest.mark.parametrize(
     ("value", "said"),
     [
-        ({"db": SECRET, "api.key_2-a": "a\r\nb\x00"}, []), ({"../db": SECRET}, ["../db as a name"]),
-        ({"db": ""}, ["db as an empty text"]), ({"db": 1234567}, ["db as a number (in quotes it is a text)"]),
-        ({".key": SECRET}, [".key as a name"]), (SECRET, ["something else than a mapping (which is not shown)"]),
+        ({"db": SECRET, "api.key_2-a": "a\r\nb\x00"}, []), ({"../db": SECRET}, ["a name that is not shown as a name"]),
+        ({"db": ""}, ["db as an empty text"]), ({"db": 1234567}, ["db as a number, and not as a text"]),
+        ({".key": SECRET}, ["a name that is not shown as a name"]),
+        (SECRET, ["something else than a mapping (which is not shown)"]),
         ([SECRET], ["something else than a mapping (which is not shown)"]),
     ],
 )  # fmt: skip
@@ -146,12 +147,17 @@ def preflight(folder: Path, *words: object, **variables: Any) -> str:
     ("variables", "words"),
     [
         ({"release_environment": {"LD_PRELOAD": "/tmp/x.so"}},
-         "release_environment: got LD_PRELOAD (the server uses it itself), but it must be a mapping of names"),
-        ({"release_secrets": {"a/b": SECRET}}, "release_secrets: got a/b as a name, but it must be a mapping of names"),
+         "release_environment: got LD_PRELOAD (kept for the server itself), but it must be a mapping of names"),
+        ({"release_secrets": {"a/b": SECRET}},
+         "release_secrets: got a name that is not shown as a name, but it must be a mapping of names"),
         ({"release_secrets": {"a/b": SECRET}}, 'release_secrets: {"db_password": "{{ vault_db_password }}"}'),
         ({"release_secrets": [SECRET]}, "release_secrets: got a value that is not shown, but it must be a mapping"),
         ({"release_secret": {"db": SECRET}},
          "release_secret: got a value that is not shown, but no role reads that name"),
+        ({"release_api_key": SECRET}, "release_api_key: got a value that is not shown, but no role reads that name"),
+        ({"release_environment": [f"API_KEY={SECRET}"]}, "release_environment: got a value that is not shown, but it"),
+        ({"release_environment": {"API_KEY": SECRET, "Y": "{{ nowhere }}"}}, "release_environment: got a value that"),
+        ({"release_secrets": {f"{SECRET}!": "db"}}, "got a name that is not shown as a name"),
         ({"release_volumes": [{"source": "/var/run/docker.sock", "target": "/w"}]},
          "release_volumes: got the source /var/run/docker.sock, which is in /var/run, which models must not read"),
         ({"release_volumes": [{"source": "/srv/w"}]}, "it must be a list of mappings with source, target"),

@@ -11,7 +11,7 @@ from plugins.plugin_utils.sshd_settings import Finding, compare, is_as_strict, r
 
 OURS = "/etc/ssh/sshd_config.d/00-0-modelhost.conf"
 MINE = "PermitRootLogin no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\nAllowTcpForwarding no\n"
-LOOK = (PROJECT / "plugins" / "plugin_utils" / "sshd_look.sh").read_text()
+LOOK = (PROJECT / "plugins" / "action" / "check_sshd_look.sh").read_text()
 SSHD_CONFIG = "Include /etc/ssh/sshd_config.d/*.conf\nUsePAM yes\nX11Forwarding yes\nPasswordAuthentication yes\n"
 
 
