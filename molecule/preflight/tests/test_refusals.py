@@ -51,7 +51,7 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"model_server_workers": 2}, ["model_server_workers: got 2", "is called release_workers now"]),
         ({"release_models": None}, ["release_models", "a list"]),
         ({"release_models": []}, ["release_models: got []", "at least one bundle"]),
-        ({"release_workers": -1}, ["release_workers: got -1", "from 0"]),
+        ({"release_workers": -1}, ["release_workers: got -1", "from 1 to 64, or 0"]),
         ({"release_allow_pickle": "churn"}, ['release_allow_pickle: got "churn"', "a list of texts"]),
         ({"release_allow_pickle": ["Churn"]}, ['release_allow_pickle: got ["Churn"]', "each of a-z, 0-9, _ and -"]),
         ({"release_trusted_keys": "a.pub"}, ['release_trusted_keys: got "a.pub"', "a list of texts"]),
