@@ -17,8 +17,8 @@ from ansible.plugins.action import ActionBase
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, received, result_of
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import (
     BY_E,
-    may_be_encrypted,
     where_defined,
+    where_encrypted,
 )
 
 # The role that became app_image and release in 0.1.0.
@@ -108,7 +108,7 @@ def is_plain(option: dict[str, Any], value: Any) -> bool:
 
 def shown(names: str, value: str, task_vars: dict[str, Any], secret: re.Pattern[str] = SECRET) -> str:
     """A value, unless a name of it says that it is a secret, or it may stand in a file that Ansible Vault encrypts."""
-    hidden = secret.search(names) or (value != "nothing" and may_be_encrypted(names.split()[0], task_vars))
+    hidden = secret.search(names) or (value != "nothing" and where_encrypted(names.split()[0], task_vars))
     return "a value that is not shown" if hidden else value
 
 

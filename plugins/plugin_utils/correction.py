@@ -7,14 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from ansible.parsing.vault import VaultHelper
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined, where_encrypted
 
 
 def correction(name: str, received: str, problem: str, example: str | None, variables: dict[str, Any]) -> str:
     """Say what a variable is, what is wrong with that, and the file to edit; `example` is a right line of YAML."""
     shown = f", for example: {example}" if example else ""
     end = "" if problem.endswith("?") else "."
-    return f"- {name}: got {received}, but {problem}{end} Edit {where_defined(name, variables)}{shown}"
+    encrypted = where_encrypted(name, variables) if received != "nothing" else None
+    return f"- {name}: got {received}, but {problem}{end} Edit {encrypted or where_defined(name, variables)}{shown}"
 
 
 def received(value: Any) -> str:

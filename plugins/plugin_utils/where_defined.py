@@ -18,24 +18,27 @@ def where_defined(name: str, variables: dict[str, Any] | None) -> str:
     # These win over every file.
     if name in load_extra_vars(DataLoader()):
         return BY_E
-    variables = variables or {}
-    folder = Path(variables.get("inventory_dir") or "inventory/production")
-    default = folder / "group_vars" / "modelhost.yml"
+    folder, default = _inventory_of(name, variables or {})
+    return _line_of(name, folder) or _short(default)
+
+
+def where_encrypted(name: str, variables: dict[str, Any]) -> str | None:
+    """The inventory's first encrypted file, for a variable that is set and stands in no file that can be read."""
+    folder, _ = _inventory_of(name, variables)
+    encrypted = [file for file in _variable_files(folder) if is_encrypted(file.read_bytes())]
+    if not encrypted or name in load_extra_vars(DataLoader()) or _line_of(name, folder):
+        return None
+    return _short(encrypted[0])
+
+
+def _inventory_of(name: str, variables: dict[str, Any]) -> tuple[Path, Path]:
+    """The folder that a variable stands in, and the file of it that most do."""
     if name.startswith("provision_"):
         # For localhost, which is in no group, and of a deployment whose hosts are not there yet.
         folder = Path("inventory", str(variables.get("provision_name", "<provision_name>")))
-        default = folder / "group_vars" / "all" / "provision.yml"
-    line = _line_of(name, folder)
-    if line is None and (encrypted := _encrypted_files(folder)):
-        default = encrypted[0]
-    return line or _short(default)
-
-
-def may_be_encrypted(name: str, variables: dict[str, Any]) -> bool:
-    """Whether a variable is in none of the inventory's files that can be read, and there is one that is encrypted."""
+        return folder, folder / "group_vars" / "all" / "provision.yml"
     folder = Path(variables.get("inventory_dir") or "inventory/production")
-    by_e = name in load_extra_vars(DataLoader())
-    return not by_e and bool(_encrypted_files(folder)) and _line_of(name, folder) is None
+    return folder, folder / "group_vars" / "modelhost.yml"
 
 
 def _line_of(name: str, folder: Path) -> str | None:
@@ -45,10 +48,6 @@ def _line_of(name: str, folder: Path) -> str | None:
             if setting.match(line):
                 return f"{_short(file)}:{number}"
     return None
-
-
-def _encrypted_files(folder: Path) -> list[Path]:
-    return [file for file in _variable_files(folder) if is_encrypted(file.read_bytes())]
 
 
 def _variable_files(folder: Path) -> list[Path]:

@@ -106,3 +106,5 @@ def test_a_wrong_value_of_a_file_that_is_encrypted_as_a_whole_stays_secret(inven
     said = " ".join(printed.stdout.split())
     assert "release_workers: got a value that is not shown, but it must be a whole number" in said
     assert f"Edit {file}" in said
+    # What is set nowhere belongs where it would have stood without that file.
+    assert f"release_models: got nothing, but it is required. Edit {inventory / 'group_vars' / 'modelhost.yml'}" in said
