@@ -1,7 +1,8 @@
-"""Folders that someone else may have filled, with what they liked."""
+"""Folders that others get to see, and that someone else may have filled with what they liked."""
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
@@ -9,6 +10,13 @@ from ..errors import StepError
 
 # Takes any number of files, and folders in folders, for which Python's own needs a stack as deep; follows no link.
 REMOVE = ["rm", "-rf", "--one-file-system", "--"]
+
+
+def make_folder(folder: Path, gid: int, mode: int) -> None:
+    """Make a folder of whoever runs this, root on a machine, and of a group."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chown(folder, os.geteuid(), gid)
+    folder.chmod(mode)
 
 
 def remove_tree(path: Path) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import Any
 
 from ..checks.bundles import refuse_unsigned
@@ -12,7 +10,7 @@ from ..errors import StepError
 from ..host.host import Host
 from ..host.layout import SECOND_TRY, socket_dir, socket_name
 from ..host.resources import total_memory_mb
-from ..host.trees import remove_all_but_sockets
+from ..host.trees import make_folder, remove_all_but_sockets
 from ..options import Option
 from ..store import canary_link, credentials, history
 from ..store.atomic_files import point
@@ -71,10 +69,3 @@ def start(host: Host, release: str, stop_first: bool, settings: Settings, who: s
     point(sockets / SECOND_TRY, socket_name(record.replicas))
     host.docker.start(record.compose_file, release, state.idle_colour, content.derived_limit_mb(total_memory_mb()))
     return True
-
-
-def make_folder(folder: Path, gid: int, mode: int) -> None:
-    """Make a folder of whoever runs this, root on a machine, and of a group."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chown(folder, os.geteuid(), gid)
-    folder.chmod(mode)

@@ -7,13 +7,13 @@ them, can be compared with guesses.
 from __future__ import annotations
 
 import hmac
-import os
 import re
 import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from ..errors import StepError
+from ..host.trees import make_folder
 from .atomic_files import write_bytes
 from .release import Release
 
@@ -49,10 +49,8 @@ def keep(layout: Layout, release: Release, values: Mapping[str, str], uid: int) 
         return False
     _make_root(layout)
     folder = layout.secrets / release.id
-    folder.mkdir(mode=0o700, exist_ok=True)
     # In the container it is /run/secrets; here no other account gets to it, since only root may enter the folder above.
-    os.chown(folder, os.geteuid(), uid)
-    folder.chmod(0o750)
+    make_folder(folder, uid, 0o750)
     # A container may have the folder and read from it meanwhile.
     for name, value in values.items():
         write_bytes(folder / name, value.encode(), 0o400, uid)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import hashlib
 import http.client
 import ipaddress
@@ -104,7 +105,7 @@ def ask(request: Request, addresses: Sequence[str]) -> list[Seen]:
     """What each address did, in the same order; all are asked at once."""
     # A server that sends a byte now and then stays within each of the socket's own timeouts.
     longest = 2 * request.seconds + (TRIES - 1) * request.pause_seconds
-    found = at_once([lambda one=one: ask_one(request, one) for one in addresses], longest)  # type: ignore[misc]
+    found = at_once([functools.partial(ask_one, request, one) for one in addresses], longest)
     return [
         seen or Seen(address, Did.MUTE, "it sends too slowly") for seen, address in zip(found, addresses, strict=True)
     ]

@@ -67,8 +67,10 @@ def _variable(name: Any, text: Any) -> Iterable[str]:
         yield "(kept for the server itself)"
     if not isinstance(text, str):
         yield f"as {_kind(text)} (in quotes it is a text)"
-    elif UNPRINTABLE.search(text) or len(text) > LONGEST:
-        yield "with control characters" if UNPRINTABLE.search(text) else f"with more than {LONGEST} characters"
+    elif UNPRINTABLE.search(text):
+        yield "with control characters"
+    elif len(text) > LONGEST:
+        yield f"with more than {LONGEST} characters"
 
 
 def _secret(name: Any, text: Any) -> Iterable[str]:

@@ -14,11 +14,13 @@ FAILING = b'{"error":"The model server is not there.","field":null,"received":nu
 
 
 class Handler(BaseHTTPRequestHandler):
+    server: "Server"
+
     def log_message(self, *_: object) -> None:
         pass
 
     def do_GET(self) -> None:
-        kind = self.server.kind  # type: ignore[attr-defined]
+        kind = self.server.kind
         if kind == "slow":
             time.sleep(60)
         self.send_response(502 if kind == "failing" else 200 if self.path == "/readyz" else 404)
@@ -63,7 +65,7 @@ def raw(address: str, port: int, kind: str) -> None:
     listening = socket.create_server((address, port), backlog=0 if kind == "full" else 100)
     if kind == "full":
         # What is not accepted fills the queue, and the kernel drops whatever else comes.
-        full.extend(socket.create_connection((address, port)) for _ in range(1))
+        full.append(socket.create_connection((address, port)))
         full.append(listening)
         return
     threading.Thread(target=accept, args=(listening, kind), daemon=True).start()
