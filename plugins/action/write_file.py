@@ -9,6 +9,9 @@ from typing import Any
 
 from ansible.plugins.action import ActionBase
 
+# The kind comes last, because it is words.
+LOOK = """\
+echo {number} $(sha256sum < {dest} && stat -c '%U %G %a %F' {dest}); [ -d {folder} ] || echo {number} has no folder"""
 # The content is its input. By its name no program that reads a folder takes the new file for one of its own.
 WRITE = """\
 set -e
@@ -25,48 +28,69 @@ said=$({command} 2>&1) || {{ echo "failed to validate: $said" >&2; exit 1; }}
 SPEC = {
     "content": {"type": "str"},
     "src": {"type": "path"},
-    "dest": {"type": "path", "required": True},
+    "dest": {"type": "path"},
+    "validate": {"type": "str"},
+    "files": {"type": "dict"},
     "owner": {"type": "str", "required": True},
     "group": {"type": "str", "required": True},
     "mode": {"type": "str", "required": True},
-    "validate": {"type": "str"},
 }
 
 
 class ActionModule(ActionBase):
-    TRANSFERS_FILES = True
-
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
         """Compare, and write what differs, without unpacking a module of Ansible's on the host for either."""
         result = super().run(tmp, task_vars)
-        _, wanted = self.validate_argument_spec(
-            SPEC, mutually_exclusive=[["content", "src"]], required_one_of=[["content", "src"]]
+        _, given = self.validate_argument_spec(
+            SPEC,
+            required_one_of=[["content", "src", "files"]],
+            required_by={"content": "dest", "src": "dest"},
+            mutually_exclusive=[["content", "src", "files"], ["dest", "files"], ["validate", "files"]],
         )
-        content = Path(wanted["src"]).read_bytes() if wanted["content"] is None else wanted["content"].encode()
-        if self._is_there(wanted, content):
-            return result | {"changed": False, "dest": wanted["dest"]}
-        if self._task.check_mode or self._task.diff or not self._is_pipelining_enabled("new"):
-            return result | self._copy(wanted, task_vars)
-        return result | self._write(wanted, content)
+        wanted = _each(given)
+        seen = self._look(wanted)
+        written: list[str] = []
+        diff: list[dict[str, Any]] = []
+        for number, file in enumerate(wanted):
+            if seen & _as_wanted(number, file):
+                continue
+            has_folder = f"{number} has no folder" not in seen
+            done = self._put(file, has_folder, task_vars)
+            if done.get("failed"):
+                return result | done
+            written.append(file["dest"])
+            diff += done.get("diff", [])
+        named = {"progress": written} if given["files"] is not None else {}
+        return result | {"changed": bool(written), "written": written, "diff": diff} | named
 
-    def _write(self, wanted: dict[str, Any], content: bytes) -> dict[str, Any]:
+    def _put(self, file: dict[str, Any], has_folder: bool, task_vars: dict[str, Any] | None) -> dict[str, Any]:
+        """Write one, or tell what would be."""
+        if self._task.check_mode and not has_folder:
+            # Which a task before this one has not made, because it is a check.
+            after = _content(file).decode(errors="replace")
+            return {"diff": [{"before": "", "after": after, "after_header": file["dest"]}]} if self._task.diff else {}
+        if self._task.check_mode or self._task.diff or not self._is_pipelining_enabled("new"):
+            return self._copy(file, task_vars)
+        return self._write(file)
+
+    def _write(self, file: dict[str, Any]) -> dict[str, Any]:
         """Have the host's shell write the file beside its place, and put it there whole."""
-        folder, _, name = wanted["dest"].rpartition("/")
+        folder, _, name = file["dest"].rpartition("/")
         command = WRITE.format(
             template=shlex.quote(f"{folder}/.{name}.XXXXXX"),
-            validate=VALIDATE.format(command=command_on("$new", wanted["validate"])) if wanted["validate"] else "",
-            **{part: shlex.quote(wanted[part]) for part in ("dest", "owner", "group", "mode")},
+            validate=VALIDATE.format(command=command_on("$new", file["validate"])) if file["validate"] else "",
+            **{part: shlex.quote(file[part]) for part in ("dest", "owner", "group", "mode")},
         )
-        told = self._low_level_execute_command(command, in_data=content)
+        told = self._low_level_execute_command(command, in_data=_content(file))
         if told["rc"] != 0:
             said = (told["stderr"] or told["stdout"]).strip()
-            return {"failed": True, "msg": f"{wanted['dest']} was not written: {said}"}
-        return {"changed": True, "dest": wanted["dest"]}
+            return {"failed": True, "msg": f"{file['dest']} was not written: {said}"}
+        return {}
 
-    def _copy(self, wanted: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
+    def _copy(self, file: dict[str, Any], task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Have ansible.builtin.copy do it, which tells what will differ, and manages where a command has no input."""
         task = self._task.copy()
-        task.args = {name: value for name, value in wanted.items() if value is not None}
+        task.args = {name: value for name, value in file.items() if value is not None}
         copy = self._shared_loader_obj.action_loader.get(
             "ansible.builtin.copy",
             task=task,
@@ -76,22 +100,41 @@ class ActionModule(ActionBase):
             templar=self._templar,
             shared_loader_obj=self._shared_loader_obj,
         )
-        written: dict[str, Any] = copy.run(task_vars=task_vars)
-        return written
+        copied: dict[str, Any] = copy.run(task_vars=task_vars)
+        return copied
 
-    def _is_there(self, wanted: dict[str, Any], content: bytes) -> bool:
-        """Whether a plain file with the content, the owner, the group and the mode lies there."""
-        dest = shlex.quote(wanted["dest"])
-        # The kind comes last, because it is words.
-        look = f"stat -c '%U %G %a %F' {dest} && sha256sum < {dest}"
-        # Before that sudo may complain, as where a host does not know its own name, and a terminal has one stream.
-        seen = self._low_level_execute_command(look)["stdout"].splitlines()[-2:]
-        mode = f"{int(wanted['mode'], 8):o}"
-        kinds = ["regular file", "regular empty file"]
-        return len(seen) > 1 and (
-            seen[0] in [f"{wanted['owner']} {wanted['group']} {mode} {kind}" for kind in kinds]
-            and seen[1].split()[0] == hashlib.sha256(content).hexdigest()
-        )
+    def _look(self, wanted: list[dict[str, Any]]) -> set[str]:
+        """What the host's shell says of each: a line that begins with its number."""
+        paths = [Path(file["dest"]) for file in wanted]
+        questions = [
+            LOOK.format(number=number, dest=shlex.quote(str(path)), folder=shlex.quote(str(path.parent)))
+            for number, path in enumerate(paths)
+        ]
+        # Before them sudo may complain, as where a host does not know its own name, and a terminal has one stream.
+        told = self._low_level_execute_command("; ".join(questions))["stdout"]
+        return {line.rstrip() for line in told.splitlines()}
+
+
+def _each(given: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every file with what one of them has."""
+    if given["files"] is None:
+        return [{name: value for name, value in given.items() if name != "files"}]
+    owned = {name: given[name] for name in ("owner", "group", "mode")}
+    return [
+        {"content": content, "src": None, "dest": dest, "validate": None, **owned}
+        for dest, content in given["files"].items()
+    ]
+
+
+def _content(file: dict[str, Any]) -> bytes:
+    return Path(file["src"]).read_bytes() if file["content"] is None else str(file["content"]).encode()
+
+
+def _as_wanted(number: int, file: dict[str, Any]) -> set[str]:
+    """The lines of which a look prints one where a plain file has the content, the owner, the group and the mode."""
+    digest = hashlib.sha256(_content(file)).hexdigest()
+    begins = f"{number} {digest} - {file['owner']} {file['group']} {int(file['mode'], 8):o}"
+    return {f"{begins} regular file", f"{begins} regular empty file"}
 
 
 def command_on(file: str, words: str) -> str:

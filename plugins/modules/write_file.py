@@ -2,15 +2,16 @@
 
 DOCUMENTATION = """
 module: write_file
-short_description: Write a file, as ansible.builtin.copy does, by the shell of the host
+short_description: Write files, as ansible.builtin.copy does, by the shell of the host
 description:
-  - Owner, group, mode and the SHA-256 of the content are compared by one command on the host. Where all are as wanted,
-    nothing else is done there; otherwise a second one writes the file whole and puts it in its place.
-  - In check mode, with a diff, and where the connection does not pipeline, M(ansible.builtin.copy) does it.
+  - Owner, group, mode and the SHA-256 of the contents are compared by one command on the host. Where all are as wanted,
+    nothing else is done there; otherwise another one writes a file whole and puts it in its place.
+  - In check mode, with a diff, and where the connection does not pipeline, M(ansible.builtin.copy) does it; of a file
+    whose folder is missing, a check tells that it would be written.
 author: modelhost
 options:
   content:
-    description: What the file holds, for example a lookup of a template. Either this or O(src).
+    description: What the file holds, for example a lookup of a template. Either this, O(src) or O(files).
     type: str
   src:
     description: A file on the control machine.
@@ -18,7 +19,9 @@ options:
   dest:
     description: The file's path on the host.
     type: path
-    required: true
+  files:
+    description: Several at once, which are looked at together; what each holds, by its path on the host.
+    type: dict
   owner:
     description: The name of the account that owns it.
     type: str
@@ -47,8 +50,9 @@ EXAMPLES = """
 """
 
 RETURN = """
-dest:
-  description: The file's path on the host.
+written:
+  description: The paths of those that were not as wanted; in check mode, of those that would be written.
   returned: success
-  type: str
+  type: list
+  elements: str
 """

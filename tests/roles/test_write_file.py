@@ -6,6 +6,7 @@ import os
 import pwd
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ GROUP = grp.getgrgid(os.getgid()).gr_name
 def write(tmp_path) -> Callable[..., dict[str, Any]]:
     """Write tmp_path/dest by a play on this machine; returns the task's result, and the modules that ran."""
 
-    def play(*options: str, **arguments: str) -> dict[str, Any]:
-        arguments = {"dest": str(tmp_path / "dest"), "owner": OWNER, "group": GROUP, "mode": "0640", **arguments}
+    def play(*options: str, **arguments: Any) -> dict[str, Any]:
+        place = {} if "files" in arguments else {"dest": str(tmp_path / "dest")}
+        arguments = {**place, "owner": OWNER, "group": GROUP, "mode": "0640", **arguments}
         task = {"modelhost.modelhost.write_file": arguments, "register": "written"}
         show = {"ansible.builtin.copy": {"content": "{{ written }}", "dest": str(tmp_path / "result"), "mode": "0600"}}
         tasks = [task, {**show, "check_mode": False}]
@@ -134,6 +136,30 @@ def test_a_check_tells_and_changes_nothing(write, tmp_path):
     assert (tmp_path / "dest").read_text() == "old"
 
 
+def test_of_several_files_those_are_written_that_differ(write, tmp_path):
+    first, second, third = (str(tmp_path / name) for name in ("a", "it's b", "c"))
+    files = {first: "1", second: "2\n", third: "3"}
+    made = write(files=files)
+    assert (made["changed"], made["written"]) == (True, [first, second, third])
+    assert [(tmp_path / name).read_text() for name in ("a", "it's b", "c")] == ["1", "2\n", "3"]
+    again = write(files=files)
+    assert (again["changed"], again["written"], again["modules"]) == (False, [], 0)
+    Path(second).write_text("3")
+    told = write("--check", "--diff", files=files)
+    assert (told["written"], len(told["diff"])) == ([second], 1)
+    assert write(files=files)["written"] == [second]
+    assert Path(second).read_text() == "2\n"
+
+
+def test_a_check_tells_of_a_file_whose_folder_is_not_made_yet(write, tmp_path):
+    told = write("--check", "--diff", content="new\n", dest=str(tmp_path / "missing/dest"))
+    assert told["changed"] is True
+    assert told["diff"][0]["after"] == "new\n"
+    # As where a task says diff: false, of what is secret.
+    assert "new" not in str(write("--check", content="new\n", dest=str(tmp_path / "missing/dest")))
+    assert not (tmp_path / "missing").exists()
+
+
 def test_a_file_that_is_not_accepted_is_not_written(write, tmp_path):
     write(content="old")
     with pytest.raises(AssertionError, match="failed to validate"):
@@ -144,7 +170,7 @@ def test_a_file_that_is_not_accepted_is_not_written(write, tmp_path):
 
 
 def test_content_or_a_source_has_to_be_given_and_not_both(write):
-    with pytest.raises(AssertionError, match="one of the following is required: content, src"):
+    with pytest.raises(AssertionError, match="one of the following is required: content, src, files"):
         write()
     with pytest.raises(AssertionError, match="mutually exclusive: content"):
         write(content="a", src="b")

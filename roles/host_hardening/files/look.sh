@@ -1,7 +1,23 @@
 # shellcheck shell=sh
 # Run on the host by its shell, as root. Arguments: packages to look for. Prints name=value lines and changes nothing.
 list() { tr '\n' ' ' | sed 's/ *$//'; }
-active() { systemctl is-active --quiet "$1" 2>/dev/null; }
+
+# What systemd says of all the units that are asked for below, by one question: of each " name active enabled begun", in a line.
+clocks="chrony.service ntpsec.service ntp.service openntpd.service systemd-timesyncd.service"
+kept="modelhost-firewall.service modelhost-firewall-watch.service fail2ban.service apt-daily.timer apt-daily-upgrade.timer modelhost-prune.timer"
+asked="firewalld.service $clocks systemd-journald.service $kept"
+# shellcheck disable=SC2086  # names, each a word
+units=$(TZ=UTC systemctl show --property ActiveState,UnitFileState,ActiveEnterTimestamp $asked 2>/dev/null | awk -v asked="$asked" '
+  BEGIN {RS = ""; FS = "\n"; split(asked, name, " ")}
+  {
+    split("", value)
+    for (i = 1; i <= NF; i++) {at = index($i, "="); value[substr($i, 1, at - 1)] = substr($i, at + 1)}
+    active = value["ActiveState"] ~ /^(active|reloading|refreshing)$/ ? "active" : "-"
+    enabled = value["UnitFileState"] ~ /^(enabled|enabled-runtime|static|alias|indirect|generated)$/ ? "enabled" : "-"
+    print " " name[NR], active, enabled, value["ActiveEnterTimestamp"]
+  }')
+active() { case $units in *" $1 active "*) true ;; *) false ;; esac; }
+enabled() { case $units in *" $1 active enabled "* | *" $1 - enabled "*) true ;; *) false ;; esac; }
 
 if systemd-detect-virt --quiet --container; then echo "container=yes"; else echo "container=no"; fi
 echo "memory_mb=$(awk '/^MemTotal:/ {print int($2 / 1024)}' /proc/meminfo)"
@@ -38,7 +54,7 @@ done
 # Another firewall that someone has switched on.
 if grep -qs '^ENABLED=yes' /etc/ufw/ufw.conf && command -v ufw >/dev/null; then
   echo "other_firewall=ufw"
-elif active firewalld; then
+elif active firewalld.service; then
   echo "other_firewall=firewalld"
 else
   echo "other_firewall="
@@ -46,19 +62,19 @@ fi
 
 # What keeps the time, if anything does.
 time=""
-for service in chrony ntpsec ntp openntpd systemd-timesyncd; do
-  if active "$service"; then time=$service; fi
+for service in $clocks; do
+  if active "$service"; then time=${service%.service}; fi
 done
 echo "time=$time"
 
 # A service whose settings are newer than itself, because a run was cut off between the two.
 stale() {
-  begun=$(date --date "$(TZ=UTC systemctl show --value --property ActiveEnterTimestamp "$1")" +%s 2>/dev/null)
-  active "$1" && [ "$(stat -c %Y "$2" 2>/dev/null || echo 0)" -le "${begun:-0}" ] || echo "$1"
+  begun=$(date --date "$(echo "$units" | sed -n "s/^ $1 active [^ ]* //p")" +%s 2>/dev/null)
+  active "$1" && [ "$(stat -c %Y "$2" 2>/dev/null || echo 0)" -le "${begun:-0}" ] || echo "${1%.service}"
 }
-echo "stale=$({ stale fail2ban /etc/fail2ban/jail.d/modelhost.local; stale systemd-journald /etc/systemd/journald.conf.d/modelhost.conf; } | list)"
-echo "off=$(for unit in modelhost-firewall.service modelhost-firewall-watch.service fail2ban.service apt-daily.timer apt-daily-upgrade.timer modelhost-prune.timer; do
-  active "$unit" && systemctl is-enabled --quiet "$unit" 2>/dev/null || echo "$unit"
+echo "stale=$({ stale fail2ban.service /etc/fail2ban/jail.d/modelhost.local; stale systemd-journald.service /etc/systemd/journald.conf.d/modelhost.conf; } | list)"
+echo "off=$(for unit in $kept; do
+  active "$unit" && enabled "$unit" || echo "$unit"
 done | list)"
 echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/fail2ban/jail.d /etc/systemd/journald.conf.d /etc/systemd/coredump.conf.d \
   /etc/systemd/system.conf.d /etc/security/limits.d /etc/modprobe.d; do
