@@ -12,9 +12,12 @@ from ansible.plugins.action import ActionBase
 # The kind comes last, because it is words.
 LOOK = """\
 echo {number} $(sha256sum < {dest} && stat -c '%U %G %a %F' {dest}); [ -d {folder} ] || echo {number} has no folder"""
+# One that is there keeps its mode.
+MAKE_FOLDER = "[ -d {folder} ] || install -d -m 0755 {folder}"
 # The content is its input. By its name no program that reads a folder takes the new file for one of its own.
 WRITE = """\
 set -e
+{make_folder}
 new=$(mktemp {template})
 trap 'rm -f "$new"' EXIT
 cat > "$new"
@@ -66,10 +69,12 @@ class ActionModule(ActionBase):
     def _put(self, file: dict[str, Any], has_folder: bool, task_vars: dict[str, Any] | None) -> dict[str, Any]:
         """Write one, or tell what would be."""
         if self._task.check_mode and not has_folder:
-            # Which a task before this one has not made, because it is a check.
+            # Which copy does not look over.
             after = _content(file).decode(errors="replace")
             return {"diff": [{"before": "", "after": after, "after_header": file["dest"]}]} if self._task.diff else {}
         if self._task.check_mode or self._task.diff or not self._is_pipelining_enabled("new"):
+            if not has_folder:
+                self._low_level_execute_command(MAKE_FOLDER.format(folder=shlex.quote(str(Path(file["dest"]).parent))))
             return self._copy(file, task_vars)
         return self._write(file)
 
@@ -77,6 +82,7 @@ class ActionModule(ActionBase):
         """Have the host's shell write the file beside its place, and put it there whole."""
         folder, _, name = file["dest"].rpartition("/")
         command = WRITE.format(
+            make_folder=MAKE_FOLDER.format(folder=shlex.quote(folder)),
             template=shlex.quote(f"{folder}/.{name}.XXXXXX"),
             validate=VALIDATE.format(command=command_on("$new", file["validate"])) if file["validate"] else "",
             **{part: shlex.quote(file[part]) for part in ("dest", "owner", "group", "mode")},

@@ -6,8 +6,8 @@ short_description: Write files, as ansible.builtin.copy does, by the shell of th
 description:
   - Owner, group, mode and the SHA-256 of the contents are compared by one command on the host. Where all are as wanted,
     nothing else is done there; otherwise another one writes a file whole and puts it in its place.
-  - In check mode, with a diff, and where the connection does not pipeline, M(ansible.builtin.copy) does it; of a file
-    whose folder is missing, a check tells that it would be written.
+  - In check mode, with a diff, and where the connection does not pipeline, M(ansible.builtin.copy) does it.
+  - A folder that is missing is made, with mode 0755, by the account that the task runs as.
 author: modelhost
 options:
   content:

@@ -118,11 +118,10 @@ def test_a_name_with_signs_of_the_shell(write, tmp_path):
     assert place.read_text() == "a"
 
 
-@pytest.mark.parametrize(
-    ("where", "said"), [("missing/dest", "No such file or directory"), ("folder", "cannot overwrite")]
-)
+@pytest.mark.parametrize(("where", "said"), [("file/dest", "File exists"), ("folder", "cannot overwrite")])
 def test_a_file_that_cannot_be_written_is_said_and_nothing_stays(write, tmp_path, where, said):
     (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("")
     with pytest.raises(AssertionError, match=f"{where} was not written: .*{said}"):
         write(dest=str(tmp_path / where), content="a")
     assert not [path for path in tmp_path.rglob("*") if path.name.startswith(".")]
@@ -158,6 +157,13 @@ def test_a_check_tells_of_a_file_whose_folder_is_not_made_yet(write, tmp_path):
     # As where a task says diff: false, of what is secret.
     assert "new" not in str(write("--check", content="new\n", dest=str(tmp_path / "missing/dest")))
     assert not (tmp_path / "missing").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--diff"]])
+def test_a_folder_that_is_missing_is_made(write, tmp_path, options):
+    assert write(*options, content="new", dest=str(tmp_path / "a folder/in it/dest"))["changed"] is True
+    assert (tmp_path / "a folder/in it/dest").read_text() == "new"
+    assert (tmp_path / "a folder/in it").stat().st_mode & 0o7777 == 0o755
 
 
 def test_a_file_that_is_not_accepted_is_not_written(write, tmp_path):

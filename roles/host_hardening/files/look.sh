@@ -76,10 +76,6 @@ echo "stale=$({ stale fail2ban.service /etc/fail2ban/jail.d/modelhost.local; sta
 echo "off=$(for unit in $kept; do
   active "$unit" && enabled "$unit" || echo "$unit"
 done | list)"
-echo "no_folder=$(for folder in /etc/modelhost /etc/modelhost/kept /etc/fail2ban/jail.d /etc/systemd/journald.conf.d /etc/systemd/coredump.conf.d \
-  /etc/systemd/system.conf.d /etc/security/limits.d /etc/modprobe.d; do
-  [ -d "$folder" ] || echo "$folder"
-done | list)"
 
 # The kernel's modules, as modprobe's files write them.
 echo "modules=$(cut -d' ' -f1 /proc/modules 2>/dev/null | tr _ - | list)"
