@@ -17,9 +17,9 @@ Read = Callable[[str, str], subprocess.CompletedProcess[str]]
 PROJECT = Path(__file__).resolve().parents[2]
 ROLES = sorted(path.name for path in (PROJECT / "roles").iterdir())
 
-# What preflight gathers on a host, what a first task of a role registers there, and an item of a task's loop.
+# What preflight gathers on a host, what a first task of a role registers there, and what a task gives a template.
 HOST = {
-    "item": {"key": "docker", "value": "/etc/docker/daemon.json"},
+    "daemon": "docker",
     "inventory_hostname": "vm1",
     "inventory_dir": str(PROJECT / "inventory" / "example"),
     "ansible_managed": "Ansible managed",
