@@ -126,6 +126,8 @@ PARTS: dict[str, Callable[[], Commands]] = {
 LONG: dict[str, Callable[[], Commands]] = {
     # Other ways to the same: the engine's own packages on Debian 12, and the project as a collection.
     "docker_upstream": scenario("docker_upstream"),
+    # An engine that somebody else has set up.
+    "found_engine": scenario("found_engine"),
     "collection": scenario("collection"),
     "upgrade": scenario("upgrade"),
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],

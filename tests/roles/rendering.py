@@ -33,6 +33,16 @@ HOST = {
         "processor_nproc": 2,
         "all_ipv6_addresses": ["fd00::2"],
     },
+    "docker_seen": {
+        "engine": "none",
+        "packages": "",
+        "runs": "no",
+        "managed": "no",
+        "containerd_managed": "no",
+        "settings": "",
+        "given": "",
+        "repository": "",
+    },
     "host_hardening_host": {
         "container": "no",
         "memory_mb": "1024",

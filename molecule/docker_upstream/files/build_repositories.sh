@@ -28,6 +28,11 @@ Depends: ${5:-}
 Description: a stub
 TEXT
   [ -n "${5:-}" ] || sed -i '/^Depends/d' "$package/DEBIAN/control"
+  # The program by which the engine's package is known.
+  if [ "$2" = docker-ce ]; then
+    mkdir -p "$package/usr/bin"
+    ln -s /bin/true "$package/usr/bin/dockerd"
+  fi
   if [ -n "${4:-}" ]; then
     mkdir -p "$package/lib/systemd/system"
     printf '%s\n' '[Unit]' "Description=A stub of $2" '[Service]' 'ExecStart=/bin/sleep infinity' \

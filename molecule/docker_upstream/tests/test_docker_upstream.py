@@ -167,6 +167,49 @@ def test_each_release_gets_its_packages_and_a_second_run_changes_nothing(host, b
     assert "changed=0" in second.stdout
 
 
+OWN_SOURCE = "/etc/apt/sources.list.d/own.list"
+OWN_KEY = "/etc/apt/keyrings/own.asc"
+
+
+@pytest.fixture
+def owners(host, bare):
+    """Docker's repository, named by somebody else, with a key file of another name."""
+    host.check_output(f"mkdir -p /etc/apt/keyrings && cp /srv/apt/docker/debian/gpg {OWN_KEY}")
+    source = f"deb [signed-by={OWN_KEY}] http://localhost:8000/answers/debian bookworm stable"
+    host.check_output(f"echo '{source}' > {OWN_SOURCE} && apt-get -qq update")
+    yield source
+    host.check_output(f"rm -f {OWN_SOURCE} {OWN_KEY}")
+
+
+@pytest.mark.parametrize("release", ["bookworm", "trixie"])
+def test_an_engine_of_dockers_own_is_kept_with_its_source(host, owners, release):
+    """Debian 13 would bring an engine of its own."""
+    host.check_output(
+        "apt-get -qq install --no-install-recommends docker-ce=5:28.5.2* containerd.io docker-ce-cli=5:28.5.2*"
+    )
+    if release != "bookworm":
+        host.check_output("ln --symbolic --force /srv/os-release/%s /etc/os-release", release)
+    run = run_role()
+    assert run.returncode == 0, run.stdout
+    # What it lacked has come from the owner's source.
+    assert set(installed(host)) == ENGINE
+    assert installed(host)["docker-ce"].startswith("5:28.5.2")
+    assert host.file(OWN_SOURCE).content_string.strip() == owners
+    assert host.run(f"ls {SOURCE} {PIN} {KEY}").stdout == ""
+    assert host.run("apt-get -qq update").rc == 0
+    assert "the engine was here before (docker-ce" in told(run)
+    again = run_role()
+    assert "changed=0" in again.stdout
+
+
+def test_a_source_that_is_there_before_the_engine_is_used(host, owners):
+    run = run_role()
+    assert run.returncode == 0, run.stdout
+    assert set(installed(host)) == ENGINE
+    assert host.run(f"ls {SOURCE} {PIN} {KEY}").stdout == ""
+    assert "changed=0" in run_role().stdout
+
+
 def test_a_wanted_version_is_taken_and_stays(host, bare):
     run = run_role(docker_upstream_version="5:28.*")
     assert run.returncode == 0, run.stdout

@@ -217,6 +217,46 @@ def test_a_port_in_use_is_refused_with_the_program_that_holds_it(host, inventory
     assert "reverse_proxy_http_port: 8080" in output
 
 
+# What stands for engines that cannot be had here: how it comes, how it goes, and what is said.
+PODMAN = """Package: podman-docker
+Version: 1
+Architecture: all
+Maintainer: nobody <nobody@localhost>
+Description: a stub
+"""
+AN_ENGINE = "cp /bin/true /usr/local/bin/dockerd && chmod +x /usr/local/bin/docker"
+NO_ENGINE = "rm /usr/local/bin/docker /usr/local/bin/dockerd"
+ENGINES = {
+    "a snap": ("mkdir -p /snap/bin && touch /snap/bin/docker", "rm -r /snap", "has Docker as a snap"),
+    "Podman": (
+        f"mkdir -p /root/stub/DEBIAN && echo '{PODMAN}' > /root/stub/DEBIAN/control && dpkg-deb --build /root/stub"
+        " && dpkg -i /root/stub.deb",
+        "dpkg --purge podman-docker && rm -r /root/stub /root/stub.deb",
+        "has Podman under the name of docker",
+    ),
+    "an old one": (
+        f"printf '#!/bin/sh\\necho 19.03.15\\n' > /usr/local/bin/docker && {AN_ENGINE}",
+        NO_ENGINE,
+        "has the engine 19.03.15 (unpackaged), and 20.10 is the oldest that works",
+    ),
+    "one without compose": (
+        f"printf '#!/bin/sh\\n[ $1 = version ] && echo 28.1.1\\n' > /usr/local/bin/docker && {AN_ENGINE}",
+        NO_ENGINE,
+        "without compose and buildx. Install what is missing as a plugin",
+    ),
+}
+
+
+@pytest.mark.parametrize(("there", "gone", "said"), ENGINES.values(), ids=ENGINES)
+def test_what_cannot_serve_is_refused(host, inventory, there, gone, said):
+    set_variables(inventory)
+    host.check_output("sh -c %s", there)
+    try:
+        assert said in site(inventory)
+    finally:
+        host.check_output("sh -c %s", gone)
+
+
 def test_all_of_this_has_left_the_host_untouched(host):
     assert not host.user("deploy").exists
     assert not host.file("/srv/modelhost").exists
