@@ -13,6 +13,14 @@ echo "version=${VERSION_ID:-}"
 echo "codename=${VERSION_CODENAME:-}"
 echo "name=${PRETTY_NAME:-$(uname -s)}"
 echo "architecture=$(uname -m)"
+echo "packages_are_for=$(dpkg --print-architecture 2>/dev/null)"
+echo "seconds=$(date +%s)"
+# A new machine of a cloud sets itself up for some minutes, and installs packages then.
+if [ -d /run/cloud-init ] && [ ! -e /run/cloud-init/disabled ] && [ ! -e /run/cloud-init/result.json ]; then
+  echo "cloud_init=runs"
+else
+  echo "cloud_init=no"
+fi
 if ! command -v python3 >/dev/null && ! [ -e /usr/bin/python3 ]; then
   echo "python=none"
 else

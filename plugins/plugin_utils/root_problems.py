@@ -34,7 +34,8 @@ REASONS = [
     (
         r"(?i)no answer within|timeout",
         "sudo on {address} does not answer {user}: it may wait for a name service, or for a device in the user's "
-        "hand. It said: {said}",
+        "hand. If it is sudo-rs, as Ubuntu 26.04 has it, Ansible does not know its question for a password: "
+        "ansible_become_exe: sudo.ws. It said: {said}",
     ),
     (r"", "{user} cannot become root on {address} by sudo: {said}"),
 ]

@@ -15,7 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
-PACKAGES = ["openssh-server", "sudo", "python3", "iproute2", "locales"]
+PACKAGES = ["openssh-server", "sudo", "python3", "iproute2", "locales", "sudo-rs", "rust-coreutils"]
 SECONDS_TO_START = 60
 
 # What the roles ask of systemd for sshd; there is none here.

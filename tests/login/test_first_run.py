@@ -50,6 +50,37 @@ def test_an_account_whose_sudo_asks_for_a_password_deploys_and_nobody_sees_the_p
         assert (again.returncode, changes(again)) == (0, 0), again.stdout
 
 
+# Ubuntu's programs of the same names; cp, mv and rm are GNU's there as well.
+UBUNTU_26_04 = """
+ln -sf sudo-rs /usr/bin/sudo
+ln -sf visudo-rs /usr/sbin/visudo
+for program in /usr/lib/cargo/bin/coreutils/*; do
+  case ${program##*/} in cp | mv | rm | ln) ;; *) ln -sf "$program" "/usr/bin/${program##*/}" ;; esac
+done
+"""
+
+
+def test_the_programs_of_ubuntu_26_04_do(tmp_path):
+    with host(tmp_path, f"sudoer ubuntu NOPASSWD:\nsudoer admin\n{UBUNTU_26_04}") as (made, folder):
+        file = deploys(made, folder, ansible_user="admin", ansible_become_password="secret")
+        assert "ansible_become_exe: sudo.ws" in said(play(folder, file))
+        file = deploys(made, folder, ansible_user="ubuntu")
+        ended = play(folder, file)
+        assert ended.returncode == 0, ended.stdout
+        assert changes(ended) > 0
+        again = play(folder, file)
+        assert (again.returncode, changes(again)) == (0, 0), again.stdout
+
+
+def test_a_machine_that_sets_itself_up_is_waited_for(tmp_path):
+    """cloud-init writes its result last."""
+    ends = "(sleep 6; date +%s >/run/cloud-init/result.json) >/dev/null 2>&1 </dev/null &"
+    with host(tmp_path, f"let_in root\nmkdir -p /run/cloud-init\n{ends}") as (made, folder):
+        ended = play(folder, deploys(made, folder, ansible_user="root"))
+        assert ended.returncode == 0, ended.stdout
+        assert "Wait until the machine has set itself up (cloud-init)" in ended.stdout
+
+
 def test_a_password_for_sudo_may_be_encrypted_in_the_inventory(tmp_path):
     with host(tmp_path, "sudoer admin") as (made, folder):
         (folder / "vault").write_text("a long word")

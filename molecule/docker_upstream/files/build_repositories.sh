@@ -91,6 +91,7 @@ suite debian 12 bookworm
 suite debian 13 trixie
 suite ubuntu 22.04 jammy
 suite ubuntu 24.04 noble
+suite ubuntu 26.04 resolute
 cp -r "$root/docker" "$root/other_key"
 cp -r "$root/docker" "$root/wrong_signature"
 sign docker docker@localhost

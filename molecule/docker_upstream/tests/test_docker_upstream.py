@@ -135,6 +135,7 @@ def test_a_repository_that_is_not_signed_by_its_key_is_refused_until_it_is(host,
         ("bookworm", "debian", {}),
         ("jammy", "ubuntu", {}),
         ("noble", "ubuntu", {}),
+        ("resolute", "ubuntu", {}),
         ("trixie", "debian", {"docker_engine_source": "upstream"}),
     ],
 )

@@ -131,6 +131,23 @@ def test_no_other_engine_takes_its_place():
     assert "changed=0" in run.stdout
 
 
+# As unattended-upgrades does while a new machine takes its first upgrades: longer than what Ansible's module waits by itself.
+AT_WORK = """
+import fcntl, time
+lock = open("/var/lib/dpkg/lock-frontend", "w")
+fcntl.lockf(lock, fcntl.LOCK_EX)
+time.sleep(110)
+"""
+
+
+def test_a_package_manager_that_is_at_work_is_waited_for():
+    on_host("apt-get -qq remove docker-buildx")
+    on_host(f"systemd-run --quiet --unit at-work python3 -c '{AT_WORK}'")
+    run = deploy()
+    assert run.returncode == 0, run.stdout
+    assert on_host("docker buildx version")
+
+
 # From here on it is taken over.
 def test_a_check_tells_that_it_would_be_taken_over_and_does_nothing():
     before = settings(), engine()

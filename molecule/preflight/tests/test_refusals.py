@@ -181,6 +181,11 @@ def instead(host, path: str, content: str) -> Iterator[None]:
         ),
         ("/proc/meminfo", "MemTotal: 261120 kB\\n", "has 255 MB of memory, and at least 512 MB are needed"),
         ("/usr/bin/python3.13", "#!/bin/sh\\nexit 1\\n", "has a python3 that does not run"),
+        (
+            "/usr/bin/dpkg",
+            "#!/bin/sh\\necho i386\\n",
+            "has a system for i386, and what models run in is there for amd64",
+        ),
     ],
 )
 def test_a_host_that_cannot_carry_it_is_refused_with_the_figure(host, inventory, path, content, said):
@@ -196,6 +201,21 @@ def test_an_archive_without_compose_is_refused_before_anything_else_is_done(host
     assert 'docker_engine_source: got "distribution"' in output
     assert "has no compose v2" in output
     assert "docker_engine_source: upstream" in output
+
+
+@pytest.mark.parametrize(("off", "words"), [("-2 hours", "s behind of"), ("+1 day", "s ahead of")])
+def test_a_clock_that_is_wrong_is_refused_with_the_seconds(host, inventory, off, words):
+    """By a date in front of the real one: a container has its host's clock."""
+    host.check_output(
+        "sh -c %s", f'printf \'#!/bin/sh\\nexec /usr/bin/date --date "{off}" "$@"\\n\' > /usr/local/bin/date'
+    )
+    host.check_output("chmod +x /usr/local/bin/date")
+    try:
+        output = site(inventory)
+    finally:
+        host.check_output("rm /usr/local/bin/date")
+    assert words in output
+    assert "timedatectl set-ntp true" in output
 
 
 def test_a_full_disk_is_refused_with_the_figure(host, inventory):
