@@ -131,7 +131,7 @@ def test_no_other_engine_takes_its_place():
     assert "changed=0" in run.stdout
 
 
-# As unattended-upgrades does while a new machine takes its first upgrades: longer than what Ansible's module waits by itself.
+# As a new machine's first upgrade does: longer than Ansible's own module waits by itself.
 AT_WORK = """
 import fcntl, time
 lock = open("/var/lib/dpkg/lock-frontend", "w")

@@ -164,7 +164,10 @@ def test_a_new_host_without_a_key_for_its_account_is_refused(inventory):
 @contextmanager
 def instead(host, path: str, content: str) -> Iterator[None]:
     """Lay a file over another one of the machine for a while."""
-    host.check_output("sh -c %s", f"printf '%b' '{content}' > /run/instead && mount --bind /run/instead {path}")
+    host.check_output(
+        "sh -c %s",
+        f"printf '%b' '{content}' > /run/instead && chmod 755 /run/instead && mount --bind /run/instead {path}",
+    )
     try:
         yield
     finally:
