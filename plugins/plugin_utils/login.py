@@ -124,9 +124,10 @@ class Login:
                 if user:
                     set_for(_option(self.connection, "remote_user", user))
             if (become := self.connection.become) and become.name == "sudo":
-                # Its words are read, and a host may speak another language.
+                # Its words are read, and a host may speak another language. Without `env`: that of uutils 0.0.30
+                # takes sudo's -S for its own.
                 changed.enter_context(
-                    _option(become, "become_exe", f"env LC_ALL=C {become.get_option('become_exe') or 'sudo'}")
+                    _option(become, "become_exe", f"LC_ALL=C {become.get_option('become_exe') or 'sudo'}")
                 )
             yield
 

@@ -50,10 +50,11 @@ def test_an_account_whose_sudo_asks_for_a_password_deploys_and_nobody_sees_the_p
         assert (again.returncode, changes(again)) == (0, 0), again.stdout
 
 
-# Ubuntu's programs of the same names; cp, mv and rm are GNU's there as well.
+# Ubuntu's programs of the same names; cp, mv, rm and ln are GNU's.
 UBUNTU_26_04 = """
+cp --preserve /usr/bin/sudo /usr/bin/sudo.ws
 ln -sf sudo-rs /usr/bin/sudo
-ln -sf visudo-rs /usr/sbin/visudo
+ln -sf ../bin/visudo-rs /usr/sbin/visudo
 for program in /usr/lib/cargo/bin/coreutils/*; do
   case ${program##*/} in cp | mv | rm | ln) ;; *) ln -sf "$program" "/usr/bin/${program##*/}" ;; esac
 done
@@ -61,15 +62,29 @@ done
 
 
 def test_the_programs_of_ubuntu_26_04_do(tmp_path):
-    with host(tmp_path, f"sudoer ubuntu NOPASSWD:\nsudoer admin\n{UBUNTU_26_04}") as (made, folder):
-        file = deploys(made, folder, ansible_user="admin", ansible_become_password="secret")
-        assert "ansible_become_exe: sudo.ws" in said(play(folder, file))
+    prepare = f"sudoer ubuntu NOPASSWD:\nsudoer admin\naccount nosudo\n{UBUNTU_26_04}"
+    with host(tmp_path, prepare) as (made, folder):
+        for user, words, variables in [
+            ("admin", "admin needs a password for sudo", {}),
+            ("nosudo", "usermod --append --groups sudo nosudo", {}),
+            ("admin", "ansible_become_exe: sudo.ws", {"ansible_become_password": "secret"}),
+        ]:
+            refused = play(folder, deploys(made, folder, ansible_user=user, **variables))
+            assert words in said(refused)
+            assert changes(refused) == 0
         file = deploys(made, folder, ansible_user="ubuntu")
         ended = play(folder, file)
         assert ended.returncode == 0, ended.stdout
         assert changes(ended) > 0
         again = play(folder, file)
         assert (again.returncode, changes(again)) == (0, 0), again.stdout
+
+
+def test_of_two_programs_for_sudo_the_one_that_is_named_is_asked(tmp_path):
+    with host(tmp_path, f"sudoer admin\n{UBUNTU_26_04}") as (made, folder):
+        named = {"ansible_become_exe": "sudo.ws", "ansible_become_password": "secret"}
+        ended = play(folder, deploys(made, folder, ansible_user="admin", **named))
+        assert ended.returncode == 0, ended.stdout
 
 
 def test_a_machine_that_sets_itself_up_is_waited_for(tmp_path):
@@ -168,7 +183,7 @@ def test_a_host_without_python_is_given_it_and_a_check_says_so(tmp_path):
         assert ended.returncode == 0, ended.stdout
         assert (made.folder / "apt").read_text().splitlines() == [
             "-qq update",
-            "-qq install --no-install-recommends python3",
+            "-qq -o DPkg::Lock::Timeout=300 install --no-install-recommends python3",
         ]
         again = play(folder, file)
         assert (again.returncode, changes(again)) == (0, 0), again.stdout
