@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -94,6 +95,26 @@ def test_a_wrong_variable_of_the_command_line_is_said_to_be_from_there(inventory
 
 def test_a_misspelt_tag_is_refused(inventory):
     assert "--tags: got relase, but no role has that tag; did you mean release?" in site(inventory, "--tags", "relase")
+
+
+ROLES = ["deploy_user", "host_hardening", "docker", "base_image", "app_image", "reverse_proxy", "release"]
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_check_of_each_role_alone_tells_what_it_can_of_a_bare_host(inventory, role):
+    set_variables(inventory)
+    command = ["ansible-playbook", "site.yml", "-i", str(inventory), "--check", "--diff", "--tags", role]
+    run = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert re.search(r"^preflight .* changed=[1-9]", run.stdout, re.MULTILINE), run.stdout
+
+
+@pytest.mark.parametrize("role", ["reverse_proxy", "release"])
+def test_a_role_that_needs_an_engine_is_refused_alone_where_there_is_none(inventory, role):
+    set_variables(inventory)
+    assert f"has no engine yet, and --tags {role} leaves out the role that installs it" in site(
+        inventory, "--tags", role
+    )
 
 
 def test_a_missing_required_variable_is_refused(inventory):
