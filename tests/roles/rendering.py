@@ -36,11 +36,15 @@ HOST = {
     "docker_seen": {
         "engine": "none",
         "packages": "",
-        "runs": "no",
+        "containerd": "",
+        "active": "no",
+        "enabled": "no",
         "managed": "no",
         "containerd_managed": "no",
         "settings": "",
-        "given": "",
+        "settings_link": "no",
+        "settings_owned": "",
+        "record": "",
         "repository": "",
     },
     "host_hardening_host": {

@@ -618,4 +618,4 @@ def test_sudo_would_refuse_a_wrong_one(read):
 
 
 def test_docker_can_read_its_settings():
-    assert json.loads(evaluate("docker", "{{ __docker_settings_wanted.text }}"))["live-restore"] is True
+    assert json.loads(evaluate("docker", "{{ __docker_choice.text }}"))["live-restore"] is True

@@ -134,7 +134,7 @@ def test_a_daemon_that_runs_with_other_settings_is_restarted_and_no_container_en
 def test_an_engine_that_nothing_stands_on_is_set_up_like_ours(host):
     """As an image of a provider's brings it."""
     unit = "/etc/systemd/system/docker.service.d/modelhost.conf"
-    host.check_output(f"rm {unit} /etc/modelhost/docker.json /etc/docker/daemon.json")
+    host.check_output(f"rm {unit} /etc/docker/modelhost.json /etc/docker/daemon.json")
     host.check_output("sh -c 'systemctl daemon-reload && systemctl restart docker && systemctl reset-failed docker'")
     assert info(host)["LiveRestoreEnabled"] is False
     run = play("molecule/docker/converge.yml")

@@ -59,7 +59,8 @@ def changed_files(host) -> list[str]:
 def bare(host):
     """The machine as it was before the role came."""
     host.check_output(f"dpkg --purge {' '.join(ENGINE)}")
-    host.check_output(f"rm -rf {SOURCE} {PIN} {KEY} {LISTS} /etc/docker /etc/containerd")
+    units = "/etc/systemd/system/docker.service.d /etc/systemd/system/containerd.service.d"
+    host.check_output(f"rm -rf {SOURCE} {PIN} {KEY} {LISTS} /etc/docker /etc/containerd {units}")
     assert installed(host) == {}
     answer_with(host, "docker")
     host.check_output("touch /root/before")

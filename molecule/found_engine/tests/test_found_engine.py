@@ -66,9 +66,8 @@ def test_its_settings_stay_but_for_one_that_takes_no_restart():
     assert settings() == OWNERS | {"live-restore": True}
     assert on_host(f"stat --format %a {SETTINGS}").strip() == "600"
     assert info()["LiveRestoreEnabled"] is True
-    assert (
-        "no such" in on_host("ls /etc/systemd/system/docker.service.d /etc/containerd/config.toml 2>&1 || true").lower()
-    )
+    ours = "/etc/systemd/system/docker.service.d /etc/systemd/system/containerd.service.d /etc/containerd/config.toml"
+    assert on_host(f"ls -d {ours} 2>/dev/null || true") == ""
 
 
 def test_it_has_what_it_lacked():
@@ -82,7 +81,10 @@ def test_the_container_is_reached_as_before():
     with socket.create_connection((address, 8080), 3):
         pass
     # What nobody has named is closed, published or not.
-    on_host("docker run --detach --name hidden --publish 8090:80 --volume /usr:/usr:ro shop /usr/bin/sleep 60")
+    server = "/usr/bin/python3 -m http.server 80"
+    on_host(f"docker run --detach --name hidden --publish 8090:80 --volume /usr:/usr:ro shop {server}")
+    answers = "import socket; socket.create_connection(('127.0.0.1', 8090))"
+    on_host(f'until python3 -c "{answers}" 2>/dev/null; do sleep 0.2; done')
     try:
         with pytest.raises(ConnectionRefusedError), socket.create_connection((address, 8090), 3):
             pass
@@ -121,6 +123,7 @@ def test_settings_that_nobody_can_read_are_refused_before_anything_is_touched(te
         run = deploy()
         assert run.returncode != 0
         assert f"{NAME}: has an /etc/docker/daemon.json that is not a JSON object" in words(run)
+        assert "mirror.example.com" not in deploy("-vvv").stdout
         assert "changed=0" in run.stdout
 
 
@@ -131,30 +134,14 @@ def test_no_other_engine_takes_its_place():
     assert "changed=0" in run.stdout
 
 
-# As a new machine's first upgrade does: longer than Ansible's own module waits by itself.
-AT_WORK = """
-import fcntl, time
-lock = open("/var/lib/dpkg/lock-frontend", "w")
-fcntl.lockf(lock, fcntl.LOCK_EX)
-time.sleep(110)
-"""
-
-
-def test_a_package_manager_that_is_at_work_is_waited_for():
-    on_host("apt-get -qq remove docker-buildx")
-    on_host(f"systemd-run --quiet --unit at-work python3 -c '{AT_WORK}'")
-    run = deploy()
-    assert run.returncode == 0, run.stdout
-    assert on_host("docker buildx version")
-
-
 # From here on it is taken over.
 def test_a_check_tells_that_it_would_be_taken_over_and_does_nothing():
     before = settings(), engine()
     run = deploy("--check", "--diff", docker_found_engine="take_over")
     assert run.returncode == 0, run.stdout
     assert changes(run.stdout) > 0
-    assert '"log-driver": "local"' in run.stdout
+    # What the owner has set may be a password.
+    assert "mirror.example.com" not in run.stdout
     assert (settings(), engine()) == before
 
 

@@ -268,8 +268,11 @@ Architecture: all
 Maintainer: nobody <nobody@localhost>
 Description: a stub
 """
-AN_ENGINE = "cp /bin/true /usr/local/bin/dockerd && chmod +x /usr/local/bin/docker"
-NO_ENGINE = "rm /usr/local/bin/docker /usr/local/bin/dockerd"
+AN_ENGINE = (
+    "printf '#!/bin/sh\\necho Docker version %s, build x\\n' {} > /usr/local/bin/dockerd"
+    " && chmod +x /usr/local/bin/dockerd"
+)
+NO_ENGINE = "rm /usr/local/bin/dockerd"
 ENGINES = {
     "a snap": ("mkdir -p /snap/bin && touch /snap/bin/docker", "rm -r /snap", "has Docker as a snap"),
     "Podman": (
@@ -279,15 +282,16 @@ ENGINES = {
         "has Podman under the name of docker",
     ),
     "an old one": (
-        f"printf '#!/bin/sh\\necho 19.03.15\\n' > /usr/local/bin/docker && {AN_ENGINE}",
+        AN_ENGINE.format("19.03.15"),
         NO_ENGINE,
-        "has the engine 19.03.15 (unpackaged), and 20.10 is the oldest that works",
+        "has the engine 19.03.15 (unpackaged), and 25.0 is the oldest that works",
     ),
     "one without compose": (
-        f"printf '#!/bin/sh\\n[ $1 = version ] && echo 28.1.1\\n' > /usr/local/bin/docker && {AN_ENGINE}",
+        AN_ENGINE.format("28.1.1"),
         NO_ENGINE,
-        "without compose and buildx. Install what is missing as a plugin",
+        "(unpackaged), without compose and buildx. Install what is missing as a plugin",
     ),
+    "one that does not run": (AN_ENGINE.format("28.1.1"), NO_ENGINE, "(unpackaged) that does not run"),
 }
 
 
