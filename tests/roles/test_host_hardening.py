@@ -1,5 +1,7 @@
 """What a hardened host is to have, as the programs read it that it is for, and whom it must not lock out."""
 
+import json
+
 import pytest
 from rendering import HOST, PROJECT, Read, evaluate, load, render
 
@@ -206,3 +208,33 @@ def test_a_network_is_one_that_nftables_reads_as_well():
     ]
     known = evaluate("host_hardening", "{{ __host_hardening_networks }}", host_hardening_firewall_ssh_sources=sources)
     assert known == str(sources[:3])
+
+
+@pytest.mark.parametrize(
+    ("bridges", "more", "cut_off"),
+    [
+        ("docker0 br-0123456789ab", [], []),
+        ("docker0 shop0", [], ["shop0"]),
+        ("shop0 lan0", ["shop*"], ["lan0"]),
+        ("", [], []),
+    ],
+)
+def test_bridges_that_nothing_would_be_forwarded_from_are_found(bridges, more, cut_off):
+    seen = HOST["docker_seen"] | {"bridges": bridges}
+    names = {"docker_seen": seen, "host_hardening_firewall_forwarded_interfaces": ["docker*", "br-*", *more]}
+    assert evaluate("host_hardening", "{{ __host_hardening_would_cut_off | to_json }}", **names) == json.dumps(cut_off)
+
+
+@pytest.mark.parametrize(
+    ("published", "opened", "closed"),
+    [
+        ("8080/tcp/shop 53/udp/dns", [], ["8080/tcp/shop", "53/udp/dns"]),
+        ("8080/tcp/shop 53/udp/dns", [{"port": 8080}, {"port": 53, "protocol": "tcp"}], ["53/udp/dns"]),
+        ("80/tcp/a 8080/tcp/b", [{"port": 80}], ["8080/tcp/b"]),
+        ("", [], []),
+    ],
+)
+def test_ports_that_the_firewall_would_close_are_found(published, opened, closed):
+    seen = HOST["docker_seen"] | {"published": published}
+    names = {"docker_seen": seen, "host_hardening_firewall_open_ports": opened}
+    assert evaluate("host_hardening", "{{ __host_hardening_would_close | to_json }}", **names) == json.dumps(closed)
