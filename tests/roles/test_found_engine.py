@@ -259,7 +259,7 @@ def test_ports_that_others_reach_are_read_from_the_engines_words(said, ports):
     script = (PROJECT / "roles" / "docker" / "files" / "look.sh").read_text()
     functions = (
         script[script.index("list() {") : script.index("when() {")]
-        + script[script.index("ports() {") : script.index("# What the firewall would close")]
+        + script[script.index("ports() {") : script.index("# Of an engine that somebody else")]
     )
     run = subprocess.run(
         ["sh", "-c", f'{functions}\necho "$SAID" | ports'],

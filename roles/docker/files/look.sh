@@ -66,17 +66,6 @@ ports() {
     }
   }' | sort -u | list
 }
-# What the firewall would close, as long as it is not there.
-if [ "$active" = yes ] && [ ! -e /etc/modelhost/firewall.nft ]; then
-  echo "published=$({
-    ask ps --format '{{.Names}} {{.Ports}}' | grep -v '^modelhost-'
-    ask service ls --format '{{.Name}} {{.Ports}}'
-  } | ports)"
-  echo "bridges=$(ask network ls --quiet --filter driver=bridge | while read -r network; do
-    ask network inspect --format '{{index .Options "com.docker.network.bridge.name"}}' "$network" </dev/null
-  done | grep . | list)"
-fi
-
 # Of an engine that somebody else has set up: what it can do, and what it carries.
 if [ "$engine" = none ] || [ "$(when grep -qs '"packages": "ours"' $record)" = yes ]; then exit; fi
 if [ "$managed" = yes ] && [ ! -e $record ]; then exit; fi
@@ -88,3 +77,13 @@ echo "buildx=$(ask buildx version | cut -d' ' -f2)"
 ask info --format 'live_restore={{.LiveRestoreEnabled}}
 swarm={{.Swarm.LocalNodeState}}'
 echo "containers=$(ask ps --all --format '{{.Names}}' | grep -v '^modelhost-' | list)"
+# What the firewall would close, as long as it is not there.
+if [ ! -e /etc/modelhost/firewall.nft ]; then
+  echo "published=$({
+    ask ps --format '{{.Names}} {{.Ports}}' | grep -v '^modelhost-'
+    ask service ls --format '{{.Name}} {{.Ports}}'
+  } | ports)"
+  echo "bridges=$(ask network ls --quiet --filter driver=bridge | while read -r network; do
+    ask network inspect --format '{{index .Options "com.docker.network.bridge.name"}}' "$network" </dev/null
+  done | grep . | list)"
+fi
