@@ -183,7 +183,7 @@ def test_a_host_without_python_is_given_it_and_a_check_says_so(tmp_path):
         assert ended.returncode == 0, ended.stdout
         assert (made.folder / "apt").read_text().splitlines() == [
             "-qq update",
-            "-qq -o DPkg::Lock::Timeout=300 install --no-install-recommends python3",
+            "-qq install --no-install-recommends python3",
         ]
         again = play(folder, file)
         assert (again.returncode, changes(again)) == (0, 0), again.stdout
