@@ -586,6 +586,7 @@ def test_destroy_takes_all_of_it_away():
     assert rules() == ""
     left = on_host("find /etc /usr/local -name '*modelhost*'").split()
     # The account stays, with its own settings of sshd and sudo, and so does the engine.
-    engine = [f"/etc/systemd/system/{name}.service.d/modelhost.conf" for name in ("containerd", "docker")]
-    assert sorted(left) == ["/etc/ssh/sshd_config.d/00-0-modelhost.conf", "/etc/sudoers.d/modelhost", *engine]
+    units = [f"/etc/systemd/system/{name}.service.d/modelhost.conf" for name in ("containerd", "docker")]
+    account = ["/etc/ssh/sshd_config.d/00-0-modelhost.conf", "/etc/sudoers.d/modelhost"]
+    assert sorted(left) == ["/etc/docker/modelhost.json", *account, *units]
     assert lets_in("-o", "KexAlgorithms=curve25519-sha256")
