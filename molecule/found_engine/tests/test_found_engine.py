@@ -66,8 +66,10 @@ def test_its_settings_stay_but_for_one_that_takes_no_restart():
     assert settings() == OWNERS | {"live-restore": True}
     assert on_host(f"stat --format %a {SETTINGS}").strip() == "600"
     assert info()["LiveRestoreEnabled"] is True
-    ours = "/etc/systemd/system/docker.service.d /etc/systemd/system/containerd.service.d /etc/containerd/config.toml"
-    assert on_host(f"ls -d {ours} 2>/dev/null || true") == ""
+    units = "/etc/systemd/system/docker.service.d /etc/systemd/system/containerd.service.d"
+    assert on_host(f"ls -d {units} 2>/dev/null || true") == ""
+    # The package brings one of its own.
+    assert "Docker does not use it" not in on_host("cat /etc/containerd/config.toml")
 
 
 def test_it_has_what_it_lacked():
