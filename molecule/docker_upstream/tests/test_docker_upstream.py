@@ -189,6 +189,8 @@ def test_an_engine_of_dockers_own_is_kept_with_its_source(host, owners, release)
     host.check_output(
         "apt-get -qq install --no-install-recommends docker-ce=5:28.5.2* containerd.io docker-ce-cli=5:28.5.2*"
     )
+    # As Docker's own package does.
+    host.check_output("systemctl enable --quiet --now docker")
     if release != "bookworm":
         host.check_output("ln --symbolic --force /srv/os-release/%s /etc/os-release", release)
     run = run_role()
