@@ -45,6 +45,11 @@ def deploy(*models: object, expect: int = 0, **variables: Any) -> str:
     return run.stdout
 
 
+def words(run: subprocess.CompletedProcess[str]) -> str:
+    """What a run said, without its line breaks."""
+    return " ".join((run.stdout + run.stderr).split())
+
+
 def changes(printed: str) -> int:
     """How many tasks of the play changed something on the machine."""
     return int(re.findall(rf"^{NAME} .*changed=(\d+)", printed, re.MULTILINE)[-1])

@@ -18,8 +18,7 @@ CE = {
 }
 IO = {"engine": "docker.io", "version": "28.2.2", "containerd": "containerd"}
 RUNS = {"active": "yes", "enabled": "yes", "live_restore": "false", "swarm": "inactive", "containers": ""}
-UBUNTU = ("ubuntu", "noble")
-PLACES = {"trixie": ("debian", "trixie"), "bookworm": ("debian", "bookworm"), "noble": UBUNTU}
+PLACES = {"trixie": ("debian", "trixie"), "bookworm": ("debian", "bookworm"), "noble": ("ubuntu", "noble")}
 ALL_OF_DEBIAN = ["docker.io", "docker-cli", "docker-compose", "docker-buildx"]
 ALL_OF_DOCKER = ["docker-ce", "docker-ce-cli", "containerd.io", "docker-buildx-plugin", "docker-compose-plugin"]
 

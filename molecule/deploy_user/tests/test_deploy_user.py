@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from deploying import TESTBED, as_before_the_first_run, changes, log_in, on_host, play
+from deploying import TESTBED, as_before_the_first_run, changes, log_in, on_host, play, words
 
 NAME = os.environ["MOLECULE_SCENARIO_NAME"]
 CONVERGE = "molecule/deploy_user/converge.yml"
@@ -148,10 +148,6 @@ def sshd_files():
     on_host("rm -rf /root/ssh && cp -a /etc/ssh /root/ssh")
     yield "/etc/ssh/sshd_config.d"
     on_host("rm -rf /etc/ssh/sshd_config.d && cp -a /root/ssh/. /etc/ssh/ && systemctl reload ssh && sleep 1")
-
-
-def words(run: subprocess.CompletedProcess[str]) -> str:
-    return " ".join((run.stdout + run.stderr).split())
 
 
 MATCH_ROOT = "printf 'Match User root\\n    PermitRootLogin prohibit-password\\n' >> /etc/ssh/sshd_config"

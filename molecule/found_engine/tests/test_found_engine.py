@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import vm
-from deploying import NAME, changes, on_host, play
+from deploying import NAME, changes, on_host, play, words
 
 BOOTSTRAP = "molecule/found_engine/converge.yml"
 SETTINGS = "/etc/docker/daemon.json"
@@ -24,11 +24,6 @@ SHOP = "docker inspect --format '{{.State.Pid}} {{.State.StartedAt}}' shop"
 
 def deploy(*options: str, **variables: object) -> subprocess.CompletedProcess[str]:
     return play(BOOTSTRAP, "--tags", "docker", *options, **variables)
-
-
-def words(run: subprocess.CompletedProcess[str]) -> str:
-    """What a run said, without its line breaks."""
-    return " ".join((run.stdout + run.stderr).split())
 
 
 def settings() -> dict[str, Any]:

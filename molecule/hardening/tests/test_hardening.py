@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 import vm
-from deploying import NAME, TESTBED, changes, on_host, play
+from deploying import NAME, TESTBED, changes, on_host, play, words
 
 MACHINE = f"modelhost-{NAME}"
 BOOTSTRAP = "molecule/hardening/converge.yml"
@@ -30,11 +30,6 @@ def ufw_at_hand():
 def harden(*options: str, **variables: object) -> subprocess.CompletedProcess[str]:
     """Run the role again."""
     return play(BOOTSTRAP, "--tags", "host_hardening", *options, **variables)
-
-
-def words(run: subprocess.CompletedProcess[str]) -> str:
-    """What a run said, without its line breaks."""
-    return " ".join((run.stdout + run.stderr).split())
 
 
 def addresses() -> list[str]:
