@@ -16,7 +16,8 @@ from traffic import Load
 NAME = "models.example.com"
 CURRENT = "/srv/modelhost/proxy/tls/current"
 TOOL = "/usr/local/bin/modelhost-certificate"
-ACCOUNTS = "/srv/modelhost/proxy/acme/state/accounts"
+STATE = "/srv/modelhost/proxy/acme/state"
+ACCOUNTS = f"{STATE}/accounts"
 # For longer: TLS_RENEWALS=50 molecule test -s tls
 RENEWALS = int(os.environ.get("TLS_RENEWALS", "3"))
 Machine = Callable[[str], str]
@@ -152,6 +153,20 @@ def test_an_account_that_was_closed_is_replaced(machine: Machine, issuer: Issuer
     close_account(machine)
     assert "exit code 0" in renew(machine, "--now")
     assert machine(f"cat {ACCOUNTS}/*/*/account.json") != before
+
+
+def test_an_issuer_that_does_not_know_what_is_renewed_gives_a_new_one(machine: Machine, issuer: Issuer):
+    assert "exit code 0" in renew(machine, "--now")
+    kept = f"{STATE}/certificates/*.crt"
+    of_before = machine(f"cat $(ls {kept} | grep -v issuer)")
+    issuer.restart(proof_again=False)
+    assert "exit code 0" in renew(machine, "--now")
+    # The account is known, and the certificate is not: pebble answers 500 for ever.
+    (file,) = machine(f"ls {kept} | grep -v issuer").split()
+    machine(f"cat >{file} <<'EOF'\n{of_before}\nEOF")
+    before = client.fingerprint()
+    assert "exit code 0" in renew(machine, "--now")
+    assert client.fingerprint() != before
 
 
 def test_a_refusal_is_said_in_words_and_acme_fails_the_play(machine: Machine, issuer: Issuer):

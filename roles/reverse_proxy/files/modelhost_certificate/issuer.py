@@ -26,6 +26,9 @@ HINTS = {
     "rejectedIdentifier": "The issuer gives no certificate for that.",
 }
 LOST_ACCOUNT = re.compile(r"accountDoesNotExist|deactivated|account.{0,40}(revoked|not found)", re.IGNORECASE)
+# What an issuer would say as well of an order that replaces nothing. Whatever else it says may be of the certificate
+# that is replaced: it does not know it, or another order has replaced it, or not this account had it.
+OF_ANY_ORDER = HINTS.keys() - {"unauthorized"}
 
 
 def issue(settings: dict[str, Any], key: bytes, renewed: bool) -> bytes:
@@ -44,6 +47,9 @@ def issue(settings: dict[str, Any], key: bytes, renewed: bool) -> bytes:
         # The issuer has forgotten the account, or someone closed it. It holds nothing; another one is as good.
         shutil.rmtree(state, ignore_errors=True)
         make_folder(state, CLIENT_UID, NGINX_GID, 0o700)
+        said = ask(settings, renewed=False)
+    elif said and renewed and not unreachable(said) and kind(said) not in OF_ANY_ORDER:
+        # It would say so each time, until the certificate is over.
         said = ask(settings, renewed=False)
     if said:
         raise CertificateError(explain(settings, said))
@@ -79,12 +85,24 @@ def ask(settings: dict[str, Any], renewed: bool) -> str:
 
 def explain(settings: dict[str, Any], said: str) -> str:
     """Say in one sentence what the issuer refused, and in another what may be the cause."""
+    hint = "Can this host reach it?" if unreachable(said) else HINTS.get(kind(said), "")
+    names = ", ".join(settings["names"])
+    return f"{settings['issuer']['directory']} gave no certificate for {names}. {hint} It said: {refusal(said)[:600]}"
+
+
+def refusal(said: str) -> str:
+    """Find the line that says what was refused."""
     lines = [re.sub(r"^\d{4}/\d\d/\d\d \d\d:\d\d:\d\d ", "", line).strip() for line in said.splitlines()]
     errors = [line for line in lines if "urn:ietf:params:acme:error:" in line or "get directory" in line]
-    words = (errors or [line for line in lines if line] or [""])[-1]
-    kind = re.search(r"urn:ietf:params:acme:error:(\w+)", words)
-    hint = HINTS.get(kind[1], "") if kind else ""
-    if "get directory" in words:
-        hint = "Can this host reach it?"
-    names = ", ".join(settings["names"])
-    return f"{settings['issuer']['directory']} gave no certificate for {names}. {hint} It said: {words[:600]}"
+    return (errors or [line for line in lines if line] or [""])[-1]
+
+
+def kind(said: str) -> str:
+    """Return the issuer's word for what was refused (RFC 8555, 6.7), or nothing."""
+    found = re.search(r"urn:ietf:params:acme:error:(\w+)", refusal(said))
+    return found[1] if found else ""
+
+
+def unreachable(said: str) -> bool:
+    """Whether the issuer was not reached at all."""
+    return "get directory" in refusal(said)
