@@ -30,6 +30,9 @@ HOSTS = """\
 # Made by testbed/: a machine that behaves like a rented one.
 modelhost:
   hosts:
+"""
+
+HOST = """\
     {name}:
       ansible_host: 127.0.0.1
       ansible_port: {ssh_port}
@@ -132,9 +135,9 @@ def start(
         public_key = make_key(name, folder)
         ports = {port: free_port() for port in (22, 80, 443)}
         (folder / ".ssh" / "known_hosts").unlink(missing_ok=True)
-        create(name, container, image, ports, memory, folder)
-        copy_packages(container, PACKAGES, "/var/cache/apt/archives")
-        run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
+        create_network(container, name)
+        create(name, container, image, ports, memory, folder, ["--network", container])
+        fill(container, public_key)
     elif not (folder / ".ssh" / "id_ed25519").exists():
         raise VMError(
             f"{name} is there already, with a key that is not in {folder}; `testbed/vm.py down {name}` removes it"
@@ -189,16 +192,23 @@ def make_key(name: str, folder: Path) -> str:
     return key.with_suffix(".pub").read_text()
 
 
-def create(name: str, container: str, image: str, ports: dict[int, int], memory: str | None, folder: Path) -> None:
-    """Create and start the container, on a network of its own with IPv4 and IPv6."""
+def create_network(network: str, name: str) -> str:
+    """Create a network with IPv4 and IPv6; returns what the addresses of its machines begin with."""
     number = zlib.crc32(name.encode()) % 250
-    published = [option for port, free in ports.items() for option in ("--publish", f"127.0.0.1:{free}:{port}")]
-    say(f"starting {name}: ports {', '.join(map(str, ports.values()))} of this machine are free and will be used")
     run("docker", "network", "create", "--label", f"{LABEL}={name}", "--ipv6",
         # Away from 172.16.0.0/12, which the engine inside takes for itself.
-        "--subnet", f"10.213.{number}.0/24", "--subnet", f"fd6d:6f64:{number:x}::/64", container)  # fmt: skip
+        "--subnet", f"10.213.{number}.0/24", "--subnet", f"fd6d:6f64:{number:x}::/64", network)  # fmt: skip
+    return f"10.213.{number}"
+
+
+def create(
+    name: str, container: str, image: str, ports: dict[int, int], memory: str | None, folder: Path, network: list[str]
+) -> None:
+    """Create and start the container; `network`: the engine's options for it."""
+    published = [option for port, free in ports.items() for option in ("--publish", f"127.0.0.1:{free}:{port}")]
+    say(f"starting {name}: ports {', '.join(map(str, ports.values()))} of this machine are free and will be used")
     run("docker", "run", "--detach", "--name", container, "--hostname", name, "--label", f"{LABEL}={name}",
-        "--label", f"{LABEL}.folder={folder}", "--network", container, *published,
+        "--label", f"{LABEL}.folder={folder}", *network, *published,
         *CAPABILITIES, "--security-opt", "seccomp=unconfined",
         "--security-opt", "apparmor=unconfined", "--security-opt", "systempaths=unconfined",
         "--cgroupns", "private", "--tmpfs", "/run", "--tmpfs", "/tmp:exec",
@@ -209,6 +219,12 @@ def create(name: str, container: str, image: str, ports: dict[int, int], memory:
         *(["--memory", memory] if memory else []), image)  # fmt: skip
 
 
+def fill(container: str, public_key: str) -> None:
+    """Give a new machine the packages that there are already, and a key for root's first login."""
+    copy_packages(container, PACKAGES, "/var/cache/apt/archives")
+    run("docker", "exec", "-i", container, "tee", "/root/.ssh/authorized_keys", text=public_key)
+
+
 def copy_packages(container: str, source: str, target: str) -> None:
     """Copy the packages that the target folder has not got yet; apt itself checks that they are whole."""
     run("docker", "exec", container, "sh", "-c", f"cp -n {source}/*.deb {target}/ 2>/dev/null || true", check=False)
@@ -216,9 +232,19 @@ def copy_packages(container: str, source: str, target: str) -> None:
 
 def write_inventory(name: str, folder: Path, ssh_port: int, plain_http: bool) -> None:
     """Write hosts.yml and .ssh/config, and group_vars/modelhost.yml unless somebody has changed it already."""
-    values = {"name": name, "ssh_port": ssh_port, "folder": folder}
-    (folder / "hosts.yml").write_text(HOSTS.format(**values))
-    (folder / ".ssh" / "config").write_text(SSH_CONFIG.format(**values))
+    write_hosts({name: ssh_port}, folder)
+    write_variables(folder, plain_http)
+
+
+def write_hosts(ssh_ports: dict[str, int], folder: Path) -> None:
+    """Write hosts.yml and .ssh/config for machines and the ports of this machine that lead to their sshd."""
+    values = [{"name": name, "ssh_port": port, "folder": folder} for name, port in ssh_ports.items()]
+    (folder / "hosts.yml").write_text(HOSTS + "".join(HOST.format(**each) for each in values))
+    (folder / ".ssh" / "config").write_text("".join(SSH_CONFIG.format(**each) for each in values))
+
+
+def write_variables(folder: Path, plain_http: bool) -> None:
+    """Write group_vars/modelhost.yml, unless somebody has changed it already."""
     variables = folder / "group_vars" / "modelhost.yml"
     if not variables.exists():
         # Behind a proxy that opens TLS, pip needs its certificates inside the build as well.

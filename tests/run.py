@@ -129,6 +129,8 @@ LONG: dict[str, Callable[[], Commands]] = {
     # An engine that somebody else has set up.
     "found_engine": scenario("found_engine"),
     "collection": scenario("collection"),
+    # Three machines at a time.
+    "fleet": scenario("fleet"),
     "upgrade": scenario("upgrade"),
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
     "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],

@@ -116,6 +116,7 @@ class Plan:
     missing: list[str]  # folders of bundles that are not on the host
     disk_needed_mb: int
     disk_short: bool
+    live: str = ""  # of a new release, the one that is live before it
 
     @property
     def lines(self) -> list[str]:
@@ -156,7 +157,8 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
     stop_first = check_memory(state, release, policy, words)
     if not stop_first and state.has_healthy_baseline(release.id):
         words += trials
-    return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short)
+    live = state.live.release if state.live and state.live.release != release.id else ""
+    return Plan(release.id, "; ".join(words), True, stop_first, image_present, missing, disk_needed, disk_short, live)
 
 
 def _unlike(state: State, release: Release) -> str:
