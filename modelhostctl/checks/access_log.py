@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from .limits import Seen
+
+# Whether the server is well, asked by balancers every second (roles/reverse_proxy/vars/main.yml).
+_HEALTH = re.compile(r"/(healthz|readyz|ping|health|v2/health/(live|ready))/*([?].*)?")
+
+
+def is_health(entry: dict[str, Any]) -> bool:
+    """Whether a request asked how the server is, and for no prediction."""
+    return _HEALTH.fullmatch(str(entry.get("uri"))) is not None
 
 
 def logged(lines: list[str], release: str, latency_ms: int, canary: bool = False) -> list[Seen]:
@@ -13,19 +22,21 @@ def logged(lines: list[str], release: str, latency_ms: int, canary: bool = False
 
     One that the canary lost is an error of the canary, though the live release has answered it. What nginx has refused
     by itself says nothing of a release, nor does one whose client waited for less than the `latency_ms` that a release
-    may take: otherwise strangers could have every release refused.
+    may take: otherwise strangers could have every release refused. Nor does one that asks how the server is.
     """
     found = []
     for line in lines:
         try:
             entry = json.loads(line)
             seconds = _seconds(entry["upstream_seconds"])
+            if is_health(entry):
+                continue
             if canary and entry["canary"] != "answered":
                 found += [Seen(0, 0.0)] * (entry["canary"] == "lost")
                 continue
             if entry["release"] in {release, "", "-"} and seconds is not None and not _given_up(entry, latency_ms):
                 found.append(Seen(int(entry["status"]), seconds))
-        except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
             continue
     return found
 

@@ -18,11 +18,13 @@ from ..store.release import Record
 from .certificate import certificate_lines, read_certificate
 from .replicas import Replicas
 from .state import State
+from .traffic import read_traffic, traffic_lines
 from .updates import read_updates, updates_lines
 
 
 def read_status(host: Host, history_lines: int) -> dict[str, Any]:
-    """The releases, health, workers, memory, who holds the lock, updates that wait, and the latest of the history."""
+    """The releases, health, workers, memory, the last minutes' requests, who holds the lock, updates that wait, and the
+    latest of the history."""
     with ThreadPoolExecutor(1) as meanwhile:
         updates = meanwhile.submit(read_updates, host)
         return {**_read_endpoint(host, history_lines), "updates": updates.result()}
@@ -39,6 +41,7 @@ def _read_endpoint(host: Host, history_lines: int) -> dict[str, Any]:
         "models": release.versions() if release else {},
         "given": release.given() if release else [],
         "certificate": read_certificate(layout),
+        "traffic": read_traffic(host),
         "signed_bundles_only": layout.trusted_keys.exists(),
         "memory_free_mb": available_memory_mb(),
         "disk_free_mb": free_disk_mb(layout.root),
@@ -60,6 +63,7 @@ def lines_of(status: dict[str, Any]) -> list[str]:
         lines.append("models are given: " + ", ".join(status["given"]))
     if status["signed_bundles_only"]:
         lines.append("bundles: only those that a trusted key has signed are started (release_trusted_keys)")
+    lines += traffic_lines(status["traffic"])
     lines += certificate_lines(status["certificate"])
     lines.append(f"host: {status['memory_free_mb']} MB of memory and {status['disk_free_mb']} MB of disk free")
     lines += updates_lines(status["updates"])

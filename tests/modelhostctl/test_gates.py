@@ -317,3 +317,15 @@ def test_an_answer_with_another_status_or_none_is_told_with_its_body(tmp_path: P
     assert example.difference(Response(500, "", b" x" * 400, 0.1)) == "status 500: " + (" x" * 150).strip()
     assert example.difference(Response(200, "", b"y" * 400, 0.1)) == "an answer without the outputs: " + "y" * 300
     assert example.difference(Response(200, "", b"[1]", 0.1)) == "an answer without the outputs: [1]"
+
+
+@pytest.mark.parametrize(
+    ("uri", "counts"),
+    [
+        ("/readyz", False), ("/readyz?x=1", False), ("/healthz//", False), ("/v2/health/ready", False), ("/ping", False),
+        ("/", True), ("/models/readyz/predict", True), ("/readyzz", True), ("/v2/models/iris/ready", True),
+    ],
+)  # fmt: skip
+def test_who_asks_how_the_server_is_says_nothing_of_a_release(uri, counts):
+    """Balancers do so each second, and would drown what clients meet."""
+    assert bool(logged([line(uri=uri), "[1]", "7"], "new", 300)) is counts

@@ -801,11 +801,13 @@ def test_status_says_all_of_an_endpoint_in_words(machine, run, token, switched):
     found[1]["RestartCount"] = 3
     machine.file("").write_text(json.dumps(found))
     machine.layout.canary.symlink_to("blue-0123456789ab")
+    logged = [{"status": 200, "seconds": 0.002}] * 19 + [{"status": 502, "seconds": 0.5}]
+    machine.file("proxy").write_text("\n".join([*map(json.dumps, logged), "no JSON", '{"status": "-"}']))
     result = run("status", history_lines=1)
     # Updates have tests of their own.
     told = [line for line in result["lines"] if not line.startswith("updates: ")]
     lines = [re.sub(r"\d+ MB of", "N MB of", line) for line in told]
-    assert lines[:12] == [
+    assert lines[:13] == [
         f"live: release {switched} on green, running (healthy)",
         "live: 2 of 2 workers ready, N MB of 512 MB".replace("N MB of", "100 of"),
         "live: restarted 3 times",
@@ -815,12 +817,13 @@ def test_status_says_all_of_an_endpoint_in_words(machine, run, token, switched):
         "idle: got more",
         "canary: release 0123456789ab has a share of the requests",
         "models: iris 1",
+        "traffic: 20 requests in the last 5 minutes, 1 of them answered with 5xx, 95 % within 2 ms",
         "host: N MB of memory and N MB of disk free",
         f"lock: ada@laptop is deploying (site.yml, process {os.getpid()})",
-        lines[11],
+        lines[12],
     ]
-    assert lines[11].startswith("history: ")
-    assert f"  {switched}  live  by ada@laptop: models unchanged" in lines[11]
+    assert lines[12].startswith("history: ")
+    assert f"  {switched}  live  by ada@laptop: models unchanged" in lines[12]
     status = result["status"]
     assert len(status["history"]) == 1
     assert status["idle"]["replicas"][0] == {
