@@ -323,7 +323,8 @@ def test_an_answer_with_another_status_or_none_is_told_with_its_body(tmp_path: P
     ("uri", "counts"),
     [
         ("/readyz", False), ("/readyz?x=1", False), ("/healthz//", False), ("/v2/health/ready", False),
-        ("/ping", False), ("/", True), ("/models/readyz/predict", True), ("/readyzz", True), ("/v2/models/iris/ready", True),
+        ("/ping", False), ("/", True),
+        ("/models/readyz/predict", True), ("/readyzz", True), ("/v2/models/iris/ready", True),
     ],
 )  # fmt: skip
 def test_who_asks_how_the_server_is_says_nothing_of_a_release(uri, counts):
