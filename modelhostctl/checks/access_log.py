@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Any
 
+from ..view.traffic import is_health
 from .limits import Seen
-
-# Whether the server is well, asked by balancers every second (roles/reverse_proxy/vars/main.yml).
-_HEALTH = re.compile(r"/(healthz|readyz|ping|health|v2/health/(live|ready))/*([?].*)?")
-
-
-def is_health(entry: dict[str, Any]) -> bool:
-    """Whether a request asked how the server is, and for no prediction."""
-    return _HEALTH.fullmatch(str(entry.get("uri"))) is not None
 
 
 def logged(lines: list[str], release: str, latency_ms: int, canary: bool = False) -> list[Seen]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..errors import GateError
+from ..view.traffic import percentile
 
 # One error alone may be chance.
 LEAST_ERRORS = 2
@@ -58,9 +59,3 @@ def judge_latency(took: list[float], latency_ms: int, what: str) -> None:
         expected = f"95 % of the {what} answered within {latency_ms} ms (release_watch_latency_ms)"
         hint = "if the model is meant to be that slow, raise the variable"
         raise GateError("latency", expected, f"{percentile(took) * 1000:.0f} ms over {len(took)} {what}", hint)
-
-
-def percentile(took: list[float], share: float = 0.95) -> float:
-    """The latency, in seconds, that this share of them did not exceed."""
-    ordered = sorted(took)
-    return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0

@@ -9,7 +9,8 @@ from typing import Any
 from ..checks.diff import Leaf, leaves
 from ..checks.golden import short
 from ..host.http_client import Response
-from .limits import Seen, percentile
+from ..view.traffic import percentile
+from .limits import Seen
 
 TOLERANCE = 1e-6
 MOST_EXAMPLES = 3

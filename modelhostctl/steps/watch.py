@@ -13,10 +13,11 @@ from typing import Any
 
 from ..checks.access_log import logged
 from ..checks.golden import Example, examples_of
-from ..checks.limits import LEAST_FOR_LATENCY, HealthLimits, Seen, judge, percentile
+from ..checks.limits import LEAST_FOR_LATENCY, HealthLimits, Seen, judge
 from ..host.host import Host
 from ..store.release import Record
 from ..view.state import State
+from ..view.traffic import percentile
 from .outcome import accept
 from .step import LOCK, RELEASE, ROLLBACK, Say, Step, quiet
 

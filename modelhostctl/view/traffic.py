@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
-from ..checks.access_log import is_health
-from ..checks.limits import percentile
 from ..errors import StepError
 from ..host.docker import MOST_PROXY_LOG_BYTES
 from ..host.host import Host
 
 MINUTES = 5
+# Whether the server is well, asked by balancers every second (roles/reverse_proxy/vars/main.yml).
+_HEALTH = re.compile(r"/(healthz|readyz|ping|health|v2/health/(live|ready))/*([?].*)?")
 
 
 def read_traffic(host: Host) -> dict[str, Any] | None:
@@ -53,3 +54,14 @@ def _answer(line: str) -> tuple[int, float] | None:
         return int(entry["status"]), float(entry["seconds"])
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return None
+
+
+def is_health(entry: dict[str, Any]) -> bool:
+    """Whether a request asked how the server is, and for no prediction."""
+    return _HEALTH.fullmatch(str(entry.get("uri"))) is not None
+
+
+def percentile(took: list[float], share: float = 0.95) -> float:
+    """The latency, in seconds, that this share of them did not exceed."""
+    ordered = sorted(took)
+    return ordered[int(share * (len(ordered) - 1))] if ordered else 0.0

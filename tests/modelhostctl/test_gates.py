@@ -15,11 +15,12 @@ from modelhost.models.model import close as close_of_the_app
 
 from modelhostctl.checks.access_log import logged
 from modelhostctl.checks.golden import close, examples_of
-from modelhostctl.checks.limits import LEAST_FOR_LATENCY, GateLimits, HealthLimits, Seen, judge, percentile
+from modelhostctl.checks.limits import LEAST_FOR_LATENCY, GateLimits, HealthLimits, Seen, judge
 from modelhostctl.errors import GateError
 from modelhostctl.host.http_client import MOST_BYTES, Response, request
 from modelhostctl.steps.gate import golden
 from modelhostctl.steps.switch import confirm
+from modelhostctl.view.traffic import percentile
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats(-5, 5) | st.text(max_size=3),
