@@ -192,13 +192,12 @@ def make_key(name: str, folder: Path) -> str:
     return key.with_suffix(".pub").read_text()
 
 
-def create_network(network: str, name: str) -> str:
-    """Create a network with IPv4 and IPv6; returns what the addresses of its machines begin with."""
+def create_network(network: str, name: str) -> None:
+    """Create a network with IPv4 and IPv6."""
     number = zlib.crc32(name.encode()) % 250
     run("docker", "network", "create", "--label", f"{LABEL}={name}", "--ipv6",
         # Away from 172.16.0.0/12, which the engine inside takes for itself.
         "--subnet", f"10.213.{number}.0/24", "--subnet", f"fd6d:6f64:{number:x}::/64", network)  # fmt: skip
-    return f"10.213.{number}"
 
 
 def create(
