@@ -53,6 +53,7 @@ release_memory_limit_mb: 512
 {build}{tls}"""
 
 SSH_CONFIG = """\
+# The first deployment closes root's login. From then on: ssh -F <this file> deploy@{name}
 Host {name}
   HostName 127.0.0.1
   Port {ssh_port}
@@ -289,7 +290,7 @@ def remove_leftovers(keep_images: bool) -> None:
         "docker", "ps", "--all", "--filter", f"label={LABEL}", "--format", f'{{{{.Label "{LABEL}"}}}}'
     ).split()
     if machines:
-        say(f"keeping the images and the package cache for {', '.join(machines)}")
+        say(f"keeping the images and the package cache for {', '.join(sorted(set(machines)))}")
         return
     run("docker", "volume", "rm", APT_CACHE, check=False)
     for image in [] if keep_images else IMAGES:
