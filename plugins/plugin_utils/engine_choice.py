@@ -25,7 +25,13 @@ OLDEST = {"version": (25, 0), "compose": (2, 24), "buildx": (0, 10)}
 GIVEN_WITHOUT_A_RECORD = {"icc", "live-restore", "log-driver", "log-opts", "no-new-privileges", "userland-proxy"}
 # Flags of every unit, and those whose name in the file is another one.
 OF_THE_UNIT = {"H", "host", "containerd"}
-IN_THE_FILE = {"log-opt": "log-opts", "label": "labels", "registry-mirror": "registry-mirrors", "D": "debug"}
+IN_THE_FILE = {
+    "log-opt": "log-opts",
+    "label": "labels",
+    "registry-mirror": "registry-mirrors",
+    "D": "debug",
+    **dict.fromkeys(["http-proxy", "https-proxy", "no-proxy"], "proxies"),
+}
 
 
 @dataclass(frozen=True)
@@ -79,7 +85,7 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
         "record_before": _text(packages, manages, {**given, **options}),
         "record": _text(packages, manages, options),
         "problems": _problems(seen, wanted, there, {*theirs, *flags}, in_swarm, lacks, packages),
-        "words": _words(seen, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else [],
+        "words": _words(seen, wanted, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else [],
     }
 
 
@@ -224,7 +230,9 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _words(seen: Mapping[str, str], options: Settings, theirs: Settings, flags: set[str], in_swarm: bool) -> list[str]:
+def _words(
+    seen: Mapping[str, str], wanted: Wanted, options: Settings, theirs: Settings, flags: set[str], in_swarm: bool
+) -> list[str]:
     """What a run says of an engine that is kept."""
     carries = f" and carries {', '.join(seen['containers'].split())}" if seen.get("containers") else ""
     apart = ", live-restore apart" if options else ""
@@ -232,6 +240,8 @@ def _words(seen: Mapping[str, str], options: Settings, theirs: Settings, flags: 
         f"the engine was here before ({seen['engine']} {seen.get('version', '')}){carries}: its packages and settings "
         f"stay as they are{apart}"
     ]
+    if "proxies" in wanted.options and "proxies" not in {*theirs, *flags}:
+        lines.append("it pulls images as its owner has set it, and is not given the proxy of outbound_http_proxy")
     if in_swarm:
         lines.append(
             "it is in a swarm, where containers end when it restarts: so will the endpoint, with each upgrade of it"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from typing import Any
 
 from .errors import CertificateError
 from .files import make_folder, read_bounded, write
-from .layout import CHALLENGES, CLIENT_UID, ISSUER, ISSUER_CA, NGINX_GID
+from .layout import CHALLENGES, CLIENT_UID, ISSUER, ISSUER_CA, NGINX_GID, OUTBOUND
 from .openssl import CONTAINER_SECONDS, REQUEST, alternative_names, openssl, run
 from .wording import plain
 
@@ -69,6 +70,9 @@ def ask(settings: dict[str, Any], renewed: bool) -> str:
                "--volume", f"{CHALLENGES}:/challenges"]  # fmt: skip
     if issuer["ca"]:
         command += ["--env", "LEGO_CA_CERTIFICATES=/request/ca.pem", "--env", "LEGO_CA_SYSTEM_CERT_POOL=true"]
+    proxies = outbound()
+    # By their names alone: a command line is for all to read.
+    command += [word for name in proxies for word in ("--env", name)]
     command += [issuer["image"], "lego", "--path", "/state", "--server", issuer["directory"], "--accept-tos"]
     command += ["--email", issuer["email"]] if issuer["email"] else []
     command += ["--csr", "/request/request.csr", "--http", "--http.webroot", "/challenges"]
@@ -77,15 +81,26 @@ def ask(settings: dict[str, Any], renewed: bool) -> str:
     command += ["--profile", issuer["profile"]] if issuer["profile"] else []
     run(["docker", "rm", "--force", "modelhost-acme"], b"", CONTAINER_SECONDS)
     try:
-        answer = run(command, b"", CLIENT_SECONDS)
+        answer = run(command, b"", CLIENT_SECONDS, proxies)
     finally:
         run(["docker", "rm", "--force", "modelhost-acme"], b"", CONTAINER_SECONDS)
     return "" if answer.returncode == 0 else plain(answer.stdout + answer.stderr) or "it said nothing"
 
 
+def outbound() -> dict[str, str]:
+    """The proxy by which the host reaches the outside, as the client's environment; empty where there is none."""
+    try:
+        lines = OUTBOUND.read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    words = [word.partition("=") for line in lines for word in shlex.split(line, comments=True)]
+    return {name: value for name, _, value in words if name in {"http_proxy", "https_proxy", "no_proxy"}}
+
+
 def explain(settings: dict[str, Any], said: str) -> str:
     """Say in one sentence what the issuer refused, and in another what may be the cause."""
-    hint = "Can this host reach it?" if unreachable(said) else HINTS.get(kind(said), "")
+    reached = "Can the proxy of outbound_https_proxy reach it?" if outbound() else "Can this host reach it?"
+    hint = reached if unreachable(said) else HINTS.get(kind(said), "")
     names = ", ".join(settings["names"])
     return f"{settings['issuer']['directory']} gave no certificate for {names}. {hint} It said: {refusal(said)[:600]}"
 

@@ -16,4 +16,7 @@ ISSUER, ISSUER_CA = PROXY / "acme", PROXY / "certificate-issuer.pem"
 TLS = PROXY / "tls"
 CERTIFICATES, CURRENT, CHALLENGES, METRICS = TLS / "certificates", TLS / "current", TLS / "challenges", TLS / "metrics"
 
+# How the host reaches the outside, where that is by a proxy: shell, written by the role outbound.
+OUTBOUND = Path("/srv/modelhost/outbound.env")
+
 NGINX_GID, CLIENT_UID = 10002, 10003

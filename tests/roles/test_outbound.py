@@ -1,0 +1,394 @@
+"""A proxy and an index inside: what is refused, what reaches whom, and that a password is shown to nobody."""
+
+import base64
+import json
+import shlex
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from playing import Printed, play, tasks
+from rendering import HOST, PROJECT, evaluate, load, render
+
+PROXY = "http://packages:s3cret%40word@10.0.0.5:3128"
+APT, ENVIRONMENT = "etc/apt/apt.conf.d/99modelhost-proxy.j2", "srv/modelhost/outbound.env.j2"
+HIDDEN = "a value that is not shown"
+FIREWALL = "etc/modelhost/firewall.nft.j2"
+
+
+def refused(**variables: Any) -> list[str]:
+    """The variables whose rules do not hold."""
+    rules = load("outbound", "tasks/validate.yml")[0]["modelhost.modelhost.check_rules"]["rules"]
+    return [rule["variable"] for rule in rules if evaluate("outbound", rule["holds"], **variables) != "True"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "http://proxy:3128",
+        "http://proxy.example.org:8080",
+        "http://10.0.0.5:3128",
+        "http://[fd00::5]:3128",
+        "http://user@proxy:3128",
+        "http://user:p%40ss%3a!$&*w@proxy:3128",
+        PROXY,
+    ],
+)
+def test_a_proxy_is_a_url_of_http_with_a_port(url):
+    assert refused(outbound_http_proxy=url) == []
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "proxy:3128",
+        "proxy.example.org",
+        "http://proxy",
+        "http://proxy:3128/",
+        "http://proxy:3128/path",
+        "http://proxy:0",
+        "http://proxy:65536",
+        "https://proxy:3128",
+        "socks://proxy:1080",
+        "socks5h://proxy:1080",
+        "http://user:p@ss@proxy:3128",
+        "http://user:p'ss@proxy:3128",
+        'http://user:p"ss@proxy:3128',
+        "http://user:p ss@proxy:3128",
+        "http://user:p%ss@proxy:3128",
+        "http://proxy:3128\n",
+        "http://proxy:3128 ",
+        "http://-proxy:3128",
+    ],
+)
+def test_what_is_no_such_url_is_refused(url):
+    assert refused(outbound_http_proxy=url) == ["outbound_http_proxy", "outbound_https_proxy"]
+    assert refused(outbound_http_proxy="", outbound_https_proxy=url) == ["outbound_https_proxy"]
+
+
+@pytest.mark.parametrize(
+    "host", [".example.org", "*.example.org", "10.0.0.0/8", "mirror:80", "fd00::1", "", "a,b", "http://a"]
+)
+def test_an_exception_that_apt_does_not_know_is_refused(host):
+    assert refused(outbound_http_proxy=PROXY, outbound_no_proxy=[host]) == ["outbound_no_proxy"]
+    assert refused(outbound_http_proxy=PROXY, outbound_no_proxy=["mirror.example.org", "10.0.0.7"]) == []
+
+
+def test_an_exception_to_no_proxy_is_refused():
+    assert refused(outbound_no_proxy=["mirror"]) == ["outbound_no_proxy"]
+
+
+@pytest.mark.parametrize(
+    ("url", "holds"),
+    [
+        ("https://mirror.example.org/pypi/simple", True),
+        ("http://user:t%40ken@10.0.0.7:8081/repository/pypi/simple/", True),
+        ("mirror.example.org/simple", False),
+        ("https://mirror.example.org/pypi simple", False),
+        ("https://user:t@ken@mirror/simple", False),
+        ("file:///srv/simple", False),
+    ],
+)
+def test_an_index_is_a_url(url, holds):
+    assert refused(outbound_python_index_url=url) == ([] if holds else ["outbound_python_index_url"])
+
+
+CHECK = tasks(f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbound, tasks_from: validate.yml}}")
+SPECIFICATION = tasks(f"- modelhost.modelhost.check_variables: {{roles: ['{PROJECT}/roles/outbound']}}")
+
+
+@pytest.mark.parametrize(
+    ("variables", "said"),
+    [
+        ({"outbound_http_proxy": "proxy:3128"}, ['outbound_http_proxy: got "proxy:3128"', "begins with http://"]),
+        ({"outbound_http_proxy": "socks://u:s3cret@proxy:1080"}, ["outbound_http_proxy: got " + HIDDEN]),
+        ({"outbound_http_proxy": "http://u:s3cret@proxy:1/x"}, ["ends there, without a path or a slash"]),
+        ({"outbound_python_index_url": "ftp://u:s3cret@a/b"}, ["outbound_python_index_url: got " + HIDDEN]),
+    ],
+)
+def test_a_refusal_says_what_to_write_and_no_password(tmp_path, variables, said):
+    printed = play(tmp_path, CHECK, "-e", json.dumps(variables), "-vvv")
+    assert printed.code != 0
+    for words in said:
+        assert words in printed.out
+    assert "for example: " in printed.out
+    assert "s3cret" not in printed.out + printed.err
+
+
+def test_neither_does_one_of_a_list(tmp_path):
+    printed = play(tmp_path, CHECK, "-e", json.dumps({"outbound_http_proxy": ["http://u:s3cret@proxy:3128"]}))
+    assert printed.code != 0
+    assert "outbound_http_proxy: got a value that is not shown" in printed.out
+    assert "s3cret" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"outbound_htp_proxy": "http://u:s3cret@proxy:3128"},
+        {"outbound_pyhton_index_url": "http://u:s3cret@mirror/simple"},
+    ],
+)
+def test_neither_does_one_of_a_wrong_name(tmp_path, variables):
+    printed = play(tmp_path, SPECIFICATION, "-e", json.dumps(variables))
+    assert printed.code != 0
+    assert f"{next(iter(variables))}: got a value that is not shown" in printed.out
+    assert "s3cret" not in printed.out + printed.err
+
+
+def test_a_list_given_as_text_is_refused(tmp_path):
+    printed = play(tmp_path, SPECIFICATION, "-e", "outbound_no_proxy=a,b")
+    assert 'outbound_no_proxy: got "a,b", but it must be a list of texts; -e gives that as JSON' in printed.out
+
+
+def test_apt_reads_what_is_written_for_it(read):
+    text = render("outbound", APT, outbound_http_proxy=PROXY, outbound_no_proxy=["mirror.example.org", "10.0.0.7"])
+    found = read(text, "cat > /tmp/proxy && apt-config --config-file /tmp/proxy dump | grep -i proxy").stdout
+    assert f'Acquire::http::Proxy "{PROXY}";' in found
+    assert f'Acquire::https::Proxy "{PROXY}";' in found
+    for host in ("mirror.example.org", "10.0.0.7", "localhost"):
+        assert f'Acquire::http::Proxy::{host} "DIRECT";' in found
+
+
+def environment(**variables: Any) -> dict[str, str]:
+    """What a shell makes of the file for builds."""
+    text = render("outbound", ENVIRONMENT, **variables)
+    names = "http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_TRUSTED_HOST"
+    script = f"{text}\nfor name in {names}; do eval value=\\$$name; printf '%s=%s\\n' $name \"$value\"; done"
+    printed = subprocess.check_output(["/bin/sh", "-ec", script], text=True, env={})
+    return dict(line.split("=", 1) for line in printed.splitlines())
+
+
+def test_a_shell_reads_what_is_written_for_builds():
+    odd = "http://user:a%20b!$HOME&(c)*;~,=+@proxy:3128"
+    assert environment(outbound_http_proxy=odd, outbound_no_proxy=["mirror"]) == {
+        "http_proxy": odd, "https_proxy": odd, "no_proxy": "localhost,127.0.0.1,mirror",
+        "PIP_INDEX_URL": "", "PIP_TRUSTED_HOST": "",
+    }  # fmt: skip
+    index = "http://u:p@10.0.0.7:8081/simple"
+    assert environment(outbound_python_index_url=index) == {
+        "http_proxy": "", "https_proxy": "", "no_proxy": "",
+        "PIP_INDEX_URL": index, "PIP_TRUSTED_HOST": "10.0.0.7",
+    }  # fmt: skip
+
+
+def test_the_client_of_an_issuer_reads_the_same_file(tmp_path, monkeypatch):
+    from modelhost_certificate import issuer
+
+    file = tmp_path / "outbound.env"
+    monkeypatch.setattr(issuer, "OUTBOUND", file)
+    assert issuer.outbound() == {}
+    odd = "http://user:a%20b!$HOME&(c)*;~,=+@proxy:3128"
+    file.write_text(render("outbound", ENVIRONMENT, outbound_http_proxy=odd, outbound_python_index_url="http://a/b"))
+    assert issuer.outbound() == {"http_proxy": odd, "https_proxy": odd, "no_proxy": "localhost,127.0.0.1"}
+
+
+def test_what_other_roles_read_is_where_it_is_written():
+    ours = load("outbound", "vars/main.yml")
+    assert load("app_image", "vars/main.yml")["__app_image_ways_out"] == {
+        "apt": ours["__outbound_apt_file"],
+        "outbound": ours["__outbound_environment_file"],
+    }
+    assert load("reverse_proxy", "vars/main.yml")["__reverse_proxy_apt_file"] == ours["__outbound_apt_file"]
+    assert ours["__outbound_environment_file"] in load("base_image", "vars/main.yml")["__base_image_bootstrap"]
+    layout = (PROJECT / "roles/reverse_proxy/files/modelhost_certificate/layout.py").read_text()
+    assert f'OUTBOUND = Path("{ours["__outbound_environment_file"]}")' in layout
+
+
+def engine(seen: dict[str, str] | None = None, **variables: Any) -> dict[str, Any]:
+    """What becomes of the engine's settings."""
+    expression = "{{ __docker_choice | to_json }}"
+    return json.loads(evaluate("docker", expression, docker_seen=HOST["docker_seen"] | (seen or {}), **variables))
+
+
+def test_the_engine_pulls_through_the_proxy_and_nobody_sees_its_password():
+    found = engine(outbound_http_proxy=PROXY, outbound_no_proxy=["registry"])
+    assert found["settings"]["proxies"] == {"http-proxy": PROXY, "https-proxy": PROXY, "no-proxy": "registry"}
+    assert found["may_be_shown"] is False
+    assert "proxies" not in engine()["settings"]
+    owned = "{{ __docker_settings_owned }}"
+    for variables, mode in (({}, "0644"), ({"outbound_http_proxy": PROXY}, "0600")):
+        assert mode in evaluate("docker", owned, docker_choice=engine(**variables), **variables)
+
+
+def test_a_proxy_of_the_engines_own_wins():
+    own = {"http-proxy": "http://other:1"}
+    found = engine(outbound_http_proxy=PROXY, docker_daemon_options={"icc": False, "proxies": own})
+    assert found["settings"]["proxies"] == own
+
+
+def test_a_proxy_that_is_taken_out_leaves_the_engine():
+    given = engine(outbound_http_proxy=PROXY)
+    there = {
+        name: base64.b64encode(given[key].encode()).decode()
+        for name, key in (("settings", "text"), ("record", "record"))
+    }
+    seen = {"engine": "docker.io", "managed": "yes", "active": "yes", "enabled": "yes"} | there
+    after = engine(seen)
+    assert "proxies" not in after["settings"]
+    assert "3128" not in after["text"] + after["record"]
+    assert evaluate("docker", "{{ __docker_has_proxy }}", docker_seen=HOST["docker_seen"] | seen) == "True"
+    assert evaluate("docker", "{{ __docker_has_proxy }}") == "False"
+
+
+OWNED = {"engine": "docker.io", "version": "26.1.5", "active": "yes", "enabled": "yes", "live_restore": "false",
+         "swarm": "inactive", "containers": "shop", "compose": "2.26", "buildx": "0.13"}  # fmt: skip
+
+
+def test_an_owners_engine_is_given_none_and_the_run_says_so():
+    found = engine(OWNED, outbound_http_proxy=PROXY)
+    assert found["settings"] == {"live-restore": True}
+    assert "is not given the proxy of outbound_http_proxy" in " ".join(found["words"])
+    assert "proxy" not in " ".join(engine(OWNED)["words"])
+    taken = engine(
+        OWNED | {"flags": "--http-proxy=http://a:1"}, outbound_http_proxy=PROXY, docker_found_engine="take_over"
+    )
+    assert "proxies" not in taken["settings"], "the daemon does not start with both"
+
+
+def acme(**variables: Any) -> list[str]:
+    """The rules for the client of an issuer."""
+    text = render("host_hardening", FIREWALL, **variables)
+    return [
+        line.strip() for line in text.partition("chain acme {")[2].partition("}\n\n")[0].splitlines() if line.strip()
+    ]
+
+
+def test_the_client_of_an_issuer_may_go_to_the_proxy():
+    before = acme()
+    assert [line for line in acme(outbound_http_proxy=PROXY) if line not in before] == [
+        "ip daddr 10.0.0.5 tcp dport 3128 accept"
+    ]
+    assert [line for line in acme(outbound_https_proxy="http://[fd00::5]:8080") if line not in before] == [
+        "ip6 daddr fd00::5 tcp dport 8080 accept"
+    ]
+    named = acme(outbound_http_proxy="http://user:p%3Aw@proxy.example.org:3128")
+    assert [line for line in named if line not in before] == ["tcp dport 3128 accept"]
+    metadata = next(number for number, line in enumerate(named) if "169.254" in line)
+    assert named.index("tcp dport 3128 accept") > metadata, "a name may lead to where clouds hand out credentials"
+
+
+@pytest.mark.parametrize("proxy", [PROXY, "http://proxy.example.org:3128", "http://[fd00::5]:8080"])
+def test_nft_reads_these_rules(read, proxy):
+    text = render("host_hardening", FIREWALL, outbound_http_proxy=proxy)
+    # The container has no right to look at its kernel's rules; it reads all of them first.
+    checked = read(text, "cat > /tmp/rules && nft --check --file /tmp/rules")
+    assert "syntax error" not in checked.stderr, checked.stderr
+
+
+def bootstrap(**variables: Any) -> str:
+    """The command by which a base image is bootstrapped."""
+    command = evaluate("base_image", "{{ __base_image_bootstrap }}", **variables)
+    subprocess.run(["bash", "-n"], input=command, text=True, check=True)
+    words = shlex.split(command, comments=True)
+    return " | ".join(words[words.index("mmdebstrap") : words.index("mv")])
+
+
+def test_a_mirror_brings_updates_and_security_updates():
+    variables = {"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "http://mirror/security"}
+    found = bootstrap(**variables)
+    assert found.endswith(
+        "deb http://mirror/debian trixie main | deb http://mirror/debian trixie-updates main"
+        " | deb http://mirror/security trixie-security main"
+    )
+    assert "ca-certificates" not in found
+    without = bootstrap(**variables | {"base_image_security_mirror": "none"})
+    assert without.endswith("trixie-updates main")
+    assert bootstrap().endswith(".unfinished.tar")
+    assert "--include=ca-certificates | trixie" in bootstrap(
+        **variables | {"base_image_mirror": "https://mirror/debian"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "wrong"),
+    [
+        ({"base_image_mirror": "http://mirror/debian"}, True),
+        ({"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "none"}, False),
+        ({"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "http://mirror/s/"}, False),
+        ({"base_image_mirror": "mirror", "base_image_security_mirror": "none"}, True),
+        ({"base_image_mirror": "http://u:p@mirror/debian", "base_image_security_mirror": "none"}, True),
+        ({"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "http://u:p@mirror/s"}, True),
+        ({"base_image_security_mirror": "http://mirror/s"}, True),
+        ({}, False),
+    ],
+)
+def test_a_mirror_is_held_to_its_rules(variables, wrong):
+    rules = load("base_image", "tasks/validate.yml")[0]["modelhost.modelhost.check_rules"]["rules"]
+    found = [rule["must"] for rule in rules if evaluate("base_image", rule["holds"], **variables) != "True"]
+    assert bool(found) == wrong
+
+
+class Asked(BaseHTTPRequestHandler):
+    """A proxy that wants a user and a password, and then fails, since what it is asked for is not there."""
+
+    wanted = "Basic " + base64.b64encode(b"packages:s3cret@word").decode()
+
+    def do_GET(self) -> None:
+        self.send_error(502 if self.headers.get("Proxy-Authorization") == self.wanted else 407)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def proxy() -> Iterator[int]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield server.server_address[1]
+    server.shutdown()
+    server.server_close()
+
+
+REACH = tasks(f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbound, tasks_from: check_reach.yml}}")
+
+
+def reach(tmp_path: Any, url: str) -> Printed:
+    return play(tmp_path, REACH, "-e", json.dumps({"outbound_http_proxy": url}), "-vvv")
+
+
+def test_a_proxy_that_takes_user_and_password_is_well(tmp_path, proxy):
+    printed = reach(tmp_path, f"http://packages:s3cret%40word@127.0.0.1:{proxy}")
+    assert printed.code == 0, printed.out
+    assert "s3cret" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize(
+    ("credentials", "said"),
+    [
+        ("packages:wr0ng@", "(outbound_http_proxy) refuses its user or password (407)"),
+        ("", "asks for a user and a password (407)"),
+    ],
+)
+def test_a_proxy_that_refuses_is_said_to(tmp_path, proxy, credentials, said):
+    printed = reach(tmp_path, f"http://{credentials}127.0.0.1:{proxy}")
+    assert printed.code != 0
+    assert f"one: the proxy 127.0.0.1:{proxy}" in printed.out
+    assert said in printed.out
+    assert "Edit what -e gives on the command line" in printed.out
+    assert "wr0ng" not in printed.out + printed.err
+
+
+def test_a_proxy_that_is_not_there_or_is_none_is_said_to_be(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+
+        def greet() -> None:
+            with server.accept()[0] as connection:
+                connection.sendall(b"SSH-2.0-x\r\n")
+                connection.recv(1000)
+
+        threading.Thread(target=greet, daemon=True).start()
+        printed = reach(tmp_path, f"http://127.0.0.1:{port}")
+        assert "does not answer as an HTTP proxy does" in printed.out
+    printed = reach(tmp_path, f"http://127.0.0.1:{port}")
+    assert (
+        f"the proxy 127.0.0.1:{port} (outbound_http_proxy) cannot be reached from this host (Connection refused)"
+        in printed.out
+    )
+    assert "Name or service not known" in reach(tmp_path, "http://nowhere.invalid:3128").out
