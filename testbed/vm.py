@@ -276,7 +276,9 @@ def remove(name: str, folder: Path | None) -> None:
     container = f"modelhost-{name}"
     if state(container) == "running":
         copy_packages(container, "/var/cache/apt/archives", PACKAGES)
-    run("docker", "rm", "--force", "--volumes", container, check=False)
+    # With what stands beside it on its network.
+    beside = run("docker", "ps", "--all", "--quiet", "--filter", f"label={LABEL}={name}", check=False).split()
+    run("docker", "rm", "--force", "--volumes", container, *beside, check=False)
     run("docker", "volume", "rm", *[f"{container}-{disk}" for disk in DISKS], check=False)
     run("docker", "image", "rm", snapshot_of(name), check=False)
     run("docker", "network", "rm", container, check=False)

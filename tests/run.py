@@ -128,6 +128,8 @@ LONG: dict[str, Callable[[], Commands]] = {
     "docker_upstream": scenario("docker_upstream"),
     # An engine that somebody else has set up.
     "found_engine": scenario("found_engine"),
+    # A host that reaches the outside by a proxy alone.
+    "behind_proxy": scenario("behind_proxy"),
     "collection": scenario("collection"),
     # Three machines at a time.
     "fleet": scenario("fleet"),

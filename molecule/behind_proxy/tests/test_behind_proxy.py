@@ -1,0 +1,181 @@
+"""A host that reaches the outside by a proxy alone is deployed to, and its password is seen by nobody."""
+
+import json
+import re
+import subprocess
+import urllib.request
+from typing import Any
+
+import pytest
+import vm
+from deploying import NAME, TESTBED, changes, on_host, play, url, words
+
+GATEWAY = f"modelhost-{NAME}-gateway"
+# In a URL and as it is typed; the beginning of both.
+PASSWORD = "s3cr"
+# Whoever reads these is root.
+SECRETS = {
+    "/etc/apt/apt.conf.d/99modelhost-proxy",
+    "/etc/docker/daemon.json",
+    "/etc/docker/modelhost.json",
+    "/run/modelhost/started-with/docker",
+    "/srv/modelhost/outbound.env",
+}
+FOLDERS = "/etc /home /opt /root /run /srv /tmp /usr /var"
+
+
+def proxy_log() -> str:
+    answer = subprocess.run(["docker", "logs", GATEWAY], capture_output=True, text=True, check=True)
+    return answer.stdout + answer.stderr
+
+
+def asked_for() -> set[str]:
+    """The hosts that the proxy was asked for."""
+    return set(re.findall(r"Request \(file descriptor \d+\): \w+ (?:http://)?([^/: ]+)", proxy_log()))
+
+
+def address() -> str:
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    return vm.run("docker", "inspect", "--format", form, GATEWAY).strip()
+
+
+def files_with(text: str) -> set[str]:
+    """Every file of the host with a text, images' and the engine's records among them."""
+    found = on_host(f"grep -rasl --devices=skip --fixed-strings -e '{text}' {FOLDERS} || true")
+    return set(found.split()) - {"/root/seen"}
+
+
+def answers() -> bool:
+    request = urllib.request.Request(url() + "/", b'{"index": 2}', {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return bool(json.load(answer)["prediction"] == {"colour": "blue"})
+
+
+def test_the_machine_has_no_other_way_out():
+    reach = "timeout 10 bash -c '</dev/tcp/{}' 2>&1"
+    assert "Network is unreachable" in on_host(reach.format("192.0.2.1/80") + " || true")
+    assert "resolution" in on_host(reach.format("deb.debian.org/80") + " || true")
+
+
+def test_the_endpoint_answers():
+    assert answers()
+
+
+def test_host_and_images_were_made_through_the_proxy():
+    assert {"deb.debian.org", "security.debian.org"} <= asked_for()
+    # Python's packages: wherever this machine takes them from.
+    assert re.search(r"CONNECT \S+:443", proxy_log())
+
+
+def test_the_engine_pulls_through_it():
+    on_host("docker pull --quiet registry.invalid/nothing:1 || true")
+    assert "registry.invalid" in asked_for()
+
+
+def test_its_password_is_in_no_file_but_roots():
+    assert files_with(PASSWORD) == SECRETS
+    assert on_host(f"stat --format '%U %G %a' {' '.join(SECRETS)} | sort -u").strip() == "root root 600"
+
+
+def test_no_image_knows_the_proxy():
+    images = on_host("docker image ls --format '{{.Repository}}:{{.Tag}}'").split()
+    assert {image.partition(":")[0] for image in images} >= {"modelhost-app", "modelhost-base", "modelhost-proxy"}
+    for image in images:
+        told = on_host(f"docker history --no-trunc {image}; docker image inspect {image}")
+        assert PASSWORD not in told
+        assert address() not in told
+        # Layers are not compressed there.
+        assert on_host(f"docker save {image} | grep -acE '{PASSWORD}|{re.escape(address())}' || true").strip() == "0"
+        left = on_host(f"docker run --rm --entrypoint sh --user 0 {image} -c 'ls -A /etc/apt/apt.conf.d /run'")
+        assert "99proxy" not in left
+        assert "secrets" not in left
+
+
+def test_no_log_and_no_command_line_had_its_password():
+    assert on_host("systemctl is-active watch-command-lines").strip() == "active"
+    assert on_host("cat /root/seen 2>/dev/null || true") == ""
+    assert PASSWORD not in on_host(
+        "journalctl --no-pager; docker logs modelhost-proxy 2>&1; docker logs modelhost-blue 2>&1"
+    )
+
+
+def test_the_containers_of_models_are_given_none():
+    told = on_host("docker inspect modelhost-blue modelhost-proxy")
+    assert "3128" not in told
+    assert "proxy=" not in told
+
+
+def shown(*options: str, **variables: Any) -> str:
+    """What a run prints at its loudest; it has to go well."""
+    run = play("site.yml", "-vvv", "--diff", *options, **variables)
+    assert run.returncode == 0, run.stdout + run.stderr
+    return run.stdout + run.stderr
+
+
+def test_a_run_shows_no_password():
+    again = f"http://packages:s3cr%2Bt%21wor%64@{address()}:3128"
+    for options in (("--check",), ()):
+        printed = shown("--tags", "outbound,docker,reverse_proxy", *options, outbound_http_proxy=again)
+        assert changes(printed) > 0
+        assert PASSWORD not in printed
+    assert answers()
+    assert changes(shown("--check")) > 0, "the inventory says something else"
+
+
+def test_a_wrong_password_and_another_port_are_refused_before_anything_is_touched():
+    for proxy, said in (
+        (f"http://packages:wr0ng@{address()}:3128", "(outbound_http_proxy) refuses its user or password (407)"),
+        (f"http://{address()}:3128", "asks for a user and a password (407)"),
+        (f"http://{address()}:3129", "cannot be reached from this host (Connection refused)"),
+    ):
+        run = play("site.yml", outbound_http_proxy=proxy)
+        assert run.returncode != 0
+        assert f"{NAME}: the proxy {address()}:312" in words(run)
+        assert said in words(run)
+        assert "changed=0" in run.stdout
+        assert "wr0ng" not in words(run)
+
+
+def test_the_client_of_an_issuer_goes_through_it_too():
+    acme = {
+        "reverse_proxy_tls": "auto",
+        "reverse_proxy_server_names": ["models.modelhost.dev"],
+        "reverse_proxy_acme_directory": "https://issuer.invalid:14000/dir",
+    }
+    run = play(
+        "site.yml", "--tags", "outbound,docker,host_hardening,reverse_proxy", reverse_proxy_outside_check="off", **acme
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert "issuer.invalid" in asked_for()
+    assert "Can the proxy of outbound_https_proxy reach it?" in on_host("modelhost-certificate show")
+    assert files_with(PASSWORD) == SECRETS
+    assert on_host("cat /root/seen 2>/dev/null || true") == ""
+
+
+@pytest.fixture
+def without() -> dict[str, str]:
+    return {"outbound_http_proxy": ""}
+
+
+def test_taken_away_it_leaves_nothing(without):
+    ours = address()
+    before = on_host("docker inspect --format '{{.State.StartedAt}}' modelhost-blue")
+    run = play("site.yml", **without)
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert files_with(PASSWORD) == set()
+    assert [file for file in files_with(f"{ours}:3128") if not file.startswith("/var/log/journal")] == []
+    assert "Proxy" not in on_host("docker info")
+    assert on_host("docker inspect --format '{{.State.StartedAt}}' modelhost-blue") == before
+    assert f"{ours} tcp dport" not in on_host("nft list table inet modelhost")
+    assert answers()
+    assert changes(play("site.yml", **without).stdout) == 0
+
+
+def test_destroy_leaves_nothing_either():
+    assert play("playbooks/bootstrap.yml").returncode == 0
+    assert files_with(PASSWORD) == SECRETS
+    run = play("playbooks/destroy.yml", confirm="destroy")
+    assert run.returncode == 0, run.stdout + run.stderr
+    assert files_with(PASSWORD) == set()
+    assert "Proxy" not in on_host("docker info")
+    assert (TESTBED / "group_vars" / "all.yml").exists()
