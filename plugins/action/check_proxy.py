@@ -68,8 +68,12 @@ def problem_of(proxy: str, has_user: bool, said: dict[str, Any], answers: list[s
     answer = answers[-1].strip()
     if not answer.startswith("HTTP/"):
         return f"{proxy} does not answer as an HTTP proxy does"
-    if answer.split()[1:2] != ["407"]:
+    status = answer.split()[1:2]
+    # tinyproxy says the one where there is no password, and the other where it is wrong.
+    if status not in (["407"], ["401"]):
         return None
     if has_user:
-        return f"{proxy} refuses its user or password (407)"
-    return f"{proxy} asks for a user and a password (407): write them as http://user:password@proxy.example.org:3128"
+        return f"{proxy} refuses its user or password ({status[0]})"
+    return (
+        f"{proxy} wants a user and a password ({status[0]}): write them as http://user:password@proxy.example.org:3128"
+    )

@@ -5,7 +5,7 @@ module: check_proxy
 short_description: See from the host that an HTTP proxy answers, and takes its user and password
 description:
   - The shell of the host asks each proxy for a page of the proxy's own machine. Any answer of HTTP will do but the one
-    that asks for another user or password (407).
+    that asks for another user or password (407, 401).
   - The password is on no command line. Changes nothing, and needs no Python on the host.
 author: modelhost
 options:

@@ -177,15 +177,15 @@ def test_a_shell_reads_what_is_written_for_builds():
     }  # fmt: skip
 
 
-def test_the_client_of_an_issuer_reads_the_same_file(tmp_path, monkeypatch):
+def test_the_client_of_an_issuer_has_its_part_of_the_same_file(tmp_path, monkeypatch):
     from modelhost_certificate import issuer
 
     file = tmp_path / "outbound.env"
     monkeypatch.setattr(issuer, "OUTBOUND", file)
-    assert issuer.outbound() == {}
+    assert issuer.outbound() == ""
     odd = "http://user:a%20b!$HOME&(c)*;~,=+@proxy:3128"
     file.write_text(render("outbound", ENVIRONMENT, outbound_http_proxy=odd, outbound_python_index_url="http://a/b"))
-    assert issuer.outbound() == {"http_proxy": odd, "https_proxy": odd, "no_proxy": "localhost,127.0.0.1"}
+    assert issuer.outbound() == f"http_proxy='{odd}'\nhttps_proxy='{odd}'\nno_proxy=localhost,127.0.0.1\n"
 
 
 def test_what_other_roles_read_is_where_it_is_written():
@@ -330,7 +330,8 @@ class Asked(BaseHTTPRequestHandler):
     wanted = "Basic " + base64.b64encode(b"packages:s3cret@word").decode()
 
     def do_GET(self) -> None:
-        self.send_error(502 if self.headers.get("Proxy-Authorization") == self.wanted else 407)
+        given = self.headers.get("Proxy-Authorization")
+        self.send_error({None: 407, self.wanted: 502}.get(given, 401))
 
     def log_message(self, *_: object) -> None:
         """Nothing."""
@@ -361,8 +362,8 @@ def test_a_proxy_that_takes_user_and_password_is_well(tmp_path, proxy):
 @pytest.mark.parametrize(
     ("credentials", "said"),
     [
-        ("packages:wr0ng@", "(outbound_http_proxy) refuses its user or password (407)"),
-        ("", "asks for a user and a password (407)"),
+        ("packages:wr0ng@", "(outbound_http_proxy) refuses its user or password (401)"),
+        ("", "wants a user and a password (407)"),
     ],
 )
 def test_a_proxy_that_refuses_is_said_to(tmp_path, proxy, credentials, said):

@@ -130,8 +130,8 @@ def test_a_run_shows_no_password():
 
 def test_a_wrong_password_and_another_port_are_refused_before_anything_is_touched():
     for proxy, said in (
-        (f"http://packages:wr0ng@{address()}:3128", "(outbound_http_proxy) refuses its user or password (407)"),
-        (f"http://{address()}:3128", "asks for a user and a password (407)"),
+        (f"http://packages:wr0ng@{address()}:3128", "(outbound_http_proxy) refuses its user or password (401)"),
+        (f"http://{address()}:3128", "wants a user and a password (407)"),
         (f"http://{address()}:3129", "cannot be reached from this host (Connection refused)"),
     ):
         run = site(outbound_http_proxy=proxy)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import shutil
 from typing import Any
 
@@ -26,6 +25,9 @@ HINTS = {
     "rateLimited": "The issuer gives no more for now.",
     "rejectedIdentifier": "The issuer gives no certificate for that.",
 }
+# The way out is in a file for as long as the client runs: its environment would stay in containerd's database.
+WAY_OUT = ISSUER / "request" / "outbound.env"
+RUN_CLIENT = 'if [ -e /request/outbound.env ]; then set -a; . /request/outbound.env; set +a; fi; exec "$0" "$@"'
 LOST_ACCOUNT = re.compile(r"accountDoesNotExist|deactivated|account.{0,40}(revoked|not found)", re.IGNORECASE)
 # What an issuer would say as well of an order that replaces nothing. Whatever else it says may be of the certificate
 # that is replaced: it does not know it, or another order has replaced it, or not this account had it.
@@ -70,31 +72,41 @@ def ask(settings: dict[str, Any], renewed: bool) -> str:
                "--volume", f"{CHALLENGES}:/challenges"]  # fmt: skip
     if issuer["ca"]:
         command += ["--env", "LEGO_CA_CERTIFICATES=/request/ca.pem", "--env", "LEGO_CA_SYSTEM_CERT_POOL=true"]
-    proxies = outbound()
-    # By their names alone: a command line is for all to read.
-    command += [word for name in proxies for word in ("--env", name)]
-    command += [issuer["image"], "lego", "--path", "/state", "--server", issuer["directory"], "--accept-tos"]
+    command += [
+        issuer["image"],
+        "sh",
+        "-c",
+        RUN_CLIENT,
+        "lego",
+        "--path",
+        "/state",
+        "--server",
+        issuer["directory"],
+        "--accept-tos",
+    ]
     command += ["--email", issuer["email"]] if issuer["email"] else []
     command += ["--csr", "/request/request.csr", "--http", "--http.webroot", "/challenges"]
     # Whether it is time has been decided here. `renew` names the certificate that is replaced: issuers do not count it.
     command += ["renew", "--days", "36500", "--no-random-sleep"] if renewed else ["run"]
     command += ["--profile", issuer["profile"]] if issuer["profile"] else []
     run(["docker", "rm", "--force", "modelhost-acme"], b"", CONTAINER_SECONDS)
+    if proxies := outbound():
+        write(WAY_OUT, proxies.encode(), 0o440, NGINX_GID)
     try:
-        answer = run(command, b"", CLIENT_SECONDS, proxies)
+        answer = run(command, b"", CLIENT_SECONDS)
     finally:
+        WAY_OUT.unlink(missing_ok=True)
         run(["docker", "rm", "--force", "modelhost-acme"], b"", CONTAINER_SECONDS)
     return "" if answer.returncode == 0 else plain(answer.stdout + answer.stderr) or "it said nothing"
 
 
-def outbound() -> dict[str, str]:
-    """The proxy by which the host reaches the outside, as the client's environment; empty where there is none."""
+def outbound() -> str:
+    """The proxy by which the host reaches the outside, as lines of a shell; nothing where there is none."""
     try:
         lines = OUTBOUND.read_text().splitlines()
     except FileNotFoundError:
-        return {}
-    words = [word.partition("=") for line in lines for word in shlex.split(line, comments=True)]
-    return {name: value for name, _, value in words if name in {"http_proxy", "https_proxy", "no_proxy"}}
+        return ""
+    return "".join(f"{line}\n" for line in lines if line.partition("=")[0] in {"http_proxy", "https_proxy", "no_proxy"})
 
 
 def explain(settings: dict[str, Any], said: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import os
 import re
 import subprocess
 import time
@@ -37,13 +36,10 @@ def openssl(image: str, given: bytes, script: str, *arguments: str) -> bytes:
     return answer.stdout
 
 
-def run(
-    command: Sequence[str], given: bytes, seconds: int, more: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[bytes]:
-    """Run a command, for a while at most, with `more` in its environment."""
-    environment = {**os.environ, **(more or {})}
+def run(command: Sequence[str], given: bytes, seconds: int) -> subprocess.CompletedProcess[bytes]:
+    """Run a command, for a while at most."""
     try:
-        return subprocess.run(command, input=given, capture_output=True, timeout=seconds, check=False, env=environment)
+        return subprocess.run(command, input=given, capture_output=True, timeout=seconds, check=False)
     except subprocess.TimeoutExpired:
         raise CertificateError(f"`{' '.join(command[:3])}` did not end within {seconds} s") from None
 
