@@ -156,6 +156,18 @@ def test_the_client_of_an_issuer_goes_through_it_too():
     assert on_host("cat /root/seen 2>/dev/null || true") == ""
 
 
+def test_builds_ask_the_index_inside_and_show_no_password_of_it():
+    index = "http://reader:s3cr%2Btoo@index.invalid/simple"
+    # Libraries that the image has not got, which the index has not either.
+    run = site("-vvv", "--tags", "outbound,app_image", outbound_python_index_url=index, release_grpc=True)
+    assert run.returncode != 0
+    assert "index.invalid" in asked_for()
+    assert "install-locked" in run.stdout
+    assert PASSWORD not in run.stdout + run.stderr
+    assert files_with(PATTERN) == SECRETS
+    assert on_host("cat /root/seen 2>/dev/null || true") == ""
+
+
 def test_taken_away_it_leaves_nothing():
     ours = address()
     before = on_host("docker inspect --format '{{.State.StartedAt}}' modelhost-blue")
