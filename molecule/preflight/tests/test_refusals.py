@@ -68,7 +68,7 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"outbound_http_proxy": "socks://u:p@proxy:1080"}, ["outbound_http_proxy: got a value that is not shown"]),
         ({"outbound_no_proxy": "a,b"}, ['outbound_no_proxy: got "a,b"', "a list of texts"]),
         (
-            {"base_image_mirror": "http://mirror/debian"},
+            {"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": ""},
             ['base_image_security_mirror: got ""', "images would have none"],
         ),
         ({"deploy_user_name": "root"}, ['deploy_user_name: got "root"', "other than root"]),
