@@ -22,6 +22,10 @@ options:
     description: The settings to give, as in daemon.json.
     type: dict
     required: true
+  proxies:
+    description: The way out of the host, as in daemon.json, for an engine that has no C(proxies) of its own.
+    type: dict
+    required: true
   found_engine:
     description: What becomes of the settings of an engine that was here before. C(auto), C(keep) or C(take_over).
     type: str
@@ -56,6 +60,7 @@ EXAMPLES = """
   vars:
     wanted:
       options: {live-restore: true}
+      proxies: {}
       found_engine: auto
       source: auto
       default_source: distribution
@@ -70,7 +75,7 @@ _raw:
     - One mapping. C(packages) says whose the packages are, C(ours) or C(theirs); C(manages) and C(manages_containerd)
       whether the settings are given. C(source), C(missing) and C(trusts_upstream) say what is installed from where.
     - C(settings) are all that are to be in the file, and C(text) is the file, empty where it has them; C(may_be_shown)
-      is whether none of it may be a secret. C(record_before) and C(record) are what to write down before and after.
+      is whether neither it nor what it replaces may be a secret, C(given_a_secret) whether one is given. C(record_before) and C(record) are what to write down before and after.
     - C(problems) are reasons to refuse the host, C(words) what a run says of an engine that is kept.
   type: list
   elements: dict

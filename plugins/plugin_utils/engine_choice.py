@@ -39,6 +39,8 @@ class Wanted:
     """What the inventory says."""
 
     options: Settings
+    # The way out of the host, for an engine that has none of its own.
+    proxies: Settings
     found_engine: str
     # distribution or upstream, or which of them where no engine decides.
     source: str
@@ -60,7 +62,8 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
     packages = record["packages"]
     manages = packages == "ours" or _takes_over(seen, record, wanted, carries)
     if manages:
-        options = {name: value for name, value in wanted.options.items() if name not in flags}
+        asked_for = ({} if "proxies" in theirs or not wanted.proxies else {"proxies": wanted.proxies}) | wanted.options
+        options = {name: value for name, value in asked_for.items() if name not in flags}
     else:
         options = _for_a_kept_engine(seen, given, {*theirs, *flags}, in_swarm)
     source = wanted.source if wanted.source != "auto" else ENGINES.get(seen["engine"], wanted.default_source)
@@ -79,13 +82,17 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
         and (packages == "ours" or (bool(lacks) and seen["engine"] == "docker-ce")),
         "settings": all_settings,
         "text": json.dumps(all_settings, indent=4, sort_keys=True) + "\n" if changes else "",
-        # Any other value may be a password, of a proxy or of where logs go.
-        "may_be_shown": not theirs and _is_harmless(options),
+        # A difference shows what was there as well. Any other value may be a password, of a proxy or of where logs go.
+        "may_be_shown": _is_harmless(there or {}) and _is_harmless(all_settings),
+        "given_a_secret": manages and _may_have_a_secret(options),
         # Before the file is written, and after it: a run may end in between.
         "record_before": _text(packages, manages, {**given, **options}),
         "record": _text(packages, manages, options),
         "problems": _problems(seen, wanted, there, {*theirs, *flags}, in_swarm, lacks, packages),
-        "words": _words(seen, wanted, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else [],
+        "words": [
+            *(_words(seen, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else []),
+            *_words_of_the_proxy(wanted, options, theirs, flags),
+        ],
     }
 
 
@@ -139,8 +146,11 @@ def _for_a_kept_engine(seen: Mapping[str, str], given: Settings, others: set[str
 
 
 def _is_harmless(options: Settings) -> bool:
-    logs = options.get("log-opts")
-    return set(options) <= GIVEN_WITHOUT_A_RECORD and set(logs or {}) <= {"max-size", "max-file"}
+    return set(options) <= GIVEN_WITHOUT_A_RECORD and not _may_have_a_secret(options)
+
+
+def _may_have_a_secret(options: Settings) -> bool:
+    return "proxies" in options or not set(options.get("log-opts") or {}) <= {"max-size", "max-file"}
 
 
 def _missing(seen: Mapping[str, str], wanted: Wanted, source: str, lacks: list[str], packages: str) -> list[str]:
@@ -230,9 +240,18 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _words(
-    seen: Mapping[str, str], wanted: Wanted, options: Settings, theirs: Settings, flags: set[str], in_swarm: bool
-) -> list[str]:
+def _words_of_the_proxy(wanted: Wanted, options: Settings, theirs: Settings, flags: set[str]) -> list[str]:
+    """What a run says where the engine is not given the host's proxy, though nobody has said so in the inventory."""
+    if not wanted.proxies or "proxies" in {*options, *wanted.options}:
+        return []
+    if "proxies" in theirs:
+        return ["the engine pulls through the proxies of its /etc/docker/daemon.json, and not of outbound_http_proxy"]
+    if "proxies" in flags:
+        return ["the engine pulls through the proxies that it is started with, and not of outbound_http_proxy"]
+    return ["the engine pulls images as its owner has set it, and is not given the proxy of outbound_http_proxy"]
+
+
+def _words(seen: Mapping[str, str], options: Settings, theirs: Settings, flags: set[str], in_swarm: bool) -> list[str]:
     """What a run says of an engine that is kept."""
     carries = f" and carries {', '.join(seen['containers'].split())}" if seen.get("containers") else ""
     apart = ", live-restore apart" if options else ""
@@ -240,8 +259,6 @@ def _words(
         f"the engine was here before ({seen['engine']} {seen.get('version', '')}){carries}: its packages and settings "
         f"stay as they are{apart}"
     ]
-    if "proxies" in wanted.options and "proxies" not in {*theirs, *flags}:
-        lines.append("it pulls images as its owner has set it, and is not given the proxy of outbound_http_proxy")
     if in_swarm:
         lines.append(
             "it is in a swarm, where containers end when it restarts: so will the endpoint, with each upgrade of it"

@@ -18,6 +18,11 @@ PROXY = "http://packages:s3cret%40word@10.0.0.5:3128"
 APT, ENVIRONMENT = "etc/apt/apt.conf.d/99modelhost-proxy.j2", "srv/modelhost/outbound.env.j2"
 HIDDEN = "a value that is not shown"
 FIREWALL = "etc/modelhost/firewall.nft.j2"
+# An engine that somebody else has set up, and one of ours.
+OWNED = {"engine": "docker.io", "version": "26.1.5", "active": "yes", "enabled": "yes", "live_restore": "false",
+         "swarm": "inactive", "containers": "shop", "compose": "2.26", "buildx": "0.13"}  # fmt: skip
+OURS = {"engine": "docker.io", "managed": "yes", "active": "yes", "enabled": "yes"}
+OWN = {"http-proxy": "http://user:own@other:1"}
 
 
 def refused(**variables: Any) -> list[str]:
@@ -216,28 +221,80 @@ def test_the_engine_pulls_through_the_proxy_and_nobody_sees_its_password():
         assert mode in evaluate("docker", owned, docker_choice=engine(**variables), **variables)
 
 
-def test_a_proxy_of_the_engines_own_wins():
-    own = {"http-proxy": "http://other:1"}
-    found = engine(outbound_http_proxy=PROXY, docker_daemon_options={"icc": False, "proxies": own})
-    assert found["settings"]["proxies"] == own
+@pytest.mark.parametrize("owned", ["root root 0644", "root root 0600"])
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"outbound_http_proxy": PROXY},
+        {"docker_daemon_options": {"proxies": {"http-proxy": PROXY}}},
+        {"docker_daemon_options": {"log-opts": {"splunk-token": "x"}}},
+        {},
+    ],
+)
+def test_settings_with_a_secret_become_roots_where_they_have_it_already(owned, variables):
+    seen = after(engine(**variables)) | {"settings_owned": owned}
+    task = next(task for task in load("docker", "tasks/set.yml") if "for root alone" in task["name"])
+    chosen = engine(seen, **variables)
+    assert chosen["text"] == ""
+    holds = evaluate(
+        "docker", f"{{{{ {task['when']} }}}}", docker_seen=HOST["docker_seen"] | seen, docker_choice=chosen
+    )
+    assert holds == str(bool(variables) and owned.endswith("4"))
 
 
-def test_a_proxy_that_is_taken_out_leaves_the_engine():
+def encoded(settings: dict[str, Any]) -> str:
+    return base64.b64encode(json.dumps(settings).encode()).decode()
+
+
+def after(given: dict[str, Any]) -> dict[str, str]:
+    """What the host says of its engine once it has been given that."""
+    there = {"settings": given["text"], "record": given["record"]}
+    return OURS | {name: base64.b64encode(text.encode()).decode() for name, text in there.items()}
+
+
+def test_a_proxy_of_the_options_wins():
+    found = engine(outbound_http_proxy=PROXY, docker_daemon_options={"icc": False, "proxies": OWN})
+    assert found["settings"]["proxies"] == OWN
+    assert found["words"] == []
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        # A host of an earlier version, one with a record, and one whose owner has changed what was given.
+        OURS | {"settings": encoded({"icc": False, "proxies": OWN})},
+        OURS
+        | {
+            "settings": encoded({"proxies": OWN}),
+            "record": encoded({"packages": "ours", "settings": "ours", "given": {}}),
+        },
+        after(engine(outbound_http_proxy=PROXY)) | {"settings": encoded({"proxies": OWN})},
+        OWNED | {"settings": encoded({"proxies": OWN})},
+    ],
+)
+def test_a_proxy_of_its_owners_stays(seen):
+    found = engine(seen, outbound_http_proxy=PROXY, docker_found_engine="take_over")
+    assert found["settings"]["proxies"] == OWN
+    assert "proxies" not in json.loads(found["record"])["given"]
+    assert "the proxies of its /etc/docker/daemon.json, and not of outbound_http_proxy" in " ".join(found["words"])
+    assert found["may_be_shown"] is found["given_a_secret"] is False
+    # Neither a later run nor one that takes the proxy away takes it for one of ours.
+    for variables in ({"outbound_http_proxy": PROXY}, {}):
+        later = engine(
+            seen | {"settings": encoded(found["settings"]), "record": encoded(json.loads(found["record"]))}, **variables
+        )
+        assert later["settings"]["proxies"] == OWN
+
+
+def test_a_proxy_that_is_taken_out_leaves_the_engine_and_is_not_shown():
     given = engine(outbound_http_proxy=PROXY)
-    there = {
-        name: base64.b64encode(given[key].encode()).decode()
-        for name, key in (("settings", "text"), ("record", "record"))
-    }
-    seen = {"engine": "docker.io", "managed": "yes", "active": "yes", "enabled": "yes"} | there
-    after = engine(seen)
-    assert "proxies" not in after["settings"]
-    assert "3128" not in after["text"] + after["record"]
+    seen = after(given)
+    after_it = engine(seen)
+    assert "proxies" not in after_it["settings"]
+    assert after_it["may_be_shown"] is False, "a difference shows what was there"
+    assert "3128" not in after_it["text"] + after_it["record"]
     assert evaluate("docker", "{{ __docker_has_proxy }}", docker_seen=HOST["docker_seen"] | seen) == "True"
     assert evaluate("docker", "{{ __docker_has_proxy }}") == "False"
-
-
-OWNED = {"engine": "docker.io", "version": "26.1.5", "active": "yes", "enabled": "yes", "live_restore": "false",
-         "swarm": "inactive", "containers": "shop", "compose": "2.26", "buildx": "0.13"}  # fmt: skip
 
 
 def test_an_owners_engine_is_given_none_and_the_run_says_so():
@@ -393,3 +450,26 @@ def test_a_proxy_that_is_not_there_or_is_none_is_said_to_be(tmp_path):
         in printed.out
     )
     assert "Name or service not known" in reach(tmp_path, "http://nowhere.invalid:3128").out
+
+
+def test_what_is_left_by_whoever_was_killed_goes_where_the_proxy_goes(tmp_path):
+    """By the names that mktemp, Ansible and modelhost-certificate give what they have not finished."""
+    names = [
+        "etc/apt/apt.conf.d/.99modelhost-proxy.a1B2c3",
+        "etc/docker/.ansible_tmpx1y2modelhost.json",
+        "etc/docker/.daemon.json.a1B2c3",
+        "etc/docker/.modelhost.json.a1B2c3",
+        "srv/modelhost/.outbound.env.a1B2c3",
+        "srv/modelhost/proxy/acme/request/.outbound.env.unfinished",
+    ]
+    for name in [*names, "etc/docker/daemon.json", "etc/docker/.other.json.a1B2c3"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("s3cret")
+    removal = load("outbound", "tasks/remove.yml")[0]["vars"]["__outbound_unwanted"].strip("{} ")
+    for unwanted in ("__outbound_unwanted", removal):
+        patterns = evaluate("outbound", f"{{{{ ({unwanted}) | join(' ') }}}}").split()
+        below = " ".join(f"{tmp_path}{pattern}" for pattern in patterns)
+        listed = subprocess.run(["/bin/sh", "-c", f"ls -d {below}"], capture_output=True, text=True, check=False).stdout
+        assert sorted(listed.split()) == sorted(str(tmp_path / name) for name in names)
+    kept = evaluate("outbound", "{{ __outbound_unwanted | join(' ') }}", outbound_http_proxy=PROXY)
+    assert kept.strip() == ""

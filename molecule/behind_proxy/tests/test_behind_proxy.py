@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import urllib.request
 from typing import Any
@@ -24,6 +25,24 @@ SECRETS = {
     "/run/modelhost/started-with/docker",
     "/srv/modelhost/outbound.env",
 }
+UNFINISHED = [
+    "/etc/apt/apt.conf.d/.99modelhost-proxy.a1B2c3",
+    "/etc/docker/.daemon.json.a1B2c3",
+    "/etc/docker/.modelhost.json.a1B2c3",
+    "/srv/modelhost/.outbound.env.a1B2c3",
+    "/srv/modelhost/proxy/acme/request/outbound.env",
+    "/srv/modelhost/proxy/acme/request/.outbound.env.unfinished",
+]
+# What a run writes where the proxy goes, without what it does then.
+FORGET = """
+import json
+for name in ("daemon.json", "modelhost.json"):
+    with open(f"/etc/docker/{name}") as file:
+        settings = json.load(file)
+    del settings.get("given", settings)["proxies"]
+    with open(f"/etc/docker/{name}", "w") as file:
+        file.write(json.dumps(settings, indent=4, sort_keys=True) + "\\n")
+"""
 FOLDERS = "/etc /home /opt /root /run /srv /tmp /usr /var"
 
 
@@ -49,6 +68,17 @@ def files_with(pattern: str) -> set[str]:
 
 def site(*options: str, playbook: str = "site.yml", **variables: Any) -> subprocess.CompletedProcess[str]:
     return play(playbook, *options, **AS_BEFORE | variables)
+
+
+def modes() -> str:
+    """Whose the files with the password are, and their mode: one line where all have the same."""
+    return on_host(f"stat --format '%U %G %a' {' '.join(SECRETS)} | sort -u").strip()
+
+
+def leave_unfinished_files() -> None:
+    """As whoever is killed while he writes the password; and let the engine be restarted as often as this wants it."""
+    on_host("systemctl reset-failed docker")
+    on_host(f"for file in {' '.join(UNFINISHED)}; do mkdir -p ${{file%/*}}; echo {PASSWORD} >$file; done")
 
 
 def answers() -> bool:
@@ -80,7 +110,7 @@ def test_the_engine_pulls_through_it():
 
 def test_its_password_is_in_no_file_but_roots():
     assert files_with(PATTERN) == SECRETS
-    assert on_host(f"stat --format '%U %G %a' {' '.join(SECRETS)} | sort -u").strip() == "root root 600"
+    assert modes() == "root root 600"
 
 
 def test_no_image_knows_the_proxy():
@@ -168,11 +198,33 @@ def test_builds_ask_the_index_inside_and_show_no_password_of_it():
     assert on_host("cat /root/seen 2>/dev/null || true") == ""
 
 
+def test_a_proxy_that_is_down_is_in_the_way_of_what_is_fetched_alone():
+    down = f"the proxy {address()}:3128 (outbound_http_proxy) cannot be reached from this host"
+    vm.run("docker", "stop", "--time", "1", GATEWAY)
+    try:
+        for playbook in ("site.yml", "playbooks/plan.yml"):
+            run = site(playbook=playbook)
+            assert run.returncode == 0, run.stdout + run.stderr
+            assert changes(run.stdout) == 0
+        # Libraries that the image has not got.
+        run = site("--tags", "outbound,app_image", release_grpc=True)
+        assert run.returncode != 0
+        assert down in words(run)
+        assert "Nothing was fetched" in words(run)
+        run = site(playbook="playbooks/upgrade.yml")
+        assert run.returncode != 0
+        assert down in words(run)
+        assert "changed=0" in run.stdout
+    finally:
+        vm.run("docker", "start", GATEWAY)
+    assert answers()
+
+
 def test_taken_away_it_leaves_nothing():
     ours = address()
     before = on_host("docker inspect --format '{{.State.StartedAt}}' modelhost-blue")
-    run = site(outbound_http_proxy="")
-    assert run.returncode == 0, run.stdout + run.stderr
+    leave_unfinished_files()
+    assert PASSWORD not in shown(outbound_http_proxy="")
     assert files_with(PATTERN) == set()
     assert [file for file in files_with(re.escape(f"{ours}:3128")) if not file.startswith("/var/log/journal")] == []
     assert "Proxy" not in on_host("docker info")
@@ -182,9 +234,33 @@ def test_taken_away_it_leaves_nothing():
     assert changes(site(outbound_http_proxy="").stdout) == 0
 
 
-def test_destroy_leaves_nothing_either():
+def test_a_host_that_had_none_is_given_one_for_root_alone():
+    # Where there was a proxy before it is so already.
+    on_host("chmod 0644 /etc/docker/daemon.json")
     assert site(playbook="playbooks/bootstrap.yml").returncode == 0
     assert files_with(PATTERN) == SECRETS
+    assert modes() == "root root 600"
+    # With the same content.
+    on_host("chmod 0644 /etc/docker/daemon.json")
+    assert changes(site(playbook="playbooks/bootstrap.yml").stdout) == 1
+    assert modes() == "root root 600"
+
+
+def test_destroy_leaves_nothing_either():
+    printed = shown(playbook="playbooks/destroy.yml", confirm="destroy")
+    assert changes(printed) > 0
+    assert PASSWORD not in printed
+    assert files_with(PATTERN) == set()
+    assert "Proxy" not in on_host("docker info")
+
+
+def test_nor_does_one_that_follows_another_that_was_killed():
+    assert site(playbook="playbooks/bootstrap.yml").returncode == 0
+    assert files_with(PATTERN) == SECRETS
+    leave_unfinished_files()
+    # Killed before the engine had its settings: they are written, and it runs with others.
+    on_host(f"python3 -c {shlex.quote(FORGET)}")
+    assert "Proxy" in on_host("docker info")
     run = site(playbook="playbooks/destroy.yml", confirm="destroy")
     assert run.returncode == 0, run.stdout + run.stderr
     assert files_with(PATTERN) == set()
