@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import yaml
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import proxy_words
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.step_task import is_debug
 
 Result = Mapping[str, Any]
@@ -61,7 +62,7 @@ def _printed_by_debug(result: Result) -> list[str]:
 
 
 def failure_reasons(result: Result) -> list[str]:
-    """Why a task failed: its message, the command and its exit code, and all that this printed."""
+    """Why a task failed: of a proxy what to do; its message, the command and its exit code; all that this printed."""
     if "censored" in result:
         return lines(result["censored"])
     found = lines(result["msg"]) if result.get("msg", NO_REASON) != NO_REASON else []
@@ -70,4 +71,5 @@ def failure_reasons(result: Result) -> list[str]:
         found += lines(f"exit code {result['rc']} of: {command}")
     printed = [line for stream in STREAMS if result.get(stream) for line in lines(result[stream])]
     found += [line for line in printed if line not in found]
+    found = proxy_words("\n".join(found)) + found
     return found or ["it gives no reason; ansible-playbook -v shows its result"]

@@ -28,6 +28,16 @@ HINTS = {
 # The way out is in a file for as long as the client runs: its environment would stay in containerd's database.
 WAY_OUT = ISSUER / "request" / "outbound.env"
 RUN_CLIENT = 'if [ -e /request/outbound.env ]; then set -a; . /request/outbound.env; set +a; fi; exec "$0" "$@"'
+# What is said where a proxy is not reached, or refuses to connect; proxy_words.py of the plugins has the same.
+PROXY = re.compile(
+    r"proxyconnect|proxy authentication required|response from proxy|connect to proxy|tunnel connection failed"
+    r'|": (?-i:Forbidden|Unauthorized)$',
+    re.IGNORECASE | re.MULTILINE,
+)
+PROXY_HINT = (
+    "Is the proxy of outbound_https_proxy there, and are its user and password right? outbound_no_proxy names hosts "
+    "that are reached without it."
+)
 LOST_ACCOUNT = re.compile(r"accountDoesNotExist|deactivated|account.{0,40}(revoked|not found)", re.IGNORECASE)
 # What an issuer would say as well of an order that replaces nothing. Whatever else it says may be of the certificate
 # that is replaced: it does not know it, or another order has replaced it, or not this account had it.
@@ -112,7 +122,7 @@ def outbound() -> str:
 def explain(settings: dict[str, Any], said: str) -> str:
     """Say in one sentence what the issuer refused, and in another what may be the cause."""
     reached = "Can the proxy of outbound_https_proxy reach it?" if outbound() else "Can this host reach it?"
-    hint = reached if unreachable(said) else HINTS.get(kind(said), "")
+    hint = PROXY_HINT if PROXY.search(said) else reached if unreachable(said) else HINTS.get(kind(said), "")
     names = ", ".join(settings["names"])
     return f"{settings['issuer']['directory']} gave no certificate for {names}. {hint} It said: {refusal(said)[:600]}"
 
@@ -132,4 +142,4 @@ def kind(said: str) -> str:
 
 def unreachable(said: str) -> bool:
     """Whether the issuer was not reached at all."""
-    return "get directory" in refusal(said)
+    return "get directory" in refusal(said) or bool(PROXY.search(said))
