@@ -25,7 +25,7 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined 
 OLD_PREFIX, NEW_PREFIXES = "model_server_", ("release_", "app_image_")
 # What a variable is called, perhaps misspelt, whose value is not shown; and one that no role reads.
 SECRET = re.compile(r"tok|passw|pwd|secret|release_env|https?_prox|index_url")
-SECRET_UNKNOWN = re.compile(SECRET.pattern + "|key|cred")
+SECRET_UNKNOWN = re.compile(SECRET.pattern + "|key|cred|^outbound_")
 # A text that is a value, as -e and an INI inventory make it. Roles take each of these for what it means; others that
 # Ansible takes as well (1e3, 08, y) they would write as they are, or take for false.
 TEXTS = {
