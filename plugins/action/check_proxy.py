@@ -25,7 +25,7 @@ printf "answer=%s\\n" "$line"
 
 class ActionModule(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Ask each proxy once; fail with a line for each that does not answer, or refuses."""
+        """Ask each proxy once; C(problem) is of those that do not answer, or refuse: fail, or only say so."""
         task_vars = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         by_url: dict[str, str] = {}
@@ -37,7 +37,11 @@ class ActionModule(ActionBase):
             for url, name in by_url.items()
             if url and (problem := self._problem(name, url))
         ]
-        return result | {"changed": False} | ({"failed": True, "msg": "\n".join(found)} if found else {})
+        if not found:
+            return result | {"changed": False}
+        problem = "\n".join(found)
+        said = {"failed": True, "msg": problem} if self._task.args.get("refuses", True) else {"progress": found}
+        return result | {"changed": False, "problem": problem} | said
 
     def _problem(self, name: str, url: str) -> str | None:
         """What is wrong with a proxy as this host sees it, in words without its user and password."""

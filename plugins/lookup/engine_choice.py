@@ -75,7 +75,8 @@ _raw:
     - One mapping. C(packages) says whose the packages are, C(ours) or C(theirs); C(manages) and C(manages_containerd)
       whether the settings are given. C(source), C(missing) and C(trusts_upstream) say what is installed from where.
     - C(settings) are all that are to be in the file, and C(text) is the file, empty where it has them; C(may_be_shown)
-      is whether neither it nor what it replaces may be a secret, C(given_a_secret) whether one is given. C(record_before) and C(record) are what to write down before and after.
+      is whether neither it nor what it replaces may be a secret, C(given_a_secret) whether one is given.
+    - C(record_before) and C(record) are what to write down before and after.
     - C(problems) are reasons to refuse the host, C(words) what a run says of an engine that is kept.
   type: list
   elements: dict

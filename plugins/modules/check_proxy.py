@@ -14,6 +14,10 @@ options:
     type: list
     elements: str
     required: true
+  refuses:
+    description: Whether the task fails where one does not answer, or refuses. Otherwise it only says so.
+    type: bool
+    default: true
 """
 
 EXAMPLES = """
@@ -23,8 +27,8 @@ EXAMPLES = """
 """
 
 RETURN = """
-msg:
+problem:
   description: A line for each proxy that does not answer, or refuses.
-  returned: failed
+  returned: where there is one
   type: str
 """

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 import shlex
 import socket
 import subprocess
@@ -114,6 +115,18 @@ SPECIFICATION = tasks(f"- modelhost.modelhost.check_variables: {{roles: ['{PROJE
         ({"outbound_http_proxy": "socks://u:s3cret@proxy:1080"}, ["outbound_http_proxy: got " + HIDDEN]),
         ({"outbound_http_proxy": "http://u:s3cret@proxy:1/x"}, ["ends there, without a path or a slash"]),
         ({"outbound_python_index_url": "ftp://u:s3cret@a/b"}, ["outbound_python_index_url: got " + HIDDEN]),
+        # The @ was written in percent-encoding too, or forgotten, or a token is in the path.
+        ({"outbound_http_proxy": "http://user:s3cret%40proxy:3128"}, ["outbound_http_proxy: got " + HIDDEN]),
+        ({"outbound_http_proxy": "user:s3cret"}, ["outbound_http_proxy: got " + HIDDEN]),
+        (
+            {"outbound_http_proxy": "", "outbound_https_proxy": "http://u:s3cret%40proxy:1"},
+            ["_https_proxy: got " + HIDDEN],
+        ),
+        (
+            {"outbound_python_index_url": "index.example.org/s3cret/simple"},
+            ["outbound_python_index_url: got " + HIDDEN],
+        ),
+        ({"outbound_http_proxy": "HTTP://proxy:3128/"}, ['outbound_http_proxy: got "HTTP://proxy:3128/"']),
     ],
 )
 def test_a_refusal_says_what_to_write_and_no_password(tmp_path, variables, said):
@@ -137,12 +150,30 @@ def test_neither_does_one_of_a_list(tmp_path):
     [
         {"outbound_htp_proxy": "http://u:s3cret@proxy:3128"},
         {"outbound_pyhton_index_url": "http://u:s3cret@mirror/simple"},
+        {"outbound_proxy": "u:s3cret"},
+        {"outbound_htp_proxy": "http://u:s3cret%40proxy:3128"},
     ],
 )
 def test_neither_does_one_of_a_wrong_name(tmp_path, variables):
     printed = play(tmp_path, SPECIFICATION, "-e", json.dumps(variables))
     assert printed.code != 0
     assert f"{next(iter(variables))}: got a value that is not shown" in printed.out
+    assert "s3cret" not in printed.out + printed.err
+
+
+@pytest.mark.parametrize("url", ["http://u:s3cret@proxy:3128", "https://s3cret@registry/x", "http://u:s3cret%40proxy"])
+@pytest.mark.parametrize(
+    "name", ["outbound_no_proxy", "base_image_mirror", "base_image_reference", "app_image_build_ca_file"]
+)
+def test_a_url_with_a_password_is_shown_for_no_variable(tmp_path, name, url):
+    role = name.partition("_no_")[0] if name.startswith("out") else "_".join(name.split("_")[:2])
+    checks = f"""
+        - modelhost.modelhost.check_variables: {{roles: [{PROJECT}/roles/{role}]}}
+        - ansible.builtin.include_role: {{name: {PROJECT}/roles/{role}, tasks_from: validate.yml}}
+    """
+    printed = play(tmp_path, tasks(checks), "-e", json.dumps({name: url}))
+    assert printed.code != 0
+    assert f"{name}: got a value that is not shown" in printed.out
     assert "s3cret" not in printed.out + printed.err
 
 
@@ -406,8 +437,107 @@ def proxy() -> Iterator[int]:
 REACH = tasks(f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbound, tasks_from: check_reach.yml}}")
 
 
-def reach(tmp_path: Any, url: str) -> Printed:
-    return play(tmp_path, REACH, "-e", json.dumps({"outbound_http_proxy": url}), "-vvv")
+def reach(tmp_path: Any, url: str, **variables: Any) -> Printed:
+    return play(tmp_path, REACH, "-e", json.dumps({"outbound_http_proxy": url} | variables), "-vvv")
+
+
+DOWN = "http://127.0.0.1:9"
+SERVES = {"preflight_host": {"engine": "yes"}}
+
+
+def given(tmp_path: Any, url: str) -> dict[str, Any]:
+    """A host that has this way out already."""
+    file = tmp_path / "outbound.env"
+    file.write_text(render("outbound", ENVIRONMENT, outbound_http_proxy=url, ansible_managed="Ansible managed"))
+    return {"__outbound_environment_file": str(file), "ansible_managed": "Ansible managed"}
+
+
+@pytest.mark.parametrize(
+    ("variables", "has", "refused"),
+    [
+        (SERVES, DOWN, False),
+        ({"preflight_host": {"engine": "no"}}, DOWN, True),
+        (SERVES | {"docker_choice": {"missing": ["docker-buildx"]}}, DOWN, True),
+        # Another one than the host has.
+        (SERVES, PROXY, True),
+        # By the word of a playbook: an upgrade, a plan.
+        (SERVES | {"preflight_fetches": True}, DOWN, True),
+        ({"preflight_fetches": False}, PROXY, False),
+    ],
+)
+def test_a_proxy_that_is_down_is_refused_where_it_is_needed_and_said_elsewhere(tmp_path, variables, has, refused):
+    printed = reach(tmp_path, DOWN, **variables, **given(tmp_path, has))
+    assert bool(printed.code) is refused, printed.out
+    assert "cannot be reached from this host (Connection refused)" in " ".join(printed.out.split())
+
+
+@pytest.mark.parametrize(
+    ("role", "file", "variables"),
+    [
+        ("app_image", "build.yml", {}),
+        ("base_image", "main.yml", {"__base_image_missing": True}),
+        ("host_hardening", "install.yml", {"__host_hardening_missing": ["nftables"]}),
+        ("reverse_proxy", "build.yml", {"reverse_proxy_image_found": {"rc": 1}}),
+        (
+            "reverse_proxy",
+            "build.yml",
+            {"reverse_proxy_image_found": {"rc": 0}, "reverse_proxy_acme_image_found": {"rc": 1}},
+        ),
+    ],
+)
+def test_what_fetches_refuses_a_proxy_that_is_down_first(role, file, variables):
+    found = load(role, f"tasks/{file}")
+    (need,) = [task for task in found if "Refuse a proxy that does not answer" in task["name"]]
+    assert need["ansible.builtin.include_role"] == {"name": "modelhost.modelhost.outbound", "tasks_from": "need.yml"}
+    fetches = [task for task in found if re.search("Begin to|Pull the|Install", task["name"])]
+    assert fetches
+    assert all(found.index(need) < found.index(task) for task in fetches)
+    for reached, holds in (({"problem": "down"}, "True"), ({}, "False")):
+        assert evaluate(role, f"{{{{ {need['when']} }}}}", outbound_reach=reached, **variables) == holds
+
+
+def test_it_is_said_what_was_not_fetched(tmp_path):
+    need = f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbound, tasks_from: need.yml}}"
+    printed = play(tmp_path, tasks(need), "-e", json.dumps({"outbound_reach": {"problem": "the proxy is down"}}))
+    assert printed.code != 0
+    assert "the proxy is down. Nothing was fetched" in printed.out
+
+
+# As Go (the engine, its builds, the client of issuers), apt and pip say it; and what registries say of themselves.
+OF_A_PROXY = [
+    'Get "https://registry-1.docker.io/v2/": proxyconnect tcp: dial tcp 10.0.0.5:3128: connect: connection refused',
+    'Error response from daemon: Get "https://registry-1.docker.io/v2/": Proxy Authentication Required',
+    'Error response from daemon: Get "https://registry.invalid/v2/": Unauthorized',
+    'Error response from daemon: Get "https://registry.invalid/v2/": Forbidden',
+    "E: Failed to fetch http://deb.debian.org/x/InRelease  407  Proxy Authentication Required [IP: 10.0.0.5 3128]",
+    "E: Failed to fetch https://deb.debian.org/x  Invalid response from proxy: HTTP/1.1 407 Proxy",
+    "Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed'))'",
+]
+OF_NO_PROXY = [
+    'Error response from daemon: Head "https://r/v2/x/manifests/1": unauthorized: incorrect username or password',
+    'Error response from daemon: Get "https://registry.invalid/v2/": dial tcp: lookup registry.invalid: no such host',
+    "denied: requested access to the resource is denied",
+]
+
+
+@pytest.mark.parametrize("said", [*OF_A_PROXY, *OF_NO_PROXY])
+def test_what_is_said_of_a_proxy_names_its_variables(tmp_path, said):
+    fails = tasks(f"- ansible.builtin.command: {{argv: [sh, -c, 'echo \"$0\" >&2; exit 1', {json.dumps(said)}]}}")
+    printed = play(tmp_path, fails)
+    assert printed.code != 0
+    assert said in printed.out
+    assert ("see outbound_http_proxy" in printed.out) is (said in OF_A_PROXY)
+    assert ("outbound_no_proxy" in printed.out) is (said in OF_A_PROXY)
+
+
+@pytest.mark.parametrize("said", [*OF_A_PROXY, *OF_NO_PROXY])
+def test_the_client_of_an_issuer_says_so_too(said):
+    from modelhost_certificate import issuer
+
+    settings = {"names": ["a.example"], "issuer": {"directory": "https://issuer.example/dir"}}
+    words = issuer.explain(settings, f"2026/01/01 00:00:00 Could not create client: get directory: {said}")
+    assert ("Is the proxy of outbound_https_proxy there" in words) is (said in OF_A_PROXY)
+    assert issuer.unreachable(said) is (said in OF_A_PROXY)
 
 
 def test_a_proxy_that_takes_user_and_password_is_well(tmp_path, proxy):
@@ -466,10 +596,11 @@ def test_what_is_left_by_whoever_was_killed_goes_where_the_proxy_goes(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("s3cret")
     removal = load("outbound", "tasks/remove.yml")[0]["vars"]["__outbound_unwanted"].strip("{} ")
+    look = load("outbound", "tasks/take_away.yml")[0]["ansible.builtin.raw"]
     for unwanted in ("__outbound_unwanted", removal):
         patterns = evaluate("outbound", f"{{{{ ({unwanted}) | join(' ') }}}}").split()
-        below = " ".join(f"{tmp_path}{pattern}" for pattern in patterns)
-        listed = subprocess.run(["/bin/sh", "-c", f"ls -d {below}"], capture_output=True, text=True, check=False).stdout
+        command = evaluate("outbound", look, __outbound_unwanted=[f"{tmp_path}{pattern}" for pattern in patterns])
+        listed = subprocess.check_output(["/bin/sh", "-c", command], text=True)
         assert sorted(listed.split()) == sorted(str(tmp_path / name) for name in names)
     kept = evaluate("outbound", "{{ __outbound_unwanted | join(' ') }}", outbound_http_proxy=PROXY)
     assert kept.strip() == ""
