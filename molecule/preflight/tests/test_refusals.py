@@ -66,7 +66,10 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ({"release_canary_key_header": "X User"}, ['got "X User"', "the name of a header"]),
         ({"outbound_http_proxy": "proxy:3128"}, ['outbound_http_proxy: got "proxy:3128"', "begins with http://"]),
         ({"outbound_http_proxy": "socks://u:p@proxy:1080"}, ["outbound_http_proxy: got a value that is not shown"]),
-        ({"outbound_http_proxy": "http://u:s3cret%40proxy:3128"}, ["outbound_http_proxy: got a value that is not shown"]),
+        (
+            {"outbound_http_proxy": "http://u:s3cret%40proxy:3128"},
+            ["outbound_http_proxy: got a value that is not shown"],
+        ),
         ({"outbound_proxy": "u:p"}, ["outbound_proxy: got a value that is not shown"]),
         ({"outbound_no_proxy": "a,b"}, ['outbound_no_proxy: got "a,b"', "a list of texts"]),
         (
