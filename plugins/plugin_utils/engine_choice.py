@@ -55,7 +55,9 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
     there = _object(seen["settings"])
     record = _record(seen, there or {}, wanted)
     given = record["given"]
-    theirs = {name: value for name, value in (there or {}).items() if name not in given or given[name] != value}
+    known = (given, record.get("replaced", {}))
+    ours = {n: v for n, v in (there or {}).items() if any(n in values and values[n] == v for values in known)}
+    theirs = {name: value for name, value in (there or {}).items() if name not in ours}
     flags = _flags(seen)
     in_swarm = seen.get("swarm", "inactive") not in {"", "inactive"}
     carries = bool(seen.get("containers") or in_swarm or theirs or flags)
@@ -85,8 +87,8 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
         # A difference shows what was there as well. Any other value may be a password, of a proxy or of where logs go.
         "may_be_shown": _is_harmless(there or {}) and _is_harmless(all_settings),
         "given_a_secret": manages and _may_have_a_secret(options),
-        # Before the file is written, and after it: a run may end in between.
-        "record_before": _text(packages, manages, {**given, **options}),
+        # Before the file is written, and after it: a run may end in between, with the one file or the other.
+        "record_before": _text(packages, manages, {**given, **options}, ours),
         "record": _text(packages, manages, options),
         "problems": _problems(seen, wanted, there, {*theirs, *flags}, in_swarm, lacks, packages),
         "words": [
@@ -110,9 +112,10 @@ def _object(encoded: str) -> Settings | None:
 
 def _record(seen: Mapping[str, str], there: Settings, wanted: Wanted) -> dict[str, Any]:
     """Whose the packages and the settings are, and what was given, as an earlier run has written it down."""
+    record = _object(seen["record"]) or {}
     if seen["engine"] == "none":
-        return {"packages": "ours", "settings": "ours", "given": (_object(seen["record"]) or {}).get("given", {})}
-    if record := _object(seen["record"]):
+        return {"given": {}} | record | {"packages": "ours", "settings": "ours"}
+    if record:
         return record
     if seen["managed"] == "yes":
         known = GIVEN_WITHOUT_A_RECORD | set(wanted.options)
@@ -120,8 +123,10 @@ def _record(seen: Mapping[str, str], there: Settings, wanted: Wanted) -> dict[st
     return {"packages": "theirs", "settings": "", "given": {}}
 
 
-def _text(packages: str, manages: bool, given: Settings) -> str:
+def _text(packages: str, manages: bool, given: Settings, replaced: Settings | None = None) -> str:
     record = {"packages": packages, "settings": "ours" if manages else "theirs", "given": given}
+    if replaced:
+        record["replaced"] = replaced
     return json.dumps(record, indent=4, sort_keys=True) + "\n"
 
 

@@ -252,6 +252,23 @@ def test_the_engine_pulls_through_the_proxy_and_nobody_sees_its_password():
         assert mode in evaluate("docker", owned, docker_choice=engine(**variables), **variables)
 
 
+@pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("wanted", ["http://packages:third@10.0.0.5:3128", PROXY, ""])
+def test_a_run_that_is_killed_leaves_no_proxy_that_is_taken_for_its_owners(written, wanted):
+    """Where another one is given, the record is written first, and the file may be the old one or the new one."""
+    old = engine(outbound_http_proxy="http://packages:old@10.0.0.5:3128")
+    new = engine(after(old), outbound_http_proxy=PROXY)
+    killed = after({"text": (new if written else old)["text"], "record": new["record_before"]})
+    found = engine(killed, outbound_http_proxy=wanted)
+    assert found["settings"].get("proxies", {}).get("http-proxy", "") == wanted
+    assert found["words"] == []
+    assert "old" not in found["record"]
+    # And again.
+    twice = after({"text": (new if written else old)["text"], "record": found["record_before"]})
+    if found["text"]:
+        assert "proxies" not in engine(twice)["settings"]
+
+
 @pytest.mark.parametrize("owned", ["root root 0644", "root root 0600"])
 @pytest.mark.parametrize(
     "variables",
