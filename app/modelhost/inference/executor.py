@@ -14,6 +14,7 @@ from modelhost.inference.batching import compute
 from modelhost.inference.bounded_threads import BoundedThreads, Outcome
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.placement import Placement
+from modelhost.inference.processor_time import ProcessorTime
 from modelhost.inference.queue import Job, Result
 from modelhost.inference.threads import Threads
 from modelhost.models.model import Model
@@ -31,6 +32,7 @@ class Executor(BoundedThreads):
         self.placement = Placement(model)
         self.most_rows = batching.max_rows if batching else 0
         self.on_call: Callable[[int, int], None] = _ignore  # gets the requests and rows of each call in a thread
+        self._processor = ProcessorTime()
         self._endings = BoundedThreads(model.name, model.name, 1, sys.maxsize, pool)
 
     async def predict(self, inputs: Arrays, deadline: Deadline) -> Outcome:
@@ -57,14 +59,14 @@ class Executor(BoundedThreads):
         start = time.perf_counter()
         if start > deadline.at:
             raise self._too_late()
-        before = time.thread_time()
+        self._processor.begin(start)
         learn = self.placement.failed
         try:
             outputs = self.model.predict(inputs)
             learn = self.placement.learn
         finally:
             seconds = time.perf_counter() - start
-            learn(work, seconds, time.thread_time() - before)
+            learn(work, seconds, self._processor.used(start) if self.placement.was_slow(work, seconds) else seconds)
         return Outcome(outputs, 0.0, seconds)
 
     def _results(self, jobs: list[Job]) -> list[Result]:

@@ -35,6 +35,10 @@ class Placement:
         """Whether a call with so much work cannot take long."""
         return self._quick and self.speed.at_most(work) < AT_ONCE
 
+    def was_slow(self, work: int, seconds: float) -> bool:
+        """Whether a call took longer than it was expected to at most: then it matters who had the core."""
+        return seconds > self.speed.at_most(work)
+
     def learn(self, work: int, seconds: float, used: float) -> None:
         """A call with so much work took `seconds`, and `used` so many of the processor's.
 

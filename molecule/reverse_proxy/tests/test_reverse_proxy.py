@@ -83,6 +83,17 @@ def test_a_reload_that_a_killed_run_has_lost_is_made_by_the_next(host):
     assert "changed=0" in converge().stdout
 
 
+def test_an_nginx_that_a_restarted_engine_does_not_know_yet_is_left_alone(host):
+    ask = "docker inspect --format '{{.Id}} {{.State.Health.Status}}' modelhost-proxy"
+    container = host.check_output(ask).split()[0]
+    seen = host.check_output(f"systemctl restart docker && {ask}")
+    assert seen == f"{container} starting", "the engine knows it already"
+    run = converge()
+    assert run.returncode == 0, run.stdout
+    assert "changed=0" in run.stdout
+    assert host.check_output(ask) == f"{container} healthy"
+
+
 def test_a_configuration_that_nginx_refuses_never_replaces_the_one_that_works(host):
     before = host.check_output("sha256sum /srv/modelhost/proxy/conf/nginx.conf")
     run = converge(__reverse_proxy_errors={"502": "it's a quote that ends nginx's string"})
