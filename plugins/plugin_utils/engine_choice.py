@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,7 @@ PLUGINS = {
     "debian": {"compose": "docker-compose", "buildx": "docker-buildx"},
     "ubuntu": {"compose": "docker-compose-v2", "buildx": "docker-buildx"},
 }
+PLAIN = "insecure-registries"
 # Our compose files have start_interval, which no older one knows.
 OLDEST = {"version": (25, 0), "compose": (2, 24), "buildx": (0, 10)}
 # What this role has given before it kept a record.
@@ -40,6 +41,7 @@ class Wanted:
     distribution: str
     packages: Mapping[str, list[str]]
     additional_packages: list[str]
+    plain_registries: Sequence[str] = ()
 
 
 def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
@@ -55,6 +57,8 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
     manages = packages == "ours" or _takes_over(seen, record, wanted, carries)
     if manages:
         options = {name: value for name, value in wanted.options.items() if name not in flags}
+        if wanted.plain_registries and PLAIN not in {*theirs, *flags, *options}:
+            options[PLAIN] = list(wanted.plain_registries)
     else:
         options = _for_a_kept_engine(seen, given, {*theirs, *flags}, in_swarm)
     source = wanted.source if wanted.source != "auto" else ENGINES.get(seen["engine"], wanted.default_source)
@@ -134,7 +138,7 @@ def _for_a_kept_engine(seen: Mapping[str, str], given: Settings, others: set[str
 
 def _is_harmless(options: Settings) -> bool:
     logs = options.get("log-opts")
-    return set(options) <= GIVEN_WITHOUT_A_RECORD and set(logs or {}) <= {"max-size", "max-file"}
+    return set(options) <= GIVEN_WITHOUT_A_RECORD | {PLAIN} and set(logs or {}) <= {"max-size", "max-file"}
 
 
 def _missing(seen: Mapping[str, str], wanted: Wanted, source: str, lacks: list[str], packages: str) -> list[str]:
