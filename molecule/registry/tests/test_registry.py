@@ -92,9 +92,9 @@ def watching(secret: str) -> Iterator[set[str]]:
     seen: set[str] = set()
     ended = threading.Event()
     on_host(f"mkdir -p /root/watched && printf %s '{secret}' > /root/watched/text")
-    sought = "grep -lFs -f /root/watched/text"
+    sought, folders = "grep -lFs -f /root/watched/text", "/etc /home /root /run /srv /tmp"
     look = (
-        f"for _ in 1 2 3 4 5; do {sought} /proc/[0-9]*/cmdline /proc/[0-9]*/environ; find /etc /home /root /run /srv /tmp "
+        f"for _ in 1 2 3 4 5; do {sought} /proc/[0-9]*/cmdline /proc/[0-9]*/environ; find {folders} "
         f"-newer /root/watched/text -type f -not -path '/root/watched/*' -exec {sought} {{}} +; sleep 0.1; done || true"
     )
 
