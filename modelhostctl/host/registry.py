@@ -49,7 +49,8 @@ def push(repository: str, tag: str, login: Login) -> tuple[str, bool]:
     name, digest, new = f"{repository}:{tag}", "", False
     path = f"/images/{quote(repository, safe='/:')}/push?{urlencode({'tag': tag})}"
     for report in _reports(path, "pushed", name, login):
-        new = new or report.get("status") == "Pushed"
+        # A layer that another repository of the registry has is not sent.
+        new = new or str(report.get("status")).startswith(("Pushed", "Mounted from"))
         digest = (report.get("aux") or {}).get("Digest") or digest
     if not digest:
         raise StepError(f"{name} could not be pushed: the engine did not say by which digest it is there now")

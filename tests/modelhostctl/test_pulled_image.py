@@ -231,7 +231,9 @@ def test_a_push_gives_the_reference_that_hosts_pull(machine, run, token, engine)
     tag = f"{modelhostctl.__version__}-aaaaaaaaaaaa"
     assert engine.asked[0][0] == f"/images/{REPOSITORY}/push?tag={tag}"
     assert f"image rm {REPOSITORY}:{tag}" in machine.file("log").read_text()
-    engine.reports = [{"status": "Layer already exists"}, {"aux": {"Tag": "1", "Digest": DIGEST}}]
+    engine.reports[0] = {"status": "Mounted from team/other"}
+    assert run("push", **given, lock=token)["changed"] is True
+    engine.reports[0] = {"status": "Layer already exists"}
     assert run("push", **given, lock=token)["changed"] is False
     engine.reports = [{"status": "Pushed"}]
     assert "did not say by which digest" in run("push", **given, lock=token)["msg"]
