@@ -61,7 +61,7 @@ endpoint: .venv ## where it answers, and a command that asks it
 	@$(REPORT) playbooks/endpoint.yml
 
 image: .venv ## build the app's image once, push it to app_image_push_repository, and print what hosts pull it by
-	@$(REPORT) playbooks/image.yml $(ARGS)
+	@$(PLAYBOOK) playbooks/image.yml $(ARGS)
 
 upgrade: .venv ## bring today's packages live: host, engine, nginx and the app, without a lost request
 	@$(PLAYBOOK) playbooks/upgrade.yml
