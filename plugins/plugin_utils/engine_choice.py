@@ -24,9 +24,33 @@ PLAIN = "insecure-registries"
 OLDEST = {"version": (25, 0), "compose": (2, 24), "buildx": (0, 10)}
 # What this role has given before it kept a record.
 GIVEN_WITHOUT_A_RECORD = {"icc", "live-restore", "log-driver", "log-opts", "no-new-privileges", "userland-proxy"}
-# Flags of every unit, and those whose name in the file is another one.
+# Flags of every unit, and those whose name in the file is another one: one letter, or many of a kind.
 OF_THE_UNIT = {"H", "host", "containerd"}
-IN_THE_FILE = {"log-opt": "log-opts", "label": "labels", "registry-mirror": "registry-mirrors", "D": "debug"}
+IN_THE_FILE = {
+    "log-opt": "log-opts",
+    "label": "labels",
+    "registry-mirror": "registry-mirrors",
+    "D": "debug",
+    "G": "group",
+    "b": "bridge",
+    "g": "data-root",
+    "graph": "data-root",
+    "l": "log-level",
+    "p": "pidfile",
+    "s": "storage-driver",
+    "add-runtime": "runtimes",
+    "authorization-plugin": "authorization-plugins",
+    "cdi-spec-dir": "cdi-spec-dirs",
+    "default-address-pool": "default-address-pools",
+    "default-network-opt": "default-network-opts",
+    "default-ulimit": "default-ulimits",
+    "dns-opt": "dns-opts",
+    "exec-opt": "exec-opts",
+    "feature": "features",
+    "insecure-registry": PLAIN,
+    "node-generic-resource": "node-generic-resources",
+    "storage-opt": "storage-opts",
+}
 
 
 @dataclass(frozen=True)
