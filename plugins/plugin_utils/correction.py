@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ansible.parsing.vault import VaultHelper
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined, where_encrypted
+
+# A user and a password in an address or before a host; the digest of an image stands behind an @ as well.
+ACCOUNT = re.compile(r"[^\s\"/@]*:[^\s\"@]+@(?!sha\d+:)")
 
 
 def correction(name: str, received: str, problem: str, example: str | None, variables: dict[str, Any]) -> str:
@@ -19,8 +23,8 @@ def correction(name: str, received: str, problem: str, example: str | None, vari
 
 
 def received(value: Any) -> str:
-    """Show a value of a variable, without what Ansible Vault keeps secret in it."""
-    return "a vaulted value" if _is_vaulted(value) else json.dumps(value, default=str)
+    """Show a value of a variable, without what Ansible Vault keeps secret in it, and without an account."""
+    return "a vaulted value" if _is_vaulted(value) else ACCOUNT.sub("***@", json.dumps(value, default=str))
 
 
 def _is_vaulted(value: Any) -> bool:
