@@ -23,10 +23,11 @@ OPTIONS = [
 def run(step: Step) -> dict[str, Any]:
     """Do it; returns `reference`, repository and digest."""
     image, repository, docker = step.options["image"], step.options["repository"], step.host.docker
-    # A registry may remove what has no tag. Its name says of what it is.
-    tag = f"{__version__}-{image.rpartition(':')[2]}"
     if step.check_mode:
-        return {"changed": True, "reference": "", "progress": [f"would push {repository}:{tag}"]}
+        return {"changed": True, "reference": "", "progress": [f"would push {image} to {repository}"]}
+    # A registry may remove what has no tag, so no tag ever goes to another image: it says of which source this one is,
+    # and which of those that were built of it.
+    tag = f"{__version__}-{image.rpartition(':')[2]}-{docker.inspect_image(image)['Id'].removeprefix('sha256:')[:12]}"
     docker.name_image(image, f"{repository}:{tag}")
     try:
         digest, new = registry.push(repository, tag, Login(step.options["username"], step.options["password"]))
