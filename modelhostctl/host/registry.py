@@ -69,8 +69,8 @@ def _reports(path: str, done: str, name: str, login: Login) -> Iterator[dict[str
             with connection.getresponse() as answer:
                 while line := answer.readline(MOST_LINE_BYTES):
                     report = _read(line)
-                    if said := report.get("error") or (report.get("message") if answer.status >= 400 else ""):
-                        raise StepError(explain(str(said), done, name, login.username))
+                    if said := _problem(report, answer.status):
+                        raise StepError(explain(said, done, name, login.username))
                     if time.monotonic() - begun > WITHIN_SECONDS:
                         raise StepError(f"{name} was not {done} within {WITHIN_SECONDS} s; try again, or see how fast "
                                         "this host reaches the registry")  # fmt: skip
@@ -86,6 +86,15 @@ def _reports(path: str, done: str, name: str, login: Login) -> Iterator[dict[str
         raise StepError(
             f"{name} could not be {done}: the engine did not answer on {SOCKET} ({type(error).__name__}: {error})"
         ) from None
+
+
+def _problem(report: dict[str, Any], status: int) -> str:
+    """What went wrong, if anything: engines say so in two places, and newer ones in the second alone."""
+    if report and (status >= 400 or "error" in report or "errorDetail" in report):
+        detail = report.get("errorDetail")
+        said = detail.get("message") if isinstance(detail, dict) else detail
+        return str(said or report.get("error") or report.get("message") or json.dumps(report))
+    return ""
 
 
 def _read(line: bytes) -> dict[str, Any]:

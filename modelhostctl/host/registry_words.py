@@ -8,6 +8,23 @@ from ..printable import one_line
 
 MOST_SAID = 500
 CREDENTIALS = "app_image_registry_username and app_image_registry_password"
+PROXY = (
+    "It is named by `proxies` in docker_daemon_options, or by the engine's owner; `docker info` on the host shows it. "
+    "Correct that, or name {registry} in its no-proxy"
+)
+# What a proxy is to blame for, and not the registry. The engine repeats a proxy's refusal of https without its number.
+OF_A_PROXY = [
+    (r"proxyconnect", f"the proxy by which the engine of this host goes out does not answer it. {PROXY}"),
+    (r"proxy authentication required",
+     f"the proxy by which the engine of this host goes out wants an account, or another password. {PROXY}"),
+    (r'(get|head|post|put|patch) "?https?://[^" ]+"?: '
+     r"(bad request|forbidden|method not allowed|bad gateway|service unavailable|gateway time-?out)",
+     f"the proxy by which the engine of this host goes out does not let it to {{registry}}. {PROXY}"),
+    # A registry says so in JSON.
+    (r"error parsing HTTP 40[37] response body: invalid character",
+     "what refuses is not {registry} itself, but something on the way to it, such as a proxy of the engine "
+     f"or a server in front of the registry. {PROXY}"),
+]  # fmt: skip
 # What the engine says, in the order in which it is looked for, and what that means: {registry}, {repository} and
 # {credentials} are filled in.
 WORDS = [
@@ -37,7 +54,10 @@ WORDS = [
      "{registry} has no image of that digest in {repository}. It was removed there, or pushed to another repository"),
 ]  # fmt: skip
 # A refusal means one thing to who has named an account, and another to who has not.
-REFUSED = r"unauthorized|authentication required|no basic auth credentials|incorrect username or password"
+REFUSED = (
+    r"unauthorized|authori[sz]ation required|authentication required|HTTP 401 response|no basic auth credentials"
+    r"|incorrect username or password"
+)
 FORBIDDEN = r"denied|forbidden"
 
 
@@ -57,6 +77,8 @@ def _meaning(said: str, username: str) -> str:
     def says(pattern: str) -> bool:
         return bool(re.search(pattern, said, re.IGNORECASE))
 
+    if of_a_proxy := next((words for pattern, words in OF_A_PROXY if says(pattern)), ""):
+        return f"{of_a_proxy}. "
     if says(REFUSED):
         if username:
             return "{registry} does not take the password of {username}. Correct {credentials}. "
