@@ -2,35 +2,49 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .. import __version__
-from ..errors import StepError
+from ..errors import StepError, UsageError
 
 # What app/Dockerfile writes.
 TITLE_LABEL, TITLE = "org.opencontainers.image.title", "modelhost"
-VERSION_LABEL = "org.opencontainers.image.version"
+VERSION_LABEL, SOURCE_LABEL = "org.opencontainers.image.version", "modelhost.source"
 EXTRAS_LABEL, REQUIREMENTS_LABEL = "modelhost.extras", "modelhost.requirements"
 USER = "10001:10001"
 COMMAND = ["gunicorn", "--config", "python:modelhost.server.gunicorn_conf"]
 
+REFERENCE = re.compile(r"[^\s@]+@sha256:[0-9a-f]{64}")
+# What describes an image that is wanted, and of which kind each is.
+PARTS = {"reference": str, "source": str, "extras": list, "requirements": dict}
 ANOTHER = "`make image` builds and pushes one for this deployment, and prints what to write"
 
 
 @dataclass(frozen=True)
 class Pulled:
-    """The image that is wanted: its reference, and what the bundles need of it (lock files by digest, and of which)."""
+    """The image that is wanted: its reference, a hash of the code that it has to run, and what the bundles need of it.
+
+    `requirements` are lock files by digest, and of which bundle each is.
+    """
 
     reference: str
+    source: str
     extras: tuple[str, ...]
     requirements: Mapping[str, str]
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Pulled:
-        """Build it from what the role app_image passes."""
-        return cls(given["reference"], tuple(given["extras"]), given["requirements"])
+        """Build it from what the role app_image passes; raises UsageError where that is not all of it."""
+        for name, kind in PARTS.items():
+            if not isinstance(given.get(name), kind):
+                raise UsageError(f"pulled.{name} is {given.get(name)!r}, and has to be of the kind {kind.__name__}")
+        # By a name alone the engine would pull whatever that has, or all of it.
+        if not REFERENCE.fullmatch(given["reference"]):
+            raise UsageError(f"pulled.reference is {given['reference']!r}, and has to be repository@sha256:... in full")
+        return cls(given["reference"], given["source"], tuple(given["extras"]), given["requirements"])
 
 
 def refuse_unsuitable(found: Mapping[str, Any], wanted: Pulled, architecture: str) -> None:
@@ -54,6 +68,10 @@ def image_problems(found: Mapping[str, Any], wanted: Pulled, architecture: str) 
     if version != __version__:
         built = f"was built by modelhost {version}" if version else "does not say by which version it was built"
         return [f"{built}, and this is {__version__}"]
+    source = labels.get(SOURCE_LABEL)
+    if source != wanted.source:
+        built = f"was built of the code {source}" if source else "does not say of which code it was built"
+        return [f"{built}, and what is deployed from here is {wanted.source} (app/modelhost)"]
     problems = []
     if config.get("User") != USER:
         problems.append(f"runs as {config.get('User') or 'root'!r}, and the app is {USER}")

@@ -27,7 +27,7 @@ ANSWERS_WITHIN_SECONDS = 60
 LABEL = "modelhost.release"
 BASE_LABEL = "org.opencontainers.image.base.name"
 PROXY = "modelhost-proxy"
-# What the name of an image of the app begins with that was pulled by its digest (roles/app_image/vars/main.yml).
+# What the name of an image of the app begins with that was pulled; the digest follows (roles/app_image/vars/main.yml).
 PULLED = "modelhost-app:sha256-"
 
 # A container that can reach nothing, change nothing and leave nothing behind, not even a log. Debian's own `timeout`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from ..checks.image import Pulled, refuse_unsuitable
@@ -11,14 +12,14 @@ from ..options import Option
 from .step import LOCK, Step
 
 PULLED = Option(
-    "pulled", "the image that is wanted: reference, extras, and requirements, of which bundle by digest", "dict"
+    "pulled", "the image that is wanted: reference, source, extras, and requirements, of which bundle by digest", "dict"
 )
 USERNAME = Option("username", "an account of the registry; empty: none", default="")
 PASSWORD = Option("password", "its password", default="", secret=True)
 
 OPTIONS = [
-    PULLED,
-    Option("image", "what it is called on this host, as in modelhost-app:sha256-0123456789ab", required=True),
+    replace(PULLED, required=True),
+    Option("image", "what it is called on this host, modelhost-app:sha256-<its digest>", required=True),
     USERNAME,
     PASSWORD,
     LOCK,

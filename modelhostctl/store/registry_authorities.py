@@ -19,7 +19,7 @@ def changes(wanted: Mapping[str, str]) -> dict[Path, str | None]:
 
     Raises StepError where somebody else has put another one there.
     """
-    files = {FOLDER / _checked(registry) / "ca.crt": MARK + pem.strip() + "\n" for registry, pem in wanted.items()}
+    files = {FOLDER / _checked(registry, pem) / "ca.crt": f"{MARK}{pem.strip()}\n" for registry, pem in wanted.items()}
     found: dict[Path, str | None] = {}
     for file, text in files.items():
         there = _read(file)
@@ -46,9 +46,11 @@ def make(changed: Mapping[Path, str | None]) -> None:
             file.parent.rmdir()
 
 
-def _checked(registry: str) -> str:
+def _checked(registry: str, pem: str) -> str:
     if not REGISTRY.fullmatch(registry):
         raise StepError(f"{registry!r} is no registry, such as registry.example.com:5000")
+    if not isinstance(pem, str):
+        raise StepError(f"the CA of {registry} is {pem!r}, and has to be a text in PEM")
     return registry
 
 

@@ -27,10 +27,11 @@ from modelhostctl.store import registry_authorities
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 REPOSITORY = "registry.test:5000/team/modelhost"
-REFERENCE, NAME = f"{REPOSITORY}@{DIGEST}", "modelhost-app:sha256-0123456789ab"
-PULLED = {"reference": REFERENCE, "extras": ["grpc"], "requirements": {"d" * 64: "churn"}}
+REFERENCE, NAME = f"{REPOSITORY}@{DIGEST}", f"modelhost-app:{DIGEST.replace(':', '-')}"
+PULLED = {"reference": REFERENCE, "source": "c" * 12, "extras": ["grpc"], "requirements": {"d" * 64: "churn"}}
 SECRET = "s3cr3t-of-the-registry"
 GOOD: dict[str, Any] = {
+    "Id": f"sha256:{'b' * 64}",
     "Architecture": "amd64",
     "Config": {
         "User": image.USER,
@@ -38,6 +39,7 @@ GOOD: dict[str, Any] = {
         "Labels": {
             image.TITLE_LABEL: image.TITLE,
             image.VERSION_LABEL: modelhostctl.__version__,
+            image.SOURCE_LABEL: "c" * 12,
             image.EXTRAS_LABEL: "grpc skops",
             image.REQUIREMENTS_LABEL: f"{'e' * 64} {'d' * 64}",
         },
@@ -60,6 +62,11 @@ def good(config: dict[str, Any] | None = None, labels: dict[str, Any] | None = N
         ({"Architecture": "amd64", "Config": None}, ["is no image of modelhost's app"]),
         (good(labels={image.VERSION_LABEL: "0.0.9"}), ["was built by modelhost 0.0.9, and this is"]),
         (good(labels={image.VERSION_LABEL: None}), ["does not say by which version it was built"]),
+        (
+            good(labels={image.SOURCE_LABEL: "e" * 12}),
+            ["was built of the code eeeeeeeeeeee, and what is deployed from"],
+        ),
+        (good(labels={image.SOURCE_LABEL: ""}), ["does not say of which code it was built, and what is deployed from"]),
         (good({"User": ""}), ["runs as 'root', and the app is 10001:10001"]),
         (good({"Entrypoint": ["/init"]}), ["starts '/init gunicorn --config"]),
         (good({"Cmd": ["sh"]}), ["starts 'sh', and not 'gunicorn "]),
@@ -79,6 +86,7 @@ def test_what_is_looked_for_is_what_the_build_writes() -> None:
     (labels,) = re.findall(r"^LABEL (.*)$", dockerfile, re.MULTILINE)
     assert f'{image.TITLE_LABEL}="{image.TITLE}"' in labels
     assert f'{image.VERSION_LABEL}="{modelhostctl.__version__}"' in labels
+    assert f'{image.SOURCE_LABEL}="${{SOURCE}}"' in labels
     assert f'{image.EXTRAS_LABEL}="${{EXTRAS}}" {image.REQUIREMENTS_LABEL}="${{REQUIREMENTS}}"' in labels
     assert f"\nUSER {image.USER}\n" in dockerfile
     assert dockerfile.endswith(f"\nCMD {json.dumps(image.COMMAND)}\n")
@@ -119,6 +127,8 @@ def test_what_stands_in_the_way_is_said_in_words_and_in_the_engines(said: str, w
     ("said", "with_account", "without"),
     [
         ("unauthorized: authentication required", "does not take the password of ci", "lets no one in without an"),
+        ("error parsing HTTP 401 response body: invalid character '<' looking for beginning of value",
+         "does not take the password", "without an account"),
         ('Head "https://x": no basic auth credentials', "does not take the password", "without an account"),
         ("denied: requested access to the resource is denied", "does not let ci to it", "without an account"),
     ],
@@ -126,6 +136,41 @@ def test_what_stands_in_the_way_is_said_in_words_and_in_the_engines(said: str, w
 def test_a_refusal_is_told_to_who_has_an_account_and_to_others(said: str, with_account: str, without: str) -> None:
     assert with_account in explain(said, "pulled", REFERENCE, "ci")
     assert without in explain(said, "pulled", REFERENCE, "")
+
+
+# What engine 26.1 says where it has a proxy; Go's library gives a proxy's refusal of https without its number.
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ('Get "https://x/v2/": Proxy Authentication Required', "wants an account, or another password"),
+        ("received unexpected HTTP status: 407 Proxy Authentication Required", "wants an account"),
+        ('Get "https://x/v2/": Forbidden', "does not let it to registry.test:5000"),
+        ('Head "https://x/v2/a/manifests/1": Service Unavailable', "does not let it to registry.test:5000"),
+        ('Get "https://x/v2/": proxyconnect tcp: dial tcp: lookup proxy.test: no such host', "does not answer it"),
+        ('Get "https://x/v2/": proxyconnect tcp: dial tcp 192.0.2.1:3128: connect: no route to host', "not answer it"),
+        ('Get "https://x/v2/": proxyconnect tcp: tls: failed to verify certificate: x509: unknown', "not answer it"),
+        ("error parsing HTTP 403 response body: invalid character '<' looking for beginning of value: \"<html>\"",
+         "is not registry.test:5000 itself"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("username", ["ci", ""])
+def test_a_proxys_refusal_is_not_taken_for_the_registrys(said: str, words: str, username: str) -> None:
+    told = explain(said, "pulled", REFERENCE, username)
+    assert words in told
+    assert "`proxies` in docker_daemon_options" in told
+    assert "name registry.test:5000 in its no-proxy" in told
+    assert not any(wrong in told for wrong in ("password of ci", "an account ", "let ci", "app_image_registry"))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "denied: requested access to the resource is denied",
+        "unexpected status from HEAD request to https://x/v2/a/manifests/1: 403 Forbidden",
+    ],
+)
+def test_a_registrys_refusal_is_not_taken_for_a_proxys(said: str) -> None:
+    assert "does not let ci to it" in explain(said, "pulled", REFERENCE, "ci")
 
 
 class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -203,11 +248,22 @@ def test_an_image_that_cannot_serve_is_not_kept(machine, run, token, engine, mon
     assert "image tag" not in told
 
 
-@pytest.mark.parametrize("status", [500, 200])
-def test_an_error_is_one_wherever_the_engine_reports_it(run, token, engine, status):
-    said = "no basic auth credentials"
-    engine.status = status
-    engine.reports = [{"message": said}] if status == 500 else [{"status": "Pulling"}, {"error": said}]
+SAID = "no basic auth credentials"
+
+
+@pytest.mark.parametrize(
+    ("status", "reports"),
+    [
+        (500, [{"message": SAID}]),
+        (200, [{"status": "Pulling"}, {"error": SAID}]),
+        (200, [{"status": "Pulling"}, {"errorDetail": {"message": SAID}, "error": SAID}]),
+        (200, [{"status": "Pulling"}, {"errorDetail": {"message": SAID}}]),
+        (200, [{"errorDetail": SAID}]),
+        (200, [{"errorDetail": {"code": 401, "said": SAID}}]),
+    ],
+)
+def test_an_error_is_one_wherever_the_engine_reports_it(run, token, engine, status, reports):
+    engine.status, engine.reports = status, reports
     result = run("pull", pulled=PULLED, image=NAME, lock=token)
     assert "registry.test:5000 lets no one in without an account" in result["msg"]
 
@@ -228,7 +284,7 @@ def test_a_push_gives_the_reference_that_hosts_pull(machine, run, token, engine)
     given = {"image": "modelhost-app:aaaaaaaaaaaa", "repository": REPOSITORY, "username": "ci", "password": SECRET}
     result = run("push", **given, lock=token)
     assert (result["changed"], result["reference"]) == (True, REFERENCE)
-    tag = f"{modelhostctl.__version__}-aaaaaaaaaaaa"
+    tag = f"{modelhostctl.__version__}-aaaaaaaaaaaa-{'b' * 12}"
     assert engine.asked[0][0] == f"/images/{REPOSITORY}/push?tag={tag}"
     assert f"image rm {REPOSITORY}:{tag}" in machine.file("log").read_text()
     engine.reports[0] = {"status": "Mounted from team/other"}
@@ -237,7 +293,39 @@ def test_a_push_gives_the_reference_that_hosts_pull(machine, run, token, engine)
     assert run("push", **given, lock=token)["changed"] is False
     engine.reports = [{"status": "Pushed"}]
     assert "did not say by which digest" in run("push", **given, lock=token)["msg"]
-    assert run("push", "--check", **given, lock="")["progress"] == [f"would push {REPOSITORY}:{tag}"]
+    assert run("push", "--check", **given, lock="")["progress"] == [f"would push {given['image']} to {REPOSITORY}"]
+
+
+def test_what_is_built_anew_of_the_same_source_takes_no_tag_from_an_image_that_hosts_name(
+    run, token, engine, monkeypatch
+):
+    engine.reports = [{"status": "Pushed"}, {"aux": {"Digest": DIGEST}}]
+    for digit in "bbe":
+        monkeypatch.setattr(Docker, "inspect_image", lambda *_, digit=digit: GOOD | {"Id": f"sha256:{digit * 64}"})
+        run("push", image="modelhost-app:aaaaaaaaaaaa", repository=REPOSITORY, lock=token)
+    first, again, other = [path for path, _ in engine.asked]
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({}, "the option pulled is missing"),
+        ({"pulled": {}}, "pulled.reference is None"),
+        ({"pulled": PULLED | {"extras": "grpc"}}, "pulled.extras is 'grpc', and has to be of the kind list"),
+        ({"pulled": PULLED | {"requirements": None}}, "pulled.requirements is None"),
+        ({"pulled": {name: value for name, value in PULLED.items() if name != "source"}}, "pulled.source is None"),
+        # The engine would pull every tag that there is.
+        ({"pulled": PULLED | {"reference": REPOSITORY}}, "has to be repository@sha256:... in full"),
+        ({"pulled": PULLED | {"reference": REFERENCE[:-1]}}, "has to be repository@sha256:... in full"),
+    ],
+)
+def test_an_image_that_is_not_wholly_described_is_refused_in_words(run, token, engine, given, said):
+    result = run("pull", image=NAME, lock=token, **given)
+    assert said in result["msg"]
+    assert result["code"] == 2
+    assert engine.asked == []
 
 
 def planned(machine: Any, run: Callable[..., dict[str, Any]], **given: Any) -> dict[str, Any]:
@@ -247,9 +335,14 @@ def planned(machine: Any, run: Callable[..., dict[str, Any]], **given: Any) -> d
 
 def test_the_plan_says_that_an_image_will_be_pulled(machine, run, engine):
     plan = planned(machine, run)
-    assert "image: aaaaaaaaaaaa -> sha256-0123456789ab" in plan["lines"]
+    assert "image: aaaaaaaaaaaa -> sha256-0123456789ab" in plan["lines"], "twelve digits are enough for people"
     assert f"the image is pulled from {REPOSITORY}" in plan["lines"]
     assert plan["image_present"] is False
+
+
+def test_another_image_whose_digest_begins_alike_is_not_there(machine, run, engine):
+    machine.file("images").write_text(json.dumps([machine.old.image, f"{NAME[:-1]}0"]))
+    assert planned(machine, run)["image_present"] is False
 
 
 def test_one_that_is_there_and_lacks_what_new_bundles_need_is_refused_in_the_plan(machine, run, engine, monkeypatch):
@@ -295,6 +388,11 @@ def test_a_ca_that_somebody_else_has_put_there_stays(run, token, authorities):
     assert run("trust_registry", authorities={"registry.test:5000": "THEIRS"}, lock=token)["changed"] is False
     assert run("trust_registry", authorities={}, lock=token)["changed"] is False
     assert file.read_text() == "THEIRS\n"
+
+
+def test_a_ca_that_is_no_text_is_refused(authorities: Path) -> None:
+    with pytest.raises(StepError, match="is None, and has to be a text in PEM"):
+        registry_authorities.changes({"registry.test": None})  # type: ignore[dict-item]
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", "", "a:b", "-x"])

@@ -108,7 +108,7 @@ def test_what_waits_is_counted_by_name_for_the_host_and_for_what_runs(patched, c
 
 
 def test_what_waits_for_an_image_that_was_pulled_comes_with_another_one_from_the_registry():
-    pulled = {"of": "modelhost-app:sha256-0123456789ab", "packages": ["login"], "why": "", "day": "2026-01-01"}
+    pulled = {"of": f"modelhost-app:sha256-{'0' * 64}", "packages": ["login"], "why": "", "day": "2026-01-01"}
     lines = updates_lines({"lists_age_seconds": 0, "waiting": [pulled]})
     assert f"updates: {pulled['of']} was pulled: `make image` builds and pushes one of today, to be" in lines[-1]
     host = pulled | {"of": "host"}

@@ -21,6 +21,7 @@ OTHERS = {
     "newer": "COPY --from=modelhost-base /etc/debian_version /opt/newer",
     "foreign": 'LABEL org.opencontainers.image.title="something else"',
     "older": 'LABEL org.opencontainers.image.version="0.0.1"',
+    "changed": 'LABEL modelhost.source="0123456789ab"',
     "root": "USER 0",
 }
 plays: list[str] = []
@@ -131,6 +132,14 @@ def of_live() -> list[str]:
     return on_host(IMAGE + name).split()
 
 
+def test_an_image_is_not_made_in_one_run_with_a_deployment(deploy, pushed):
+    before = live()
+    for both in (("site.yml", "playbooks/image.yml"), ("playbooks/image.yml", "site.yml")):
+        printed = deploy(*both, "--check", expect=1, app_image_push_repository=REPOSITORY)
+        assert "playbooks/image.yml runs by itself" in flat(printed)
+    assert live() == before
+
+
 def test_an_image_is_pushed_once_and_a_second_time_changes_nothing(deploy, pushed):
     again = deploy("playbooks/image.yml", app_image_push_repository=REPOSITORY)
     assert pushed in again
@@ -152,7 +161,7 @@ def test_a_host_pulls_it_by_its_digest_builds_nothing_and_shows_no_password(depl
     assert "Begin to install Python and the app" not in printed
     digest = pushed.partition("@")[2]
     assert live() != first
-    assert of_live() == [f"modelhost-app:sha256-{digest[7:19]}", digest]
+    assert of_live() == [f"modelhost-app:{digest.replace(':', '-')}", digest]
     assert changes(deploy("site.yml", **from_registry(pushed))) == 0
 
     # One of which the host has not all layers.
@@ -173,7 +182,8 @@ def test_the_password_is_nowhere(deploy, others):
     }
     assert [what for what, text in shown.items() if SECRET in text] == []
     assert where(SECRET) == []
-    assert on_host("ls /root/.docker 2>/dev/null || true") == ""
+    # Where a login would have left it. What builds leave there is theirs.
+    assert on_host("ls /root/.docker/config.json /home/deploy/.docker/config.json 2>/dev/null || true") == ""
 
 
 @pytest.mark.parametrize(
@@ -185,6 +195,7 @@ def test_the_password_is_nowhere(deploy, others):
         (f"nowhere.test/team/modelhost@{NONE}", {}, "this host does not find the name nowhere.test"),
         ("foreign", {}, "is no image of modelhost's app: its label org.opencontainers.image.title is "),
         ("older", {}, "was built by modelhost 0.0.1, and this is"),
+        ("changed", {}, "was built of the code 0123456789ab, and what is deployed from here is"),
         ("root", {}, "and the app is 10001:10001"),
         ("arm", {}, "is for arm64, and this host has amd64"),
         ("newer", {"release_grpc": True}, "lacks the libraries that the bundles need: grpc"),
@@ -235,7 +246,8 @@ def test_a_rollback_needs_no_registry(deploy, pushed, others):
 def test_images_that_no_release_needs_go(deploy, pushed):
     for threads in (3, 5, 3):
         deploy(*RELEASE, **from_registry(pushed, release_keep_releases=1, release_threads=threads))
-    assert on_host(f"{NAMES} modelhost-app").split() == [f"modelhost-app:sha256-{pushed.partition('@')[2][7:19]}"]
+    digest = pushed.partition("@")[2]
+    assert on_host(f"{NAMES} modelhost-app").split() == [f"modelhost-app:{digest.replace(':', '-')}"]
     assert "registry.test" not in on_host("docker image ls --digests --all")
 
 
@@ -252,6 +264,42 @@ def test_a_registry_without_tls_is_asked_where_that_is_wanted(deploy, pushed, ot
     assert "registry.test" not in on_host("cat /etc/docker/daemon.json")
 
 
+# What answers every request for a way out by the status in a file.
+PROXY = """
+import http.server, pathlib
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_CONNECT(self): self.send_error(int(pathlib.Path("/srv/registry/status").read_text()))
+http.server.HTTPServer(("127.0.0.1", 3128), Handler).serve_forever()
+"""
+
+
+def test_a_proxy_of_the_engine_that_refuses_is_not_taken_for_the_registry(deploy, pushed):
+    on_host(f"cat > /srv/registry/proxy.py <<'X'{PROXY}X\nsystemd-run --unit a-proxy python3 /srv/registry/proxy.py")
+    proxies = dict.fromkeys(["http-proxy", "https-proxy"], "http://127.0.0.1:3128")
+    options = {"docker_daemon_options": {"live-restore": True, "proxies": proxies}}
+    none = from_registry(f"{REPOSITORY}@{NONE}")
+    try:
+        said = {"407": "wants an account, or another password", "403": "does not let it to registry.test:5000"}
+        for step, (status, words) in zip((["site.yml"], RELEASE), said.items(), strict=True):
+            on_host(f"echo {status} > /srv/registry/status")
+            printed = flat(deploy(*step, expect=1, **options, **none))
+            assert words in printed
+            assert "does not take the password" not in printed
+        on_host("systemctl stop a-proxy")
+        assert "goes out does not answer it" in flat(deploy(*RELEASE, expect=1, **options, **none))
+    finally:
+        deploy("site.yml", **from_registry(pushed))
+
+
+def test_an_image_that_cannot_serve_is_refused_before_the_host_is_upgraded(deploy, others):
+    before = live()
+    printed = deploy("playbooks/upgrade.yml", expect=1, **from_registry(others["older"]))
+    assert "was built by modelhost 0.0.1" in flat(printed)
+    assert "Refuse to end them without a word" in printed
+    assert "Upgrade all packages" not in printed
+    assert live() == before
+
+
 def test_patches_of_the_image_are_said_to_be_the_registrys(deploy, pushed):
     printed = flat(deploy("playbooks/upgrade.yml", **from_registry(pushed)))
     assert f"image was pulled, and is as it was: {pushed}" in printed
@@ -266,7 +314,12 @@ def test_what_was_laid_goes_with_the_registry_and_with_the_endpoint(deploy, push
     assert on_host("ls /etc/docker/certs.d") == ""
     deploy(*RELEASE, **from_registry(pushed))
     on_host(f"test -f {file}")
-    deploy("playbooks/destroy.yml", confirm="destroy")
+    without_tls = from_registry(pushed.replace(":5000", ":5001"), app_image_registry_plain_http=True)
+    deploy("site.yml", **without_tls, app_image_registry_ca_file="")
+    assert "registry.test:5001" in on_host("docker info")
+    deploy("playbooks/destroy.yml", **without_tls, app_image_registry_ca_file="", confirm="destroy")
+    assert "registry.test" not in on_host("docker info; cat /etc/docker/daemon.json /etc/docker/modelhost.json")
+    assert '"live-restore": true' in on_host("cat /etc/docker/daemon.json"), "what else was set stays with the engine"
     assert on_host("ls /etc/docker/certs.d") == ""
     assert "modelhost-app" not in on_host(NAMES)
     assert where(SECRET) == []
