@@ -1,5 +1,6 @@
 """A host pulls what was built once, by its digest; what cannot serve is refused in words, and no password is left."""
 
+import json
 import re
 import threading
 from collections.abc import Iterator
@@ -7,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
-from deploying import changes, live, load, on_host, play, vaulted, where
+from deploying import PROJECT, changes, live, load, on_host, play, vaulted, where
 
 REPOSITORY = "registry.test:5000/team/modelhost"
 NONE = "sha256:" + "0" * 64
@@ -132,10 +133,12 @@ def of_live() -> list[str]:
     return on_host(IMAGE + name).split()
 
 
-def test_an_image_is_not_made_in_one_run_with_a_deployment(deploy, pushed):
-    before = live()
-    for both in (("site.yml", "playbooks/image.yml"), ("playbooks/image.yml", "site.yml")):
-        printed = deploy(*both, "--check", expect=1, app_image_push_repository=REPOSITORY)
+def test_an_image_is_not_made_in_one_run_with_a_deployment(deploy, pushed, tmp_path):
+    before, names = live(), ["site.yml", "playbooks/image.yml"]
+    for order in (names, names[::-1]):
+        both = tmp_path / "both.yml"
+        both.write_text(json.dumps([{"ansible.builtin.import_playbook": str(PROJECT / name)} for name in order]))
+        printed = deploy(str(both), "--check", expect=1, app_image_push_repository=REPOSITORY)
         assert "playbooks/image.yml runs by itself" in flat(printed)
     assert live() == before
 
