@@ -71,6 +71,10 @@ def set_variables(inventory: Path, **variables: object) -> None:
             ['app_image_reference: got "registry.example.com/modelhost:1"', "a tag may name another image tomorrow"],
         ),
         (
+            {"app_image_push_repository": "https://ci:s3cret@registry.example.com/modelhost"},
+            ["app_image_push_repository: got a value that is not shown", "belongs into app_image_registry_username"],
+        ),
+        (
             {"app_image_registry_username": "ci"},
             ["app_image_registry_password: got nothing", "set where app_image_registry_username is"],
         ),
