@@ -1,6 +1,6 @@
 # What people and CI type. `make help` lists it.
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-url demo-down launch provision unprovision deploy endpoint upgrade plan rollback status history logs sbom
+.PHONY: help demo demo-url demo-down launch provision unprovision deploy endpoint image upgrade plan rollback status history logs sbom
 .PHONY: key key-revoke test test-long test-vm test-app test-login test-roles test-pack test-bench lint docs lock known-holes models audit chaos mutation
 .PHONY: bench bench-deploy bench-pack
 
@@ -51,7 +51,7 @@ provision: .venv ## rent its machine and no more: NAME, REGION, and if you like 
 unprovision: .venv ## remove the rented machine NAME for good (asks for the name again; AGAIN=models does not)
 	@$(RENTING) $(if $(AGAIN),$(call variable,label_again,$(AGAIN))) playbooks/unprovision.yml $(ARGS)
 
-plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next eight)
+plan: .venv ## tell what a deployment would do (WHERE=demo names inventory/demo; also for the next nine)
 	@$(REPORT) playbooks/plan.yml
 
 deploy: .venv ## bring the machines to what the inventory says
@@ -59,6 +59,9 @@ deploy: .venv ## bring the machines to what the inventory says
 
 endpoint: .venv ## where it answers, and a command that asks it
 	@$(REPORT) playbooks/endpoint.yml
+
+image: .venv ## build the app's image once, push it to app_image_push_repository, and print what hosts pull it by
+	@$(PLAYBOOK) playbooks/image.yml $(ARGS)
 
 upgrade: .venv ## bring today's packages live: host, engine, nginx and the app, without a lost request
 	@$(PLAYBOOK) playbooks/upgrade.yml

@@ -133,6 +133,8 @@ LONG: dict[str, Callable[[], Commands]] = {
     "collection": scenario("collection"),
     # Three machines at a time.
     "fleet": scenario("fleet"),
+    # An image that was built once, of a registry with TLS and accounts.
+    "registry": scenario("registry"),
     "upgrade": scenario("upgrade"),
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
     "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],

@@ -27,6 +27,8 @@ ANSWERS_WITHIN_SECONDS = 60
 LABEL = "modelhost.release"
 BASE_LABEL = "org.opencontainers.image.base.name"
 PROXY = "modelhost-proxy"
+# What the name of an image of the app begins with that was pulled; the digest follows (roles/app_image/vars/main.yml).
+PULLED = "modelhost-app:sha256-"
 
 # A container that can reach nothing, change nothing and leave nothing behind, not even a log. Debian's own `timeout`
 # ends it, also where this process was killed.
@@ -139,6 +141,23 @@ class Docker:
         found = json.loads(self._run(["docker", "image", "inspect", *names], check=False) or "[]")
         images = [_image(name, one) for name in names for one in found if name in (one["RepoTags"] or [])]
         return list(dict.fromkeys(images))
+
+    def inspect_image(self, name: str) -> dict[str, Any]:
+        """All that the engine knows of an image; raises StepError where it is not there."""
+        found: list[dict[str, Any]] = json.loads(self._run(["docker", "image", "inspect", name]))
+        return found[0]
+
+    def architecture(self) -> str:
+        """What this host's images have to be for, as in amd64."""
+        return self._run(["docker", "version", "--format", "{{.Server.Arch}}"]).strip()
+
+    def name_image(self, image: str, name: str) -> None:
+        """Give an image one more name."""
+        self._run(["docker", "image", "tag", image, name])
+
+    def forget_name(self, name: str) -> None:
+        """Take a name away, and with the last one the image; one that a container has stays."""
+        self._run(["docker", "image", "rm", name], check=False)
 
     def ask_image(self, image: Image, script: str, *arguments: str) -> str:
         """What a shell script prints in a container of an image, its errors included; the container may do nothing."""

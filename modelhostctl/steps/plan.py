@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checks.bundles import first_unsigned
+from ..checks.image import Pulled, refuse_unsuitable
 from ..checks.memory import PlanPolicy, check_memory
 from ..checks.public_keys import PublicKey, UnusableKeyError, read_keys
 from ..checks.schema import schema_changes
@@ -20,14 +21,16 @@ from ..errors import StepError
 from ..host.host import Host
 from ..host.resources import MB, free_disk_mb
 from ..options import Option
-from ..store import credentials, trusted_keys
+from ..store import credentials, registry_authorities, trusted_keys
 from ..store.canary_link import current
 from ..store.release import Record, Release, difference, is_there
 from ..store.settings import Settings
 from ..view.state import State
+from .pull import PULLED
 from .step import SECRETS, Step
+from .trust_registry import AUTHORITIES
 
-# An image that is built on the host, with the layers that building leaves.
+# An image that is built on the host, with the layers that building leaves; or pulled, with what came packed.
 IMAGE_MB = 600
 MARGIN_MB = 100
 
@@ -35,6 +38,8 @@ OPTIONS = [
     Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
     SECRETS,
     Option("keys", "public keys in PEM that bundles will have to be signed by; empty: none; not given: as they are"),
+    PULLED,
+    AUTHORITIES,
 ]
 
 
@@ -44,8 +49,11 @@ def run(step: Step) -> dict[str, Any]:
     if step.options["content"] is None:
         return {"lines": pending(step.host, policy) + rollback_lines(step.host, policy)}
     release = credentials.release_of(step.host.layout, step.options["content"], step.options["secrets"])
-    plan = make(step.host, release, policy, step.settings.trials)
-    return {**plan.as_dict(), "lines": plan.lines + trust_lines(step.host, release, step.options["keys"])}
+    pulled = Pulled.of(step.options["pulled"]) if step.options["pulled"] else None
+    plan = make(step.host, release, policy, step.settings.trials, pulled)
+    lines = plan.lines + trust_lines(step.host, release, step.options["keys"])
+    trusts = registry_authorities.changes(step.options["authorities"])
+    return {**plan.as_dict(), "lines": lines, "trusts_registry": not trusts}
 
 
 def trust_lines(host: Host, wanted: Release, keys: str | None) -> list[str]:
@@ -128,15 +136,21 @@ class Plan:
         return {**self.__dict__, "lines": self.lines}
 
 
-def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str] = ()) -> Plan:
+def make(
+    host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str] = (), pulled: Pulled | None = None
+) -> Plan:
     """Compare what is wanted with what is there. Raises StepError where memory cannot hold both releases.
 
-    `trials` says in words how a release is tried beside the live one before the switch.
+    `trials` says in words how a release is tried beside the live one before the switch; `pulled` is what its image is
+    pulled by, and has to have, where it is not built here.
     """
     refuse_volumes(release.volumes)
     state = State.read(host)
     record = Record.of(host.layout, release.id)
     image_present = release.image in host.docker.images(release.image)
+    if image_present and pulled:
+        # The bundles, or this version, may want more of it than those that it was pulled for.
+        refuse_unsuitable(host.docker.inspect_image(release.image), pulled, host.docker.architecture())
     missing = [b["folder"] for b in release.bundles if not is_there(b)]
     # Bundles arrive packed and are unpacked beside the archive.
     copied = sum(2 * bundle["bytes"] for bundle in release.bundles if bundle["folder"] in missing) // MB
@@ -149,10 +163,12 @@ def make(host: Host, release: Release, policy: PlanPolicy, trials: Sequence[str]
 
     old_record = state.record(state.live)
     words = [difference(old_record.read() if old_record else None, release)]
-    if not image_present:
+    if not image_present and not pulled:
         words[0] += " (to be built)"
     if state.serves(release.id):
         words = [f"release {release.id} is live, but {_unlike(state, release)}"]
+    if not image_present and pulled:
+        words.append(f"the image is pulled from {pulled.reference.partition('@')[0]}")
     words += check_schema(old_record.read() if old_record else None, release, policy)
     stop_first = check_memory(state, release, policy, words)
     if not stop_first and state.has_healthy_baseline(release.id):

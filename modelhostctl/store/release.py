@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -269,4 +270,5 @@ def _rewritten(old: Release, new: Release) -> list[str]:
 
 
 def _tag(image: str) -> str:
-    return image.rpartition(":")[2]
+    # Of one that was pulled, the whole digest is in its name.
+    return re.sub(r"^(sha256-[0-9a-f]{12})[0-9a-f]+$", r"\1", image.rpartition(":")[2])

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import StepError
 from ..host import apt
-from ..host.docker import Image
+from ..host.docker import PULLED, Image
 from ..host.host import Host
 from ..host.image_contents import read_system
 from ..store import sboms
@@ -72,7 +72,10 @@ def updates_lines(updates: dict[str, Any]) -> list[str]:
         lines.append(f"apt's lists are {age // 86400} days old, and more may wait: `systemctl status apt-daily`")
     else:
         lines.append(f"apt's lists are {age // 3600} hours old")
-    if any(one["packages"] for one in waiting):
+    held = [one["of"] for one in waiting if one["packages"] and one["of"].startswith(PULLED)]
+    if held:
+        lines.append(f"{held[0]} was pulled: `make image` builds and pushes one of today, to be named by its digest")
+    if any(one["packages"] and one["of"] not in held for one in waiting):
         lines.append("`make upgrade` brings them live without a lost request (playbooks/upgrade.yml)")
     return [f"updates: {line}" for line in lines]
 

@@ -51,6 +51,11 @@ options:
     type: list
     elements: str
     required: true
+  plain_registries:
+    description: Registries that the engine is to ask without TLS, unless somebody has said which those are.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = """

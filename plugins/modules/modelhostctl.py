@@ -16,6 +16,8 @@ options:
       - C(lock) and C(unlock) let one run at a time work on a host.
       - C(configure) leaves the settings on the host for a rollback from there.
       - C(trust) leaves the public keys there that bundles have to be signed by.
+      - C(trust_registry) has the engine know a registry by its CA, C(pull) pulls the app's image from it by its
+        digest, and C(push) pushes one.
       - C(plan) compares the wanted release with the host, in words.
       - C(prepare) writes the release's folder, and C(start) starts it in the idle colour.
       - C(gate) holds it to readiness, golden examples, latency and memory.
@@ -28,8 +30,8 @@ options:
       - C(status), C(history) and C(logs) only look.
     type: str
     required: true
-    choices: [lock, unlock, configure, trust, plan, prepare, start, gate, shadow, canary, switch, watch, retire,
-              prune, rollback, finish, sbom, status, history, logs]
+    choices: [lock, unlock, configure, trust, trust_registry, pull, push, plan, prepare, start, gate, shadow, canary,
+              switch, watch, retire, prune, rollback, finish, sbom, status, history, logs]
   options:
     description: The step's options.
     type: dict

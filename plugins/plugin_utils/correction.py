@@ -10,8 +10,9 @@ from typing import Any
 from ansible.parsing.vault import VaultHelper
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import where_defined, where_encrypted
 
-# A user and a password in a URL, also where the @ was written in percent-encoding by mistake.
-CREDENTIALS = re.compile(r"//[^\s/]*(@|%40)")
+# A user and a password in a URL, also where the @ was written in percent-encoding by mistake; or an account before the
+# name of a host. The digest of an image stands behind an @ as well.
+ACCOUNT = re.compile(r"//[^\s/]*(@(?!sha\d+:)|%40)|[^\s\"/@]*:[^\s\"@]+@(?!sha\d+:)")
 
 
 def correction(name: str, received: str, problem: str, example: str | None, variables: dict[str, Any]) -> str:
@@ -23,11 +24,11 @@ def correction(name: str, received: str, problem: str, example: str | None, vari
 
 
 def received(value: Any) -> str:
-    """Show a value of a variable, without what Ansible Vault keeps secret in it, and not a URL with a password."""
+    """Show a value of a variable, without what Ansible Vault keeps secret in it, and not one that may have an account."""
     if _is_vaulted(value):
         return "a vaulted value"
     shown = json.dumps(value, default=str)
-    return "a value that is not shown" if CREDENTIALS.search(shown) else shown
+    return "a value that is not shown" if ACCOUNT.search(shown) else shown
 
 
 def _is_vaulted(value: Any) -> bool:

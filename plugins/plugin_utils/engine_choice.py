@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,17 +19,37 @@ PLUGINS = {
     "debian": {"compose": "docker-compose", "buildx": "docker-buildx"},
     "ubuntu": {"compose": "docker-compose-v2", "buildx": "docker-buildx"},
 }
+PLAIN = "insecure-registries"
 # Our compose files have start_interval, which no older one knows.
 OLDEST = {"version": (25, 0), "compose": (2, 24), "buildx": (0, 10)}
 # What this role has given before it kept a record.
 GIVEN_WITHOUT_A_RECORD = {"icc", "live-restore", "log-driver", "log-opts", "no-new-privileges", "userland-proxy"}
-# Flags of every unit, and those whose name in the file is another one.
+# Flags of every unit, and those whose name in the file is another one: one letter, or many of a kind.
 OF_THE_UNIT = {"H", "host", "containerd"}
 IN_THE_FILE = {
     "log-opt": "log-opts",
     "label": "labels",
     "registry-mirror": "registry-mirrors",
     "D": "debug",
+    "G": "group",
+    "b": "bridge",
+    "g": "data-root",
+    "graph": "data-root",
+    "l": "log-level",
+    "p": "pidfile",
+    "s": "storage-driver",
+    "add-runtime": "runtimes",
+    "authorization-plugin": "authorization-plugins",
+    "cdi-spec-dir": "cdi-spec-dirs",
+    "default-address-pool": "default-address-pools",
+    "default-network-opt": "default-network-opts",
+    "default-ulimit": "default-ulimits",
+    "dns-opt": "dns-opts",
+    "exec-opt": "exec-opts",
+    "feature": "features",
+    "insecure-registry": PLAIN,
+    "node-generic-resource": "node-generic-resources",
+    "storage-opt": "storage-opts",
     **dict.fromkeys(["http-proxy", "https-proxy", "no-proxy"], "proxies"),
 }
 
@@ -48,6 +68,7 @@ class Wanted:
     distribution: str
     packages: Mapping[str, list[str]]
     additional_packages: list[str]
+    plain_registries: Sequence[str] = ()
 
 
 def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
@@ -64,7 +85,11 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
     packages = record["packages"]
     manages = packages == "ours" or _takes_over(seen, record, wanted, carries)
     if manages:
-        asked_for = ({} if "proxies" in theirs or not wanted.proxies else {"proxies": wanted.proxies}) | wanted.options
+        asked_for = dict(wanted.options)
+        if wanted.proxies and "proxies" not in theirs:
+            asked_for.setdefault("proxies", wanted.proxies)
+        if wanted.plain_registries and PLAIN not in theirs:
+            asked_for.setdefault(PLAIN, list(wanted.plain_registries))
         options = {name: value for name, value in asked_for.items() if name not in flags}
     else:
         options = _for_a_kept_engine(seen, given, {*theirs, *flags}, in_swarm)
@@ -151,7 +176,7 @@ def _for_a_kept_engine(seen: Mapping[str, str], given: Settings, others: set[str
 
 
 def _is_harmless(options: Settings) -> bool:
-    return set(options) <= GIVEN_WITHOUT_A_RECORD and not _may_have_a_secret(options)
+    return set(options) <= GIVEN_WITHOUT_A_RECORD | {PLAIN} and not _may_have_a_secret(options)
 
 
 def _may_have_a_secret(options: Settings) -> bool:

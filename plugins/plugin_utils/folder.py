@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -28,3 +29,8 @@ def hash_of(folder: Path, further: Iterable[str]) -> str:
     for text in further:
         digest.update(f"{text}\0".encode())
     return digest.hexdigest()
+
+
+# As the lookup content_hash names it, for a build outside of a play (app/Dockerfile).
+if __name__ == "__main__":
+    print(hash_of(Path(sys.argv[1]), [])[:12])

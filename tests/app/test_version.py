@@ -13,6 +13,7 @@ from werkzeug.test import Client
 # Each file that repeats the version, with the pattern that finds it there.
 PLACES = {
     "modelhostctl/__init__.py": r'^__version__ = "(.+?)"',
+    "app/Dockerfile": r'org\.opencontainers\.image\.version="(.+?)"',
     "galaxy.yml": r"^version: (\S+)$",
     "CHANGELOG.md": r"^## (\d\S*) - \d{4}-\d\d-\d\d$",  # the first is the newest
 }

@@ -108,3 +108,24 @@ def log_in(user: str, *options: str) -> subprocess.CompletedProcess[str]:
 def history() -> list[dict[str, Any]]:
     """Every line of the machine's history."""
     return [json.loads(line) for line in on_host("cat /srv/modelhost/history.jsonl").splitlines()]
+
+
+def vaulted(folder: Path, variables: Mapping[str, Any]) -> list[str]:
+    """The words by which a deployment reads these variables from a file that Ansible Vault has encrypted."""
+    file, password = folder / "secrets.yml", folder / "password"
+    file.write_text(json.dumps(variables))
+    password.write_text("open sesame")
+    encrypt = ["ansible-vault", "encrypt", "--vault-password-file", password, file]
+    subprocess.run(encrypt, check=True, capture_output=True)
+    return ["-e", f"@{file}", "--vault-password-file", str(password)]
+
+
+def where(secret: str) -> list[str]:
+    """The files of the machine, its programs' command lines and environments that have this secret in them."""
+    # By a file, since a command line would have it itself.
+    on_host(f"mkdir -p /root/sought && printf %s '{secret}' > /root/sought/text")
+    folders = "/srv /etc /root /home /tmp /run /var/log /var/lib/docker/containers /var/lib/docker/image"
+    files = on_host(f"grep -rlFs --devices=skip --exclude-dir=sought -f /root/sought/text {folders} || true").split()
+    programs = on_host("grep -lFs -f /root/sought/text /proc/[0-9]*/cmdline /proc/[0-9]*/environ || true").split()
+    on_host("rm -r /root/sought")
+    return files + programs

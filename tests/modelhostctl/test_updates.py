@@ -10,6 +10,7 @@ from release_host import Machine
 from test_sbom import APP, PROXY, configure, has_images
 
 from modelhostctl.host import apt
+from modelhostctl.view.updates import updates_lines
 
 PACKAGES = """\
 Package: libssl3t64
@@ -104,6 +105,15 @@ def test_what_waits_is_counted_by_name_for_the_host_and_for_what_runs(patched, c
         "updates: apt's lists are 0 hours old",
         "updates: `make upgrade` brings them live without a lost request (playbooks/upgrade.yml)",
     ]
+
+
+def test_what_waits_for_an_image_that_was_pulled_comes_with_another_one_from_the_registry():
+    pulled = {"of": f"modelhost-app:sha256-{'0' * 64}", "packages": ["login"], "why": "", "day": "2026-01-01"}
+    lines = updates_lines({"lists_age_seconds": 0, "waiting": [pulled]})
+    assert f"updates: {pulled['of']} was pulled: `make image` builds and pushes one of today, to be" in lines[-1]
+    host = pulled | {"of": "host"}
+    lines = updates_lines({"lists_age_seconds": 0, "waiting": [host, pulled]})
+    assert "`make upgrade` brings them live" in lines[-1]
 
 
 def test_where_nothing_waits_that_is_one_line_and_no_one_is_sent_to_upgrade(patched, capsys):

@@ -49,9 +49,9 @@ def image(*extras: str, locks: tuple[Path, ...] = ()) -> str:
     return evaluate("app_image", argument("ansible.builtin.set_fact", "app_image_name"), release_read=read)
 
 
-def build(*extras: str, **overrides: Any) -> str:
+def build(*extras: str, locks: tuple[Path, ...] = (), **overrides: Any) -> str:
     command = argument("ansible.builtin.shell", "cmd", "docker build")
-    return evaluate("app_image", command, release_read=reading(*extras), **overrides)
+    return evaluate("app_image", command, release_read=reading(*extras, locks=locks), **overrides)
 
 
 def context(*locks: Path) -> set[str]:
@@ -73,6 +73,14 @@ def locks(tmp_path: Path) -> tuple[Path, Path, Path]:
 def test_the_image_is_built_with_the_libraries_that_bundles_need() -> None:
     assert "--build-arg EXTRAS='lightgbm skops' " in build("skops", "", "lightgbm", "skops")
     assert "EXTRAS" not in build("", "")
+
+
+def test_the_image_says_which_lock_files_of_bundles_it_was_built_with(locks: tuple[Path, ...]) -> None:
+    first, last = sorted({hashlib.sha256(lock.read_bytes()).hexdigest() for lock in locks})
+    assert f"--build-arg REQUIREMENTS='{first} {last}' " in build("", locks=locks)
+    for command in (build(""), build("skops", locks=locks, app_image_build_ca_file="ca.pem")):
+        assert len(command.splitlines()) == 1
+    assert "REQUIREMENTS" not in build("")
 
 
 def test_the_image_has_the_library_for_grpc_where_that_is_served() -> None:

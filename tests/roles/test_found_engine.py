@@ -6,7 +6,7 @@ import subprocess
 from typing import Any
 
 import pytest
-from rendering import HOST, PROJECT, evaluate
+from rendering import HOST, PROJECT, evaluate, load
 
 NONE = HOST["docker_seen"]
 CE = {
@@ -109,6 +109,106 @@ def test_an_engine_that_something_stands_on_is_kept(seen, said, manages):
     found = choice(seen, docker_found_engine=said)
     assert found["manages"] is manages
     assert bool(found["words"]) is not manages
+
+
+@pytest.mark.parametrize(
+    ("flag", "name", "value"),
+    [
+        ("--insecure-registry=10.0.0.5:5000", "insecure-registries", ["x"]),
+        ("--insecure-registry 10.0.0.5:5000", "insecure-registries", ["x"]),
+        ("--registry-mirror=https://x", "registry-mirrors", ["x"]),
+        ("--default-ulimit nofile=1:1", "default-ulimits", {}),
+        ("--default-address-pool base=10.0.0.0/8,size=24", "default-address-pools", []),
+        ("--storage-opt dm.x=1", "storage-opts", []),
+        ("--exec-opt native.cgroupdriver=systemd", "exec-opts", []),
+        ("--add-runtime x=/x", "runtimes", {}),
+        ("--authorization-plugin x", "authorization-plugins", []),
+        ("--dns-opt x", "dns-opts", []),
+        ("-s overlay2", "storage-driver", "overlay2"),
+        ("-l warn", "log-level", "warn"),
+    ],
+)
+def test_what_an_engine_was_started_with_is_not_laid_into_its_file_too(flag, name, value):
+    """It starts with no setting that it has in both places."""
+    seen = CE | RUNS | {"flags": f"-H fd:// {flag}"}
+    found = choice(seen, docker_found_engine="take_over", docker_daemon_options={name: value, "icc": False})
+    assert found["settings"] == {"icc": False}
+
+
+def test_an_engine_that_was_started_with_registries_without_tls_keeps_those():
+    wanted = {
+        "app_image_registry_plain_http": True,
+        "app_image_source": "registry",
+        "app_image_reference": f"10.0.0.5:5000/x@sha256:{'0' * 64}",
+        "docker_found_engine": "take_over",
+    }
+    given = ["10.0.0.5:5000"]
+    assert choice(CE | RUNS, **wanted)["settings"]["insecure-registries"] == given
+    flags = {"flags": "-H fd:// --insecure-registry=10.0.0.6:5000"}
+    assert "insecure-registries" not in choice(CE | RUNS | flags, **wanted)["settings"]
+
+
+REGISTRY = ["registry.test:5001"]
+
+
+@pytest.mark.parametrize(
+    ("given", "there", "left", "forgets"),
+    [
+        # Ours goes, an owner's stays, and of an owner's is nothing written.
+        (
+            {"icc": False, "insecure-registries": REGISTRY},
+            {"icc": False, "insecure-registries": REGISTRY},
+            {"icc": False},
+            True,
+        ),
+        (
+            {"insecure-registries": REGISTRY},
+            {"insecure-registries": ["a"]},
+            {"icc": False, "insecure-registries": ["a"]},
+            True,
+        ),
+        (
+            {"icc": False},
+            {"icc": False, "insecure-registries": ["a"]},
+            {"icc": False, "insecure-registries": ["a"]},
+            False,
+        ),
+    ],
+)
+def test_destroying_takes_the_registries_without_tls_out_again(given, there, left, forgets):
+    (block,) = load("docker", "tasks/forget_outbound.yml")
+    seen = IO | RUNS | {"settings": encoded(there), "record": record("ours", "ours", **given)}
+    wanted = {
+        "app_image_registry_plain_http": True,
+        "app_image_reference": f"{REGISTRY[0]}/x@sha256:{'0' * 64}",
+        "docker_daemon_options": {"icc": False},
+    }
+    assert choice(seen, **wanted, **block["vars"])["settings"] == left
+    assert evaluate("docker", "{{ __docker_has_outbound }}", docker_seen=NONE | seen) == str(forgets)
+    assert evaluate("docker", "{{ __docker_has_outbound }}") == "False", "there may be no engine"
+
+
+@pytest.mark.parametrize(
+    ("file", "started_with", "restarts"),
+    [
+        ('{"icc": false}', '{"icc": false, "insecure-registries": ["x"]}', True),
+        # Killed between the file and the restart.
+        ("", '{"insecure-registries": ["x"]}', True),
+        ('{"insecure-registries": ["x"]}', '{"insecure-registries": ["x"]}', False),
+        # What else its owner has changed is not this one's business.
+        ('{"icc": true}', '{"icc": false}', False),
+        ('{"icc": true}', None, False),
+    ],
+)
+def test_an_engine_that_was_started_with_them_is_restarted_also_after_a_kill(tmp_path, file, started_with, restarts):
+    (block,) = load("docker", "tasks/forget_outbound.yml")
+    (command,) = (task["ansible.builtin.raw"] for task in block["block"] if "ansible.builtin.raw" in task)
+    (tmp_path / "daemon.json").write_text(file)
+    if started_with is not None:
+        (tmp_path / "docker").write_text(started_with)
+    places = {"__docker_started_with": str(tmp_path), "__docker_settings": {"docker": str(tmp_path / "daemon.json")}}
+    ended = subprocess.run(["sh", "-c", evaluate("docker", command, **places)], check=False)
+    assert bool(ended.returncode) is restarts
 
 
 def test_the_settings_of_containerd_are_written_where_there_was_none():

@@ -78,6 +78,18 @@ def set_variables(inventory: Path, **variables: object) -> None:
         ),
         ({"deploy_user_name": "root"}, ['deploy_user_name: got "root"', "other than root"]),
         ({"base_image_reference": "debian:latest"}, ['got "debian:latest"', "with its digest"]),
+        (
+            {"app_image_source": "registry", "app_image_reference": "registry.example.com/modelhost:1"},
+            ['app_image_reference: got "registry.example.com/modelhost:1"', "a tag may name another image tomorrow"],
+        ),
+        (
+            {"app_image_push_repository": "https://ci:s3cret@registry.example.com/modelhost"},
+            ["app_image_push_repository: got a value that is not shown", "belongs into app_image_registry_username"],
+        ),
+        (
+            {"app_image_registry_username": "ci"},
+            ["app_image_registry_password: got nothing", "set where app_image_registry_username is"],
+        ),
         ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),
         ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than release_timeout"]),
         (

@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-import subprocess
 import urllib.request
 from pathlib import Path
 
 import pytest
 from bundles import write
-from deploying import changes, deploy, live, on_host, play, url
+from deploying import changes, deploy, live, on_host, play, url, vaulted, where
 
 IRIS = "models/iris/1"
 SECRET, OTHER = "s3cr3t-of-the-database", "s3cr3t-that-came-after"
@@ -65,27 +64,6 @@ def ask(what: str) -> str:
     return found
 
 
-def vaulted(folder: Path, secret: str) -> list[str]:
-    """The words by which a deployment reads this secret from a file that Ansible Vault has encrypted."""
-    file, password = folder / "secrets.yml", folder / "password"
-    file.write_text(json.dumps({"release_secrets": {"db": secret}}))
-    password.write_text("open sesame")
-    encrypt = ["ansible-vault", "encrypt", "--vault-password-file", password, file]
-    subprocess.run(encrypt, check=True, capture_output=True)
-    return ["-e", f"@{file}", "--vault-password-file", str(password)]
-
-
-def where(secret: str) -> list[str]:
-    """The files of the machine, its programs' command lines and environments that have this secret in them."""
-    # By a file, since a command line would have it itself.
-    on_host(f"mkdir -p /root/sought && printf %s '{secret}' > /root/sought/text")
-    folders = "/srv /etc /root /home /tmp /run /var/log /var/lib/docker/containers /var/lib/docker/image"
-    files = on_host(f"grep -rlFs --devices=skip --exclude-dir=sought -f /root/sought/text {folders} || true").split()
-    programs = on_host("grep -lFs -f /root/sought/text /proc/[0-9]*/cmdline /proc/[0-9]*/environ || true").split()
-    on_host("rm -r /root/sought")
-    return files + programs
-
-
 # One test, because each deployment stands on those before it.
 def test_models_read_what_they_are_given_and_nothing_shows_a_secret(tmp_path, reader):
     before = live()
@@ -98,16 +76,16 @@ def test_models_read_what_they_are_given_and_nothing_shows_a_secret(tmp_path, re
     site = ["site.yml", "--tags", "release", "-vvv", "--diff"]
 
     on_host("rm -rf /srv/weights")
-    refused = play(*site, *vaulted(tmp_path, SECRET), **given)
+    refused = play(*site, *vaulted(tmp_path, {"release_secrets": {"db": SECRET}}), **given)
     assert refused.returncode != 0
     assert "release_volumes: got /srv/weights, which" in " ".join(refused.stdout.split())
     assert live() == before
     assert on_host("ls /srv/modelhost/secrets 2>/dev/null || true") == "", "the host was not touched"
 
     on_host("mkdir -p /srv/weights && printf words > /srv/weights/words.txt")
-    check = play(*site, "--check", *vaulted(tmp_path, SECRET), **given)
+    check = play(*site, "--check", *vaulted(tmp_path, {"release_secrets": {"db": SECRET}}), **given)
     assert check.returncode == 0, check.stdout
-    run = play(*site, *vaulted(tmp_path, SECRET), **given)
+    run = play(*site, *vaulted(tmp_path, {"release_secrets": {"db": SECRET}}), **given)
     assert run.returncode == 0, run.stdout + run.stderr
     first = live()
     # A long line of a plan goes on in the next one.
@@ -120,10 +98,10 @@ def test_models_read_what_they_are_given_and_nothing_shows_a_secret(tmp_path, re
         assert ask("write") == digest("False")
     owners = on_host(f"cd /srv/modelhost/secrets && stat -c '%n %u %g %a' . key {first} {first}/db").splitlines()
     assert owners == [". 0 0 700", "key 0 0 600", f"{first} 0 10001 750", f"{first}/db 10001 10001 400"]
-    again = play(*site, *vaulted(tmp_path, SECRET), **given)
+    again = play(*site, *vaulted(tmp_path, {"release_secrets": {"db": SECRET}}), **given)
     assert changes(again.stdout) == 0, "a second run changes nothing"
 
-    rotated = play(*site, *vaulted(tmp_path, OTHER), **given)
+    rotated = play(*site, *vaulted(tmp_path, {"release_secrets": {"db": OTHER}}), **given)
     assert rotated.returncode == 0, rotated.stdout + rotated.stderr
     second = live()
     assert second != first

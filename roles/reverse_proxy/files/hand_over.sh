@@ -9,7 +9,12 @@ compose_file=$1 shared=$2 leave_seconds=$3 end_seconds=$4
 proxy=modelhost-proxy leaving=modelhost-proxy-leaving
 
 is_there() { docker inspect --format . "$1" >/dev/null 2>&1; }
-is_well() { [ "$(docker inspect --format '{{.State.Health.Status}}' "$1" 2>/dev/null)" = healthy ]; }
+health() { docker inspect --format '{{.State.Health.Status}}' "$1" 2>/dev/null; }
+# An engine that was restarted knows it again only after its next look, within 10 s.
+is_well() {
+  for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do [ "$(health "$1")" = starting ] || break; sleep 1; done
+  [ "$(health "$1")" = healthy ]
+}
 is_as_written() {
   is_well $proxy && [ "$(docker compose --file "$compose_file" config --hash nginx)" = "nginx $(label $proxy config-hash)" ]
 }
