@@ -18,7 +18,7 @@ OF_A_PROXY = [
     (r"proxy authentication required",
      f"the proxy by which the engine of this host goes out wants an account, or another password. {PROXY}"),
     (r'(get|head|post|put|patch) "?https?://[^" ]+"?: '
-     r"(bad request|forbidden|method not allowed|bad gateway|service unavailable|gateway time-?out)",
+     r"(bad request|forbidden|unauthorized\s*$|method not allowed|bad gateway|service unavailable|gateway time-?out)",
      f"the proxy by which the engine of this host goes out does not let it to {{registry}}. {PROXY}"),
     # A registry says so in JSON.
     (r"error parsing HTTP 40[37] response body: invalid character",

@@ -145,6 +145,7 @@ def test_a_refusal_is_told_to_who_has_an_account_and_to_others(said: str, with_a
         ('Get "https://x/v2/": Proxy Authentication Required', "wants an account, or another password"),
         ("received unexpected HTTP status: 407 Proxy Authentication Required", "wants an account"),
         ('Get "https://x/v2/": Forbidden', "does not let it to registry.test:5000"),
+        ('Get "https://x/v2/": Unauthorized\n', "does not let it to registry.test:5000"),
         ('Head "https://x/v2/a/manifests/1": Service Unavailable', "does not let it to registry.test:5000"),
         ('Get "https://x/v2/": proxyconnect tcp: dial tcp: lookup proxy.test: no such host', "does not answer it"),
         ('Get "https://x/v2/": proxyconnect tcp: dial tcp 192.0.2.1:3128: connect: no route to host', "not answer it"),

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import proxy_words
 from playing import Printed, play, tasks
 from rendering import HOST, PROJECT, evaluate, load, render
 
@@ -545,6 +546,10 @@ def test_what_is_said_of_a_proxy_names_its_variables(tmp_path, said):
     assert said in printed.out
     assert ("see outbound_http_proxy" in printed.out) is (said in OF_A_PROXY)
     assert ("outbound_no_proxy" in printed.out) is (said in OF_A_PROXY)
+
+
+def test_what_names_the_variables_already_says_so_once():
+    assert proxy_words(f"{OF_A_PROXY[0]}: outbound_http_proxy names it") == []
 
 
 @pytest.mark.parametrize("said", [*OF_A_PROXY, *OF_NO_PROXY])
