@@ -24,7 +24,7 @@ def correction(name: str, received: str, problem: str, example: str | None, vari
 
 
 def received(value: Any) -> str:
-    """Show a value of a variable, without what Ansible Vault keeps secret in it, and not one that may have an account."""
+    """Show a value of a variable, but nothing that Ansible Vault keeps secret, and nothing that may have an account."""
     if _is_vaulted(value):
         return "a vaulted value"
     shown = json.dumps(value, default=str)

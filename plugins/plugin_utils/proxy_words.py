@@ -18,5 +18,5 @@ WORDS = (
 
 
 def proxy_words(said: str) -> list[str]:
-    """What to do, in one line, where what a program has said is of a proxy and does not say so itself; otherwise nothing."""
+    """What to do, in one line, where what a program has said is of a proxy and does not tell that itself."""
     return [WORDS] if PROXY.search(said) and "outbound_http_proxy" not in said else []
