@@ -98,6 +98,31 @@ def test_a_fast_call_is_made_at_once_and_a_slow_one_behind_in_a_thread(bundles: 
     assert (here.waiting, here.stuck()) == (0, 0.0)
 
 
+@pytest.mark.parametrize("threads", [1, 2], ids=["behind a slow call", "beside it"])
+def test_what_is_quick_and_waited_is_computed_in_the_loop_unless_a_slow_call_goes_on(
+    bundles: Bundles, threads: int
+) -> None:
+    here = executor(bundles, threads)
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+
+    async def ask() -> None:
+        here.placement.speed = Latency(1.0, 0.0)
+        slow = asyncio.ensure_future(here.predict(LONG, soon()))
+        while not here.stuck():  # begun
+            await asyncio.sleep(0.001)
+        here.placement.in_loop = lambda work: True  # type: ignore[method-assign]
+        waits = [asyncio.ensure_future(here.predict(ROWS, soon())) for _ in range(3)]
+        await asyncio.sleep(0)
+        if threads == 1:
+            (bundles.directory / "go").touch()
+        places = [outcome.outputs["y"].tolist() for outcome in await asyncio.gather(*waits)]
+        assert places == [[mine if threads == 1 else max(mine, BEHIND)] * 3] * 3
+        (bundles.directory / "go").touch()
+        await slow
+
+    run(ask())
+
+
 @pytest.mark.parametrize(("more", "in_loop"), [({"quick": None}, False), ({"quick": False}, False), ({}, True)])
 def test_a_python_class_computes_in_the_loop_only_where_its_bundle_says_so(
     bundles: Bundles, more: dict[str, Any], in_loop: bool

@@ -58,9 +58,14 @@ class Request:
             self._leave = None
 
     def close(self) -> None:
-        """The request is over."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        """The request is over.
+
+        What its task was doing holds the request: held by that in turn, each would stay until Python looks for such
+        circles, which takes longer than many requests.
+        """
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
 
     async def _wait_until_left(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
