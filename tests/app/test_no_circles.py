@@ -1,14 +1,21 @@
 """Requests leave no circle of objects, which only Python's search for them would end: all wait while it searches."""
 
+import asyncio
 import gc
 import json
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from harness import MODELS, Bundles, Exchange
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from harness import LOOP, MODELS, Bundles, Exchange, UnixConnection, eventually
+from modelhost.server.connection import Connection
 from modelhost.settings import Settings
 from modelhost.web.app import create_app
 from modelhost.web.asgi import Application
@@ -104,3 +111,30 @@ def test_nor_do_streams(bundles: Bundles) -> None:
     with circles() as found:
         assert [ask(app) for _ in range(MANY)] == [200] * MANY
     assert [kind for kind, number in found.items() if number >= MANY] == [], found
+
+
+def test_nor_do_connections(app: Application, tmp_path: Path) -> None:
+    config = Config()
+    config.set("asgi_disconnect_grace_period", 0)  # for which each is kept
+    worker = SimpleNamespace(
+        cfg=config, log=Logger(config), asgi=app, loop=LOOP, connections=set(), alive=True, nr=0, nr_conns=0,
+        max_requests=sys.maxsize,
+    )  # fmt: skip
+    path = tmp_path / "server.sock"
+
+    def ask() -> None:
+        connection = UnixConnection(path)
+        connection.request("POST", "/models/iris/predict", ROW)
+        assert connection.getresponse().read()
+        connection.close()
+
+    serving = LOOP.create_unix_server(lambda: Connection(worker), path)
+    listener = asyncio.run_coroutine_threadsafe(serving, LOOP).result()
+    ask()
+    with circles() as found:
+        for _ in range(MANY):
+            ask()
+        assert eventually(lambda: not worker.connections)
+        asyncio.run_coroutine_threadsafe(asyncio.sleep(0.05), LOOP).result()  # until their tasks have ended
+    LOOP.call_soon_threadsafe(listener.close)
+    assert found["Connection"] == 0, found
