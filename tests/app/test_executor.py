@@ -148,6 +148,29 @@ def test_a_format_that_is_known_computes_in_the_loop_until_a_call_was_slow(bundl
     assert iris.placement.in_loop(1)
 
 
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_search_for_circles_of_objects_is_taken_for_a_models_time(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    iris = Executor(Model.load(read_bundle(bundles.copy("iris"))), 1, 1, Threads())
+    searched: list[str] = []
+
+    def predict(_inputs: Any) -> Any:
+        before = gc.get_stats()[0]["collections"]
+        kept: list[Any] = [[] for _ in range(10 * gc.get_threshold()[0])]
+        searched.extend(["meanwhile"] * (gc.get_stats()[0]["collections"] - before))
+        if fails:
+            raise ModelError("no")
+        return {"kept": kept}
+
+    monkeypatch.setattr(iris.model, "predict", predict)
+    iris.placement.speed = Latency(1e-6, 0.0)
+    with contextlib.suppress(ModelError):
+        run(iris.predict(ROWS, soon()))
+    assert searched == []
+    assert gc.isenabled()
+
+
 def test_others_are_answered_while_a_model_computes(bundles: Bundles) -> None:
     here = executor(bundles, quick=None)
 

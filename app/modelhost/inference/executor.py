@@ -6,6 +6,7 @@ ever waits for others to come.
 """
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -63,10 +64,12 @@ class Executor(BoundedThreads):
             raise self._too_late()
         self._processor.begin(start)
         learn = self.placement.failed
+        gc.disable()  # Python's search for circles of objects would be taken for the model's time
         try:
             outputs = self.model.predict(inputs)
             learn = self.placement.learn
         finally:
+            gc.enable()
             seconds = time.perf_counter() - start
             learn(work, seconds, self._processor.used(start) if self.placement.was_slow(work, seconds) else seconds)
         return Outcome(outputs, 0.0, seconds)
@@ -80,7 +83,11 @@ class Executor(BoundedThreads):
         alone = len(self._calls) == 1
         if not (alone and all(job.quick for job in jobs) and self.placement.in_loop(_work(jobs))):
             return await super()._run(jobs)
-        timed = self._timed(jobs)
+        gc.disable()
+        try:
+            timed = self._timed(jobs)
+        finally:
+            gc.enable()
         await asyncio.sleep(0)  # others have the loop in between
         return timed
 
