@@ -49,6 +49,9 @@ umask = access.umask
 worker_class = "modelhost.server.worker.Worker"
 # The application has nothing to begin or to end.
 asgi_lifespan = "off"
+# Who has left is left at once. Gunicorn would keep each connection that has ended for 3 s, idle ones too, and nginx
+# makes its connections anew each second.
+asgi_disconnect_grace_period = 0
 workers = decided.workers
 # Models load after the fork: the threads of a native library would not survive one.
 preload_app = False
