@@ -43,6 +43,11 @@ def circles() -> Iterator[Counter[str]]:
         gc.enable()
 
 
+def of_each(found: Counter[str]) -> list[str]:
+    """The kinds of which each of MANY requests has left one."""
+    return [kind for kind, number in found.items() if number >= MANY]
+
+
 def asking(path: str, body: bytes = b"", method: str = "POST", **headers: str) -> Callable[[Application], int]:
     """A request, whose status is returned."""
 
@@ -73,7 +78,7 @@ def test_predictions_leave_no_circles(app: Application, ask: Callable[[Applicati
     with circles() as found:
         for _ in range(MANY):
             assert ask(app) == status
-    assert [kind for kind, number in found.items() if number >= MANY] == [], found
+    assert of_each(found) == [], found
 
 
 @pytest.mark.parametrize(("queue", "status"), [(64, 504), (1, 503)])
@@ -87,7 +92,7 @@ def test_nor_do_those_that_wait_in_vain(queue: int, status: int) -> None:
     for _ in range(2):
         with circles() as found:
             assert [ask(app) for ask in waits] == [status] * MANY
-    assert [kind for kind, number in found.items() if number >= MANY] == [], found
+    assert of_each(found) == [], found
 
 
 STREAM = """
@@ -110,7 +115,7 @@ def test_nor_do_streams(bundles: Bundles) -> None:
     assert ask(app) == 200
     with circles() as found:
         assert [ask(app) for _ in range(MANY)] == [200] * MANY
-    assert [kind for kind, number in found.items() if number >= MANY] == [], found
+    assert of_each(found) == [], found
 
 
 def test_nor_do_connections(app: Application, tmp_path: Path) -> None:
