@@ -98,6 +98,33 @@ def test_a_fast_call_is_made_at_once_and_a_slow_one_behind_in_a_thread(bundles: 
     assert (here.waiting, here.stuck()) == (0, 0.0)
 
 
+@pytest.mark.parametrize("threads", [1, 2], ids=["behind a slow call", "beside it"])
+def test_what_is_quick_and_waited_is_computed_in_the_loop_unless_a_slow_call_goes_on(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch, threads: int
+) -> None:
+    here = executor(bundles, threads)
+    mine = os.getpriority(os.PRIO_PROCESS, 0)
+
+    async def ask() -> None:
+        here.placement.speed = Latency(1.0, 0.0)
+        slow = asyncio.ensure_future(here.predict(LONG, soon()))
+        while not here.stuck():  # begun
+            await asyncio.sleep(0.001)
+        monkeypatch.setattr(
+            here.placement, "in_loop", lambda _work: True
+        )  # also when the slow call has taught otherwise
+        waits = [asyncio.ensure_future(here.predict(ROWS, soon())) for _ in range(3)]
+        await asyncio.sleep(0)
+        if threads == 1:
+            (bundles.directory / "go").touch()
+        places = [outcome.outputs["y"].tolist() for outcome in await asyncio.gather(*waits)]
+        assert places == [[mine if threads == 1 else max(mine, BEHIND)] * 3] * 3
+        (bundles.directory / "go").touch()
+        await slow
+
+    run(ask())
+
+
 @pytest.mark.parametrize(("more", "in_loop"), [({"quick": None}, False), ({"quick": False}, False), ({}, True)])
 def test_a_python_class_computes_in_the_loop_only_where_its_bundle_says_so(
     bundles: Bundles, more: dict[str, Any], in_loop: bool
@@ -121,6 +148,29 @@ def test_a_format_that_is_known_computes_in_the_loop_until_a_call_was_slow(bundl
     for _ in range(50):
         iris.placement.learn(1, 0.0001, 0.0001)
     assert iris.placement.in_loop(1)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_no_search_for_circles_of_objects_is_taken_for_a_models_time(
+    bundles: Bundles, monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    iris = Executor(Model.load(read_bundle(bundles.copy("iris"))), 1, 1, Threads())
+    searched: list[str] = []
+
+    def predict(_inputs: Any) -> Any:
+        before = gc.get_stats()[0]["collections"]
+        kept: list[Any] = [[] for _ in range(10 * gc.get_threshold()[0])]
+        searched.extend(["meanwhile"] * (gc.get_stats()[0]["collections"] - before))
+        if fails:
+            raise ModelError("no")
+        return {"kept": kept}
+
+    monkeypatch.setattr(iris.model, "predict", predict)
+    iris.placement.speed = Latency(1e-6, 0.0)
+    with contextlib.suppress(ModelError):
+        run(iris.predict(ROWS, soon()))
+    assert searched == []
+    assert gc.isenabled()
 
 
 def test_others_are_answered_while_a_model_computes(bundles: Bundles) -> None:

@@ -24,22 +24,23 @@ def compute(seconds: float) -> None:
         pass
 
 
-@pytest.mark.parametrize("before", [lambda: None, lambda: time.sleep(LONG), lambda: compute(LONG)])
-def test_a_call_that_computes_has_used_its_time(before: Callable[[], None]) -> None:
+@pytest.fixture(params=[lambda: None, lambda: time.sleep(LONG), lambda: compute(LONG)])
+def processor(request: pytest.FixtureRequest) -> ProcessorTime:
+    """One that has been asked for its time before, and what was done since."""
     processor = ProcessorTime()
     processor.begin(time.perf_counter())
-    before()
+    request.param()
+    return processor
+
+
+def test_a_call_that_computes_has_used_its_time(processor: ProcessorTime) -> None:
     begun = time.perf_counter()
     processor.begin(begun)
     compute(LONG)
     assert LONG - FRESH <= processor.used(begun) <= time.perf_counter() - begun
 
 
-@pytest.mark.parametrize("before", [lambda: None, lambda: time.sleep(LONG), lambda: compute(LONG)])
-def test_a_call_that_waits_has_used_none(before: Callable[[], None]) -> None:
-    processor = ProcessorTime()
-    processor.begin(time.perf_counter())
-    before()
+def test_a_call_that_waits_has_used_none(processor: ProcessorTime) -> None:
     begun = time.perf_counter()
     processor.begin(begun)
     time.sleep(LONG)

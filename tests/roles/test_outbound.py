@@ -527,8 +527,8 @@ OF_A_PROXY = [
     'Error response from daemon: Get "https://registry-1.docker.io/v2/": Proxy Authentication Required',
     'Error response from daemon: Get "https://registry.invalid/v2/": Unauthorized',
     'Error response from daemon: Get "https://registry.invalid/v2/": Forbidden',
-    "E: Failed to fetch http://deb.debian.org/x/InRelease  407  Proxy Authentication Required [IP: 10.0.0.5 3128]",
-    "E: Failed to fetch https://deb.debian.org/x  Invalid response from proxy: HTTP/1.1 407 Proxy",
+    "E: Failed to fetch http://mirror.example.org/x/InRelease  407  Proxy Authentication Required [IP: 10.0.0.5 3128]",
+    "E: Failed to fetch https://mirror.example.org/x  Invalid response from proxy: HTTP/1.1 407 Proxy",
     "Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed'))'",
 ]
 OF_NO_PROXY = [

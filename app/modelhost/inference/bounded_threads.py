@@ -15,6 +15,9 @@ from modelhost.payload.errors import ClientError
 WEIGHT = 0.05  # of the newest call in what a call is expected to take
 
 
+Timed = tuple[list[Result], float, float]
+
+
 class Outcome(NamedTuple):
     """What came of a call, and the seconds it waited and computed."""
 
@@ -106,7 +109,7 @@ class BoundedThreads:
             job.begun = begun
         self._calls.add(jobs[0])
         try:
-            results, seconds, used = await self._pool.run(self._timed, jobs)
+            results, seconds, used = await self._run(jobs)
         except Exception as error:  # such as too little memory
             results, seconds, used = [(None, error)] * len(jobs), 0.0, 0.0
         self._calls.discard(jobs[0])
@@ -116,8 +119,12 @@ class BoundedThreads:
             job.ended = ended
             job.settle(*result)
 
-    def _timed(self, jobs: list[Job]) -> tuple[list[Result], float, float]:
-        """In a thread: what each job gives or raises, the seconds of it all, and those of the processor."""
+    async def _run(self, jobs: list[Job]) -> Timed:
+        """Run them in a thread."""
+        return await self._pool.run(self._timed, jobs)
+
+    def _timed(self, jobs: list[Job]) -> Timed:
+        """What each job gives or raises, the seconds of it all, and those of the processor."""
         start, before = time.perf_counter(), time.thread_time()
         return self._results(jobs), time.perf_counter() - start, time.thread_time() - before
 

@@ -5,13 +5,15 @@ Where the bundle allows batching, a thread that becomes free takes all that wait
 ever waits for others to come.
 """
 
+import asyncio
+import gc
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 from modelhost.inference.batching import compute
-from modelhost.inference.bounded_threads import BoundedThreads, Outcome
+from modelhost.inference.bounded_threads import BoundedThreads, Outcome, Timed
 from modelhost.inference.deadline import Deadline
 from modelhost.inference.placement import Placement
 from modelhost.inference.processor_time import ProcessorTime
@@ -43,9 +45,10 @@ class Executor(BoundedThreads):
         """
         rows = len(next(iter(inputs.values())))
         work = self.placement.work(inputs, rows)
-        if not self._busy and self.placement.in_loop(work):
+        quick = self.placement.in_loop(work)
+        if quick and not self._busy:
             return self._here(inputs, work, deadline)
-        return await self._wait_for(Job(deadline, inputs, rows, work))
+        return await self._wait_for(Job(deadline, inputs, rows, work, quick))
 
     def end(self, function: Callable[[], Any]) -> None:
         """Run in a thread what ends a request that no one waits for, and so is refused to no one."""
@@ -61,13 +64,32 @@ class Executor(BoundedThreads):
             raise self._too_late()
         self._processor.begin(start)
         learn = self.placement.failed
+        gc.disable()  # Python's search for circles of objects would be taken for the model's time
         try:
             outputs = self.model.predict(inputs)
             learn = self.placement.learn
         finally:
+            gc.enable()
             seconds = time.perf_counter() - start
             learn(work, seconds, self._processor.used(start) if self.placement.was_slow(work, seconds) else seconds)
         return Outcome(outputs, 0.0, seconds)
+
+    async def _run(self, jobs: list[Job]) -> Timed:
+        """Run what has waited: in the loop what could have been there at once, had the model been free.
+
+        A model that has left the loop is quick again one day, and under load there is always someone who waits. Its
+        threads have the lowest priority: they would fall behind for ever.
+        """
+        alone = len(self._calls) == 1
+        if not (alone and all(job.quick for job in jobs) and self.placement.in_loop(_work(jobs))):
+            return await super()._run(jobs)
+        gc.disable()
+        try:
+            timed = self._timed(jobs)
+        finally:
+            gc.enable()
+        await asyncio.sleep(0)  # others have the loop in between
+        return timed
 
     def _results(self, jobs: list[Job]) -> list[Result]:
         return compute(self.model, jobs)
@@ -76,10 +98,14 @@ class Executor(BoundedThreads):
         if rows := sum(job.rows for job in jobs):
             self.on_call(len(jobs), rows)
             learn = self.placement.failed if any(error for _, error in results) else self.placement.learn
-            learn(sum(job.work for job in jobs), seconds, used)
+            learn(_work(jobs), seconds, used)
 
     def _expected(self) -> float:
         return self.placement.speed.expected(1)
+
+
+def _work(jobs: list[Job]) -> int:
+    return sum(job.work for job in jobs)
 
 
 def _ignore(_requests: int, _rows: int) -> None:

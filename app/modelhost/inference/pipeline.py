@@ -235,10 +235,13 @@ class Pipeline:
         Raises ClientError, also (500) where the schema does not allow their numbers.
         """
 
+        def check_and_encode() -> T:
+            served.check(outputs, request)
+            return encode()
+
         if size(outputs) < LARGE // 8:
-            return _check_and_encode(served, outputs, request, encode)
-        later = partial(_check_and_encode, served, outputs, request, encode)
-        return await self._in_turn(self._writing, request, deadline, later)
+            return check_and_encode()
+        return await self._in_turn(self._writing, request, deadline, check_and_encode)
 
     async def beside(self, function: Callable[..., T], *arguments: Any) -> T:
         """What `function`, which is no prediction and may take long, returns or raises in a thread in its turn."""
@@ -294,11 +297,6 @@ class Pipeline:
             f"predict;dur={predicted * 1e3:.3f}, encode;dur={encode * 1e3:.3f}"
         )
         return Answer(answer.body, answer.mimetype, (*answer.headers, ("Server-Timing", timing), *served.kept))
-
-
-def _check_and_encode(served: ServedModel, outputs: Arrays, request: Request, encode: Callable[[], T]) -> T:
-    served.check(outputs, request)
-    return encode()
 
 
 def error_answer(protocol: Protocol, error: ClientError, served: ServedModel) -> Answer:

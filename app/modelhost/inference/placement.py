@@ -48,5 +48,5 @@ class Placement:
 
     def failed(self, work: int, seconds: float, used: float) -> None:
         """A call failed after so long. It may have failed at once, and so teaches only where it was slow."""
-        if (used if self._known else seconds) > self.speed.at_most(work):
+        if self.was_slow(work, used if self._known else seconds):
             self.learn(work, seconds, used)

@@ -20,6 +20,7 @@ class Job:
     inputs: Arrays = field(default_factory=dict)
     rows: int = 0
     work: int = 0  # in rows as large as the example's
+    quick: bool = False  # when it came
     call: Callable[[], Any] | None = None
     result: asyncio.Future[Any] | None = None
     begun: float = 0.0

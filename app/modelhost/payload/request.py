@@ -1,7 +1,7 @@
 """A request as the protocols see it: its path and its headers; and its client, who sends a body and may leave."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -19,15 +19,15 @@ class Request:
 
     __slots__ = ("_headers", "_leave", "_watcher", "path", "receive", "until", "waited", "whole")
 
-    def __init__(self, path: str, headers: Collection[tuple[bytes, bytes]], receive: Receive) -> None:
+    def __init__(self, path: str, headers: Iterable[tuple[bytes, bytes]], receive: Receive) -> None:
         self.path = path
         self.receive = receive
         self.whole = False
         self.until: float | None = None
         self.waited = 0.0
-        self._headers = dict(headers)
-        if len(self._headers) < len(headers):
-            self._headers = _joined(headers)
+        self._headers: dict[bytes, bytes] = {}
+        for name, value in headers:
+            self._headers[name] = b", ".join([self._headers[name], value]) if name in self._headers else value
         self._leave: Callable[[], None] | None = None
         self._watcher: asyncio.Task[None] | None = None
 
@@ -58,20 +58,17 @@ class Request:
             self._leave = None
 
     def close(self) -> None:
-        """The request is over."""
-        if self._watcher is not None:
-            self._watcher.cancel()
+        """The request is over.
+
+        What its task was doing holds the request: held by that in turn, each would stay until Python looks for such
+        circles, which takes longer than many requests.
+        """
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.cancel()
 
     async def _wait_until_left(self) -> None:
         while (await self.receive())["type"] != "http.disconnect":
             pass
         if self._leave is not None:
             self._leave()
-
-
-def _joined(headers: Collection[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Each header with all values that came under its name."""
-    found: dict[bytes, bytes] = {}
-    for name, value in headers:
-        found[name] = b", ".join([found[name], value]) if name in found else value
-    return found

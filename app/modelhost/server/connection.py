@@ -20,6 +20,14 @@ class Connection(ASGIProtocol):  # type: ignore[misc]  # Gunicorn has no types
         """It has ended."""
         self.worker.connections.discard(self)
         super().connection_lost(error)
+        self._task.add_done_callback(self._forget_parser)
+
+    def _forget_parser(self, _task: object) -> None:
+        """The parser holds this in turn, so that it would stay until Python looks for such circles.
+
+        nginx makes its connections anew each second, and a search takes 20 ms, in which everyone waits.
+        """
+        self._callback_parser = None
 
     def end_if_idle(self) -> None:
         """End it, as if it had been idle too long, unless a request is under way."""
