@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import re
+from ansible_collections.modelhost.modelhost.modelhostctl.host.proxy_words import PROXY
 
-# Go's programs (the engine, its builds), apt, pip. What stands alone behind an address is a proxy's answer to CONNECT,
-# in Go's words: an issuer or a registry says more. modelhost-certificate has the same.
-PROXY = re.compile(
-    r"proxyconnect|proxy authentication required|response from proxy|connect to proxy|tunnel connection failed"
-    r'|": (?-i:Forbidden|Unauthorized)$',
-    re.IGNORECASE | re.MULTILINE,
-)
 WORDS = (
     "the proxy is not reached, or refuses: see outbound_http_proxy (its address, user and password), and name a host "
     "that is reached without it in outbound_no_proxy"

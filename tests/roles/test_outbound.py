@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import PROXY as PROXY_WORDS
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import proxy_words
 from playing import Printed, play, tasks
 from rendering import HOST, PROJECT, evaluate, load, render
@@ -489,6 +490,32 @@ def test_a_proxy_that_is_down_is_refused_where_it_is_needed_and_said_elsewhere(t
     assert "cannot be reached from this host (Connection refused)" in " ".join(printed.out.split())
 
 
+WRITTEN = tasks(f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbound, tasks_from: see_written.yml}}")
+
+
+@pytest.mark.parametrize(
+    ("has", "wanted", "refused"),
+    [
+        (DOWN, {"outbound_http_proxy": DOWN}, False),
+        (DOWN, {"outbound_http_proxy": PROXY}, True),
+        (DOWN, {"outbound_http_proxy": DOWN, "outbound_python_index_url": "https://mirror.example.org/simple"}, True),
+        (DOWN, {}, True),
+        (None, {"outbound_http_proxy": DOWN}, True),
+        (None, {}, False),
+    ],
+)
+def test_nothing_is_fetched_by_another_way_than_the_inventorys(tmp_path, has, wanted, refused):
+    """By playbooks that do not write it: an upgrade, an image for the registry."""
+    there = given(tmp_path, has) if has else {"__outbound_environment_file": str(tmp_path / "none")}
+    printed = play(tmp_path, WRITTEN, "-e", json.dumps(wanted | there))
+    assert bool(printed.code) is refused, printed.out
+    assert ("Run site.yml first" in " ".join(printed.out.split())) is refused
+    for playbook in ("upgrade", "image"):
+        text = (PROJECT / "playbooks" / f"{playbook}.yml").read_text()
+        first = min(text.index(fetches) for fetches in ("release\n", "ansible.builtin.apt:", "base_image\n") if fetches in text)
+        assert text.index("see_written.yml") < first
+
+
 @pytest.mark.parametrize(
     ("role", "file", "variables"),
     [
@@ -527,6 +554,8 @@ OF_A_PROXY = [
     'Error response from daemon: Get "https://registry-1.docker.io/v2/": Proxy Authentication Required',
     'Error response from daemon: Get "https://registry.invalid/v2/": Unauthorized',
     'Error response from daemon: Get "https://registry.invalid/v2/": Forbidden',
+    'Error response from daemon: Get "https://registry.invalid/v2/": Service Unavailable',
+    "E: Failed to fetch https://mirror.example.org/x  Reading from proxy failed - read (115: Operation now in progress)",
     "E: Failed to fetch http://mirror.example.org/x/InRelease  407  Proxy Authentication Required [IP: 10.0.0.5 3128]",
     "E: Failed to fetch https://mirror.example.org/x  Invalid response from proxy: HTTP/1.1 407 Proxy",
     "Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed'))'",
@@ -535,6 +564,7 @@ OF_NO_PROXY = [
     'Error response from daemon: Head "https://r/v2/x/manifests/1": unauthorized: incorrect username or password',
     'Error response from daemon: Get "https://registry.invalid/v2/": dial tcp: lookup registry.invalid: no such host',
     "denied: requested access to the resource is denied",
+    "received unexpected HTTP status: 503 Service Unavailable",
 ]
 
 
@@ -546,6 +576,12 @@ def test_what_is_said_of_a_proxy_names_its_variables(tmp_path, said):
     assert said in printed.out
     assert ("see outbound_http_proxy" in printed.out) is (said in OF_A_PROXY)
     assert ("outbound_no_proxy" in printed.out) is (said in OF_A_PROXY)
+
+
+def test_all_know_a_proxy_by_the_same_words():
+    from modelhost_certificate import issuer
+
+    assert issuer.PROXY == PROXY_WORDS
 
 
 def test_what_names_the_variables_already_says_so_once():

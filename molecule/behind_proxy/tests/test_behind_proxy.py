@@ -218,6 +218,13 @@ def test_builds_ask_the_index_inside_and_show_no_password_of_it():
     assert seen("readers") <= READERS
 
 
+def test_an_upgrade_does_not_go_out_by_a_proxy_that_the_inventory_has_changed():
+    run = site(playbook="playbooks/upgrade.yml", outbound_no_proxy=["mirror.example.org"])
+    assert run.returncode != 0
+    assert "Run site.yml first" in words(run)
+    assert "changed=0" in run.stdout
+
+
 def test_a_proxy_that_is_down_is_in_the_way_of_what_is_fetched_alone():
     # As the inventory has it, with no index.
     assert site().returncode == 0
@@ -228,6 +235,9 @@ def test_a_proxy_that_is_down_is_in_the_way_of_what_is_fetched_alone():
             run = site(playbook=playbook)
             assert run.returncode == 0, run.stdout + run.stderr
             assert changes(run.stdout) == 0
+        # As `make plan` prints it.
+        report = {"ANSIBLE_STDOUT_CALLBACK": "modelhost.modelhost.report"}
+        assert down in words(site(playbook="playbooks/plan.yml", environment=report))
         # Libraries that the image has not got.
         run = site("--tags", "outbound,app_image", release_grpc=True)
         assert run.returncode != 0

@@ -28,10 +28,10 @@ HINTS = {
 # The way out is in a file for as long as the client runs: its environment would stay in containerd's database.
 WAY_OUT = ISSUER / "request" / "outbound.env"
 RUN_CLIENT = 'if [ -e /request/outbound.env ]; then set -a; . /request/outbound.env; set +a; fi; exec "$0" "$@"'
-# What is said where a proxy is not reached, or refuses to connect; proxy_words.py of the plugins has the same.
+# What is said where a proxy is not reached, or refuses to connect; proxy_words.py of modelhostctl has the same.
 PROXY = re.compile(
-    r"proxyconnect|proxy authentication required|response from proxy|connect to proxy|tunnel connection failed"
-    r'|": (?-i:Forbidden|Unauthorized)$',
+    r"proxyconnect|proxy authentication required|(response|reading) from proxy|connect to proxy|tunnel connection failed"
+    r'|": (?-i:Bad Request|Forbidden|Unauthorized|Method Not Allowed|Bad Gateway|Service Unavailable|Gateway Timeout)\s*$',
     re.IGNORECASE | re.MULTILINE,
 )
 PROXY_HINT = (
