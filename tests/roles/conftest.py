@@ -12,8 +12,8 @@ load_plugins()
 
 
 @pytest.fixture(scope="session")
-def read() -> Iterator[Read]:
-    """Run a command in the container with a text on its standard input: read(text, "nginx -t")."""
+def readers() -> str:
+    """The image of that container."""
     subprocess.run([PROJECT / "testbed" / "engine.sh"], check=True, capture_output=True)
     subprocess.run([PROJECT / "testbed" / "image" / "build.sh", "trixie"], check=True, capture_output=True)
     # The engine's own builder: not every client has buildx.
@@ -24,7 +24,13 @@ def read() -> Iterator[Read]:
         capture_output=True,
         env=os.environ | {"DOCKER_BUILDKIT": "0"},
     )
-    start = ["docker", "run", "--detach", "--rm", "--network", "none", "modelhost-readers", "sleep", "600"]
+    return "modelhost-readers"
+
+
+@pytest.fixture(scope="session")
+def read(readers: str) -> Iterator[Read]:
+    """Run a command in the container with a text on its standard input: read(text, "nginx -t")."""
+    start = ["docker", "run", "--detach", "--rm", "--network", "none", readers, "sleep", "600"]
     container = subprocess.check_output(start, text=True).strip()
 
     def run(text: str, command: str) -> subprocess.CompletedProcess[str]:

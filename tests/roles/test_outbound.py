@@ -7,9 +7,12 @@ import shlex
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import PROXY as PROXY_WORDS
@@ -444,20 +447,50 @@ class Asked(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-@pytest.fixture
-def proxy() -> Iterator[int]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Asked)
+class AskedOfPorts(Asked):
+    """One that looks first at what it is asked for, as Squid does by its usual rules, and lets nobody to one mirror."""
+
+    def do_GET(self) -> None:
+        parts = urlsplit(self.path if "//" in self.path else f"//{self.path}")
+        safe = parts.port in {None, 80, 443} and parts.hostname not in {"127.0.0.1", "forbidden.invalid"}
+        given = self.headers.get("Proxy-Authorization")
+        self.send_error(403 if not safe else 503 if given == self.wanted else 407)
+
+    do_CONNECT = do_GET  # noqa: N815 - http.server's name
+
+
+@contextmanager
+def proxy_of(kind: type[Asked]) -> Iterator[int]:
+    """A proxy on a port of the loopback."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), kind)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server.server_address[1]
     server.shutdown()
     server.server_close()
 
 
+@pytest.fixture
+def proxy() -> Iterator[int]:
+    with proxy_of(Asked) as port:
+        yield port
+
+
+@pytest.fixture
+def usual_proxy() -> Iterator[int]:
+    with proxy_of(AskedOfPorts) as port:
+        yield port
+
+
 REACH = tasks(f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbound, tasks_from: check_reach.yml}}")
 
 
-def reach(tmp_path: Any, url: str, **variables: Any) -> Printed:
-    return play(tmp_path, REACH, "-e", json.dumps({"outbound_http_proxy": url} | variables), "-vvv")
+def reach(tmp_path: Any, url: str, sources: str = "http://mirror.invalid/debian", **variables: Any) -> Printed:
+    """Ask a proxy from a host whose apt has these sources."""
+    (tmp_path / "sources.list").write_text("".join(f"deb {source} trixie main\n" for source in sources.split()))
+    setting = f'Dir::Etc::SourceList "{tmp_path}/sources.list";\nDir::Etc::SourceParts "-";\n'
+    (tmp_path / "apt.conf").write_text(setting)
+    given = {"outbound_http_proxy": url} | variables
+    return play(tmp_path, REACH, "-e", json.dumps(given), "-vvv", APT_CONFIG=str(tmp_path / "apt.conf"))
 
 
 DOWN = "http://127.0.0.1:9"
@@ -618,6 +651,103 @@ def test_a_proxy_that_refuses_is_said_to(tmp_path, proxy, credentials, said):
     assert said in printed.out
     assert "Edit what -e gives on the command line" in printed.out
     assert "wr0ng" not in printed.out + printed.err
+
+
+TAKEN, WRONG = "packages:s3cret%40word@", "packages:wr0ng@"
+FORBIDDEN = "http://forbidden.invalid/debian"
+
+
+@pytest.mark.parametrize(
+    ("credentials", "sources", "said"),
+    [
+        (WRONG, "http://mirror.invalid/debian", "refuses its user or password (407)"),
+        (WRONG, "https://mirror.invalid/debian", "refuses its user or password (407)"),
+        ("", "http://mirror.invalid/debian", "wants a user and a password (407)"),
+        # One that is not let through says nothing of the others.
+        (WRONG, f"{FORBIDDEN} http://mirror.invalid/debian", "refuses its user or password (407)"),
+        (TAKEN, f"{FORBIDDEN} http://mirror.invalid/debian", ""),
+        (TAKEN, "https://mirror.invalid/debian", ""),
+        # Neither is one of apt's.
+        (WRONG, "", "refuses its user or password (407)"),
+        (WRONG, "http://user:own@mirror.invalid/debian", "refuses its user or password (407)"),
+        (TAKEN, "", ""),
+        (WRONG, FORBIDDEN, "nothing that its apt asks for: forbidden.invalid (403). Whether it takes its user and"),
+        ("", FORBIDDEN, "Whether it takes who names no user is not known"),
+    ],
+)
+def test_a_proxy_that_looks_at_ports_first_is_asked_for_what_apt_asks_for(
+    tmp_path, usual_proxy, credentials, sources, said
+):
+    printed = reach(tmp_path, f"http://{credentials}127.0.0.1:{usual_proxy}", sources)
+    assert bool(printed.code) is bool(said), printed.out
+    assert said in printed.out
+    assert "s3cret" not in printed.out + printed.err
+    assert "wr0ng" not in printed.out + printed.err
+
+
+def test_of_a_proxy_that_refuses_what_apt_does_not_ask_for_it_is_said_what_is_known(tmp_path):
+    class Closed(AskedOfPorts):
+        def do_GET(self) -> None:
+            self.send_error(403)
+
+    excepted = {"outbound_no_proxy": ["mirror.invalid"]}
+    with proxy_of(Closed) as port:
+        printed = reach(tmp_path, f"http://{WRONG}127.0.0.1:{port}", **excepted)
+    assert printed.code == 0, printed.out
+    words = "is there. Whether it takes its user and password is not known: example.org (403)"
+    assert f"one: the proxy 127.0.0.1:{port} (outbound_http_proxy) {words}" in printed.out
+
+
+def test_a_mirror_that_wants_a_password_is_not_taken_for_the_proxy(tmp_path):
+    class OfAMirror(AskedOfPorts):
+        def do_GET(self) -> None:
+            self.send_error(403 if "127.0.0.1" in self.path else 401)
+
+    with proxy_of(OfAMirror) as port:
+        assert reach(tmp_path, f"http://{TAKEN}127.0.0.1:{port}").code == 0
+
+
+def test_a_proxy_for_https_alone_is_asked_to_connect(tmp_path, usual_proxy):
+    proxies = {"outbound_https_proxy": f"http://{WRONG}127.0.0.1:{usual_proxy}"}
+    printed = reach(tmp_path, "", **proxies)
+    assert "(outbound_https_proxy) refuses its user or password (407)" in printed.out
+
+
+SQUID = """\
+auth_param basic program /usr/lib/squid/basic_ncsa_auth /etc/squid/passwords
+acl team proxy_auth REQUIRED
+http_access allow team
+"""
+START_SQUID = """\
+perl -e 'print "packages:", crypt("s3cret\\@word", q($5$salt)), "\\n"' >/etc/squid/passwords
+printf %s "$SETTINGS" >/etc/squid/conf.d/team.conf
+exec squid --foreground -N
+"""
+
+
+@pytest.fixture
+def squid(readers: str) -> Iterator[str]:
+    """Debian's Squid, with its own rules and a user."""
+    start = ["docker", "run", "--detach", "--rm", "--env", f"SETTINGS={SQUID}", readers, "sh", "-c", START_SQUID]
+    container = subprocess.check_output(start, text=True).strip()
+    form = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
+    address = subprocess.check_output(["docker", "inspect", "--format", form, container], text=True).strip()
+    try:
+        for _ in range(100):
+            with suppress(OSError), socket.create_connection((address, 3128), 1):
+                break
+            time.sleep(0.1)
+        yield address
+    finally:
+        subprocess.run(["docker", "rm", "--force", container], check=True, capture_output=True)
+
+
+def test_squid_with_its_usual_rules_is_seen_to_refuse_a_password(tmp_path, squid):
+    wrong = reach(tmp_path, f"http://{WRONG}{squid}:3128")
+    assert "refuses its user or password (407)" in wrong.out
+    assert "wants a user and a password (407)" in reach(tmp_path, f"http://{squid}:3128").out
+    right = reach(tmp_path, f"http://{TAKEN}{squid}:3128")
+    assert right.code == 0, right.out
 
 
 def test_a_proxy_that_is_not_there_or_is_none_is_said_to_be(tmp_path):
