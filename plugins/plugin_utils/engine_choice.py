@@ -80,13 +80,15 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
     ours = {n: v for n, v in (there or {}).items() if any(n in values and values[n] == v for values in known)}
     theirs = {name: value for name, value in (there or {}).items() if name not in ours}
     flags = _flags(seen)
+    # By its unit, as Docker's manual has it. The file would win over that.
+    proxied = bool(seen.get("proxied"))
     in_swarm = seen.get("swarm", "inactive") not in {"", "inactive"}
-    carries = bool(seen.get("containers") or in_swarm or theirs or flags)
+    carries = bool(seen.get("containers") or in_swarm or theirs or flags or proxied)
     packages = record["packages"]
     manages = packages == "ours" or _takes_over(seen, record, wanted, carries)
     if manages:
         asked_for = dict(wanted.options)
-        if wanted.proxies and "proxies" not in theirs:
+        if wanted.proxies and "proxies" not in theirs and not proxied:
             asked_for.setdefault("proxies", wanted.proxies)
         if wanted.plain_registries and PLAIN not in theirs:
             asked_for.setdefault(PLAIN, list(wanted.plain_registries))
@@ -118,7 +120,7 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
         "problems": _problems(seen, wanted, there, {*theirs, *flags}, in_swarm, lacks, packages),
         "words": [
             *(_words(seen, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else []),
-            *_words_of_the_proxy(wanted, options, theirs, flags),
+            *_words_of_the_proxy(wanted, options, theirs, flags, proxied),
         ],
     }
 
@@ -270,7 +272,9 @@ def _number(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:2])
 
 
-def _words_of_the_proxy(wanted: Wanted, options: Settings, theirs: Settings, flags: set[str]) -> list[str]:
+def _words_of_the_proxy(
+    wanted: Wanted, options: Settings, theirs: Settings, flags: set[str], proxied: bool
+) -> list[str]:
     """What a run says where the engine is not given the host's proxy, though nobody has said so in the inventory."""
     if not wanted.proxies or "proxies" in {*options, *wanted.options}:
         return []
@@ -278,6 +282,8 @@ def _words_of_the_proxy(wanted: Wanted, options: Settings, theirs: Settings, fla
         return ["the engine pulls through the proxies of its /etc/docker/daemon.json, and not of outbound_http_proxy"]
     if "proxies" in flags:
         return ["the engine pulls through the proxies that it is started with, and not of outbound_http_proxy"]
+    if proxied:
+        return ["the engine pulls through the proxy of its unit's environment, and not of outbound_http_proxy"]
     return ["the engine pulls images as its owner has set it, and is not given the proxy of outbound_http_proxy"]
 
 

@@ -3,6 +3,7 @@
 import base64
 import json
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -211,6 +212,89 @@ def test_an_engine_that_was_started_with_them_is_restarted_also_after_a_kill(tmp
     places = {"__docker_started_with": str(tmp_path), "__docker_settings": {"docker": str(tmp_path / "daemon.json")}}
     said = subprocess.check_output(["sh", "-c", evaluate("docker", command, **places)], text=True)
     assert ("started-with-others" in said) is restarts
+
+
+PROXIES = {"outbound_http_proxy": "http://10.0.0.5:3128"}
+OURS = IO | {"managed": "yes", "active": "yes", "enabled": "yes"}
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        CE | RUNS | {"containers": "shop"},
+        CE | RUNS,
+        OURS,
+        # That an earlier run has given ours.
+        OURS | {"settings": encoded({"proxies": {"http-proxy": "http://10.0.0.5:3128"}}),
+                "record": record("ours", "ours", proxies={"http-proxy": "http://10.0.0.5:3128"})},
+    ],
+)  # fmt: skip
+def test_a_proxy_of_the_units_environment_is_not_overridden_and_the_run_says_so(seen):
+    """The daemon's file would win over it."""
+    there = seen | {"proxied": "HTTPS_PROXY HTTP_PROXY"}
+    found = choice(there, docker_found_engine="take_over", **PROXIES)
+    assert found["manages"]
+    assert "proxies" not in found["settings"]
+    words = "the engine pulls through the proxy of its unit's environment, and not of outbound_http_proxy"
+    assert found["words"] == [words]
+    assert "proxies" in choice(seen, docker_found_engine="take_over", **PROXIES)["settings"]
+    # What the inventory says of the engine itself.
+    own = {"docker_daemon_options": {"proxies": {"http-proxy": "http://other:1"}}}
+    assert choice(there, docker_found_engine="take_over", **own, **PROXIES)["settings"] == own["docker_daemon_options"]
+
+
+def test_an_engine_with_such_a_proxy_is_not_taken_over_unasked():
+    assert choice(CE | RUNS)["manages"] is True
+    assert choice(CE | RUNS | {"proxied": "HTTP_PROXY"})["manages"] is False
+
+
+DROP_IN = """\
+[Service]
+Environment="HTTP_PROXY=http://user:s3cret@proxy:1" "NO_PROXY=a"
+Environment='https_proxy='
+"""
+FAKES = {
+    "dockerd": "exit 0",
+    "dpkg-query": 'case "$*" in *--search*) echo "docker.io: x" ;; esac',
+    "docker": "exit 1",
+    "systemctl": 'case "$*" in *MainPID*) echo "$DAEMON" ;; *is-active*) [ -n "$DAEMON" ] ;; esac',
+}
+
+
+def seen_on(folder: Path, daemon: str) -> dict[str, str]:
+    """What look.sh prints where the engine is that process."""
+    for name, text in FAKES.items():
+        program = folder / name
+        program.write_text(f"#!/bin/sh\n{text}\n")
+        program.chmod(0o755)
+    script = (PROJECT / "roles" / "docker" / "files" / "look.sh").read_text().replace("/etc/", f"{folder}/etc/")
+    environment = {"PATH": f"{folder}:/usr/sbin:/usr/bin:/sbin:/bin", "DAEMON": daemon}
+    command = ["sh", "-c", script, "sh", "https://mirror.example.org/docker", "docker.io"]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "s3cret" not in printed
+    return dict(line.split("=", 1) for line in printed.splitlines())
+
+
+@pytest.mark.parametrize("whose", ["ours", "theirs"])
+def test_the_names_of_proxies_in_the_daemons_environment_are_seen_whosever_it_is(tmp_path, whose):
+    (tmp_path / "etc" / "docker").mkdir(parents=True)
+    (tmp_path / "etc" / "docker" / "modelhost.json").write_text(f'{{"packages": "{whose}"}}')
+    proxies = {"Http_Proxy": "http://user:s3cret@proxy:1", "HTTPS_PROXY": "x", "no_proxy": "a", "MY_HTTP_PROXY": "x"}
+    with subprocess.Popen(["sleep", "60"], env=proxies | {"PATH": "/usr/bin:/bin"}) as daemon:
+        try:
+            found = seen_on(tmp_path, str(daemon.pid))
+        finally:
+            daemon.kill()
+    assert sorted(found["proxied"].split()) == ["HTTPS_PROXY", "Http_Proxy"]
+    assert found["flags"].strip() == "60"
+    assert seen_on(tmp_path, "")["proxied"] == ""
+
+
+def test_so_are_those_of_a_unit_that_does_not_run(tmp_path):
+    folder = tmp_path / "etc" / "systemd" / "system" / "docker.service.d"
+    folder.mkdir(parents=True)
+    (folder / "proxy.conf").write_text(DROP_IN)
+    assert seen_on(tmp_path, "")["proxied"] == "HTTP_PROXY"
 
 
 def test_the_settings_of_containerd_are_written_where_there_was_none():

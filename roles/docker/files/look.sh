@@ -35,6 +35,15 @@ echo "enabled=$(when systemctl is-enabled --quiet docker 2>/dev/null)"
 managed=$(when test -e /etc/systemd/system/docker.service.d/modelhost.conf)
 echo "managed=$managed"
 echo "containerd_managed=$(when test -e /etc/systemd/system/containerd.service.d/modelhost.conf)"
+# What it was started with, also where it is ours: its owner may have added to its unit. Of a proxy in its environment, or in
+# the one that it will have, the names alone.
+process=/proc/$(systemctl show --value --property MainPID docker 2>/dev/null)
+of_the_daemon() { if [ "$active" = yes ]; then tr '\0' "$2" <"$process/$1"; fi; }
+echo "flags=$(of_the_daemon cmdline ' ' 2>/dev/null | sed 's/^[^ ]* *//')"
+echo "proxied=$({
+  of_the_daemon environ '\n'
+  sed -n 's/^ *Environment=//p' /etc/systemd/system/docker.service.d/*.conf | tr -d "\"'" | tr ' ' '\n'
+} 2>/dev/null | sed -n 's/^\([Hh][Tt][Tt][Pp][Ss]\{0,1\}_[Pp][Rr][Oo][Xx][Yy]\)=..*/\1/p' | sort -u | list)"
 echo "settings=$(base64 --wrap 0 $settings 2>/dev/null)"
 echo "settings_link=$(when test -L $settings)"
 echo "settings_owned=$(stat -c '%U %G %04a' $settings 2>/dev/null)"
@@ -71,7 +80,6 @@ if [ "$engine" = none ] || [ "$(when grep -qs '"packages": "ours"' $record)" = y
 if [ "$managed" = yes ] && [ ! -e $record ]; then exit; fi
 echo "version=$(dockerd --version 2>/dev/null | sed -n 's/^Docker version \([^ ,]*\).*/\1/p')"
 if [ "$active" = no ]; then exit; fi
-echo "flags=$(tr '\0' ' ' <"/proc/$(systemctl show --value --property MainPID docker)/cmdline" 2>/dev/null | sed 's/^[^ ]* *//')"
 echo "compose=$(ask compose version --short)"
 echo "buildx=$(ask buildx version | cut -d' ' -f2)"
 ask info --format 'live_restore={{.LiveRestoreEnabled}}
