@@ -56,6 +56,10 @@ options:
     type: list
     elements: str
     default: []
+  forgets:
+    description: Whether all stays as it is but what was given of C(proxies) and C(plain_registries), which goes.
+    type: bool
+    default: false
 """
 
 EXAMPLES = """
@@ -81,7 +85,8 @@ _raw:
       whether the settings are given. C(source), C(missing) and C(trusts_upstream) say what is installed from where.
     - C(settings) are all that are to be in the file, and C(text) is the file, empty where it has them; C(may_be_shown)
       is whether neither it nor what it replaces may be a secret, C(given_a_secret) whether one is given.
-    - C(record_before) and C(record) are what to write down before and after.
+    - C(record_before) and C(record) are what to write down before and after; C(has_derived) is whether a way out or
+      registries without TLS were given before.
     - C(problems) are reasons to refuse the host, C(words) what a run says of an engine that is kept.
   type: list
   elements: dict

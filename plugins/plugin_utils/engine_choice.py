@@ -20,6 +20,8 @@ PLUGINS = {
     "ubuntu": {"compose": "docker-compose-v2", "buildx": "docker-buildx"},
 }
 PLAIN = "insecure-registries"
+# What follows from other roles' variables, and is given where nobody has said it of the engine itself.
+DERIVED = {"proxies", PLAIN}
 # Our compose files have start_interval, which no older one knows.
 OLDEST = {"version": (25, 0), "compose": (2, 24), "buildx": (0, 10)}
 # What this role has given before it kept a record.
@@ -69,6 +71,8 @@ class Wanted:
     packages: Mapping[str, list[str]]
     additional_packages: list[str]
     plain_registries: Sequence[str] = ()
+    # Whether what is derived goes, and all else stays as it is.
+    forgets: bool = False
 
 
 def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
@@ -86,7 +90,9 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
     carries = bool(seen.get("containers") or in_swarm or theirs or flags or proxied)
     packages = record["packages"]
     manages = packages == "ours" or _takes_over(seen, record, wanted, carries)
-    if manages:
+    if wanted.forgets:
+        options = {n: v for n, v in ours.items() if n not in DERIVED or wanted.options.get(n) == v}
+    elif manages:
         asked_for = dict(wanted.options)
         if wanted.proxies and "proxies" not in theirs and not proxied:
             asked_for.setdefault("proxies", wanted.proxies)
@@ -117,6 +123,7 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
         # Before the file is written, and after it: a run may end in between, with the one file or the other.
         "record_before": _text(packages, manages, {**given, **options}, ours),
         "record": _text(packages, manages, options),
+        "has_derived": bool(DERIVED & {name for values in known for name in values}),
         "problems": _problems(seen, wanted, there, {*theirs, *flags}, in_swarm, lacks, packages),
         "words": [
             *(_words(seen, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else []),

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from playing import play
 from rendering import HOST, PROJECT, evaluate, load
 
 NONE = HOST["docker_seen"]
@@ -150,6 +152,17 @@ def test_an_engine_that_was_started_with_registries_without_tls_keeps_those():
 
 
 REGISTRY = ["registry.test:5001"]
+PROXIES = {"outbound_http_proxy": "http://10.0.0.5:3128"}
+
+
+(FORGETTING,) = load("docker", "tasks/forget_derived.yml")
+FORGETS = FORGETTING["vars"]
+
+
+def forgetting(name: str) -> dict[str, Any]:
+    """The task by which an engine forgets what is derived, or a part of that."""
+    (task,) = (task for task in FORGETTING["block"] if name in task["name"])
+    return dict(task)
 
 
 @pytest.mark.parametrize(
@@ -165,7 +178,7 @@ REGISTRY = ["registry.test:5001"]
         (
             {"insecure-registries": REGISTRY},
             {"insecure-registries": ["a"]},
-            {"icc": False, "insecure-registries": ["a"]},
+            {"insecure-registries": ["a"]},
             True,
         ),
         (
@@ -177,16 +190,90 @@ REGISTRY = ["registry.test:5001"]
     ],
 )
 def test_destroying_takes_the_registries_without_tls_out_again(given, there, left, forgets):
-    (block,) = load("docker", "tasks/forget_outbound.yml")
     seen = IO | RUNS | {"settings": encoded(there), "record": record("ours", "ours", **given)}
     wanted = {
         "app_image_registry_plain_http": True,
         "app_image_reference": f"{REGISTRY[0]}/x@sha256:{'0' * 64}",
         "docker_daemon_options": {"icc": False},
     }
-    assert choice(seen, **wanted, **block["vars"])["settings"] == left
-    assert evaluate("docker", "{{ __docker_has_outbound }}", docker_seen=NONE | seen) == str(forgets)
-    assert evaluate("docker", "{{ __docker_has_outbound }}") == "False", "there may be no engine"
+    found = choice(seen, **wanted, **FORGETS)
+    assert found["settings"] == left
+    assert found["has_derived"] is forgets
+    assert choice({}, **FORGETS)["has_derived"] is False, "there may be no engine"
+
+
+@pytest.mark.parametrize("text", ["{", "[]", ""])
+def test_a_record_that_nobody_can_read_is_in_the_way_of_no_removal(text):
+    found = choice(IO | RUNS | {"managed": "yes", "record": encoded(text)}, **FORGETS)
+    assert found["has_derived"] is False
+
+
+def test_destroying_gives_the_engine_none_of_todays_options():
+    given = {"icc": False, "log-driver": "local", "proxies": {"http-proxy": "http://a:1"}}
+    own = {"proxies": {"http-proxy": "http://own:1"}}
+    seen = IO | RUNS | {"settings": encoded(given | {"debug": True}), "record": record("ours", "ours", **given)}
+    found = choice(seen, docker_daemon_options={"icc": True, "live-restore": True}, **FORGETS, **PROXIES)
+    assert found["settings"] == {"icc": False, "log-driver": "local", "debug": True}
+    assert json.loads(found["record"])["given"] == {"icc": False, "log-driver": "local"}
+    # What the inventory says of the engine itself stays with it.
+    seen = IO | RUNS | {"settings": encoded(own), "record": record("ours", "ours", **own)}
+    assert choice(seen, docker_daemon_options=own, **FORGETS)["settings"] == own
+
+
+# An engine that was started with a proxy which it has not in its file any more, and the containers of somebody else.
+@pytest.mark.parametrize(
+    ("live_restore", "running", "ends"),
+    [("true", "shop", []), ("false", "", []), ("false", "shop\ntill", ["shop", "till"])],
+)
+def test_destroying_does_not_restart_an_engine_whose_containers_would_end(tmp_path, live_restore, running, ends):
+    program = tmp_path / "docker"
+    lines = "\n".join(f"echo ends={name}" for name in running.split())
+    program.write_text(f'#!/bin/sh\nif [ "$1" = info ]; then echo {live_restore}; exit; fi\n{lines}\n')
+    program.chmod(0o755)
+    ask = evaluate("docker", forgetting("Ask which of them")["ansible.builtin.raw"])
+    path = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+    said = subprocess.check_output(["sh", "-c", ask], env=path, text=True).splitlines()
+    there = {
+        "docker_seen": {"active": "yes"},
+        "docker_started": {"stdout_lines": ["started-with-others"]},
+        "docker_ended": {"stdout_lines": said},
+    }
+    restarts, tells = (forgetting(name) for name in ("Have it run without", "Say what it still runs with"))
+    assert evaluate("docker", "{{ " + restarts["when"] + " }}", **there) == str(not ends)
+    assert evaluate("docker", "{{ " + tells["when"] + " }}", **there) == str(bool(ends))
+    if ends:
+        assert "that would end shop, till: it has" in evaluate("docker", tells["ansible.builtin.debug"]["msg"], **there)
+
+
+def test_containers_learn_to_outlive_a_restart_before_there_is_one():
+    """By the same step where an engine is set up and where it forgets."""
+    for file in ("start.yml", "forget_derived.yml"):
+        found = load("docker", f"tasks/{file}")
+        steps = [str(task) for task in (found[0]["block"] if "block" in found[0] else found)]
+        (first,) = (number for number, step in enumerate(steps) if "let_outlive.yml" in step)
+        (restart,) = (number for number, step in enumerate(steps) if "'state': 'restarted'" in step)
+        assert first < restart
+
+
+def test_of_an_engine_that_does_not_run_the_copy_of_what_it_started_with_goes(tmp_path):
+    """It has the password."""
+    (tmp_path / "docker").write_text('{"proxies": {}}')
+    (tmp_path / "daemon.json").write_text("{}")
+    steps = [task for task in FORGETTING["block"] if "ansible.builtin.import_tasks" not in task]
+    variables = str(PROJECT / "roles" / "docker" / "vars" / "main.yml")
+    plays = [{"hosts": "all", "gather_facts": False, "vars_files": [variables], "tasks": steps}]
+    given = {
+        "__docker_started_with": str(tmp_path),
+        "__docker_settings": {"docker": str(tmp_path / "daemon.json")},
+        "docker_seen": {"active": "no"},
+        "docker_settings": {"changed": False},
+    }
+    checked = play(tmp_path, yaml.safe_dump(plays), "--check", "-e", json.dumps(given))
+    assert checked.code == 0, checked.out
+    assert (tmp_path / "docker").exists()
+    printed = play(tmp_path, yaml.safe_dump(plays), "-e", json.dumps(given))
+    assert printed.code == 0, printed.out
+    assert not (tmp_path / "docker").exists()
 
 
 @pytest.mark.parametrize(
@@ -204,8 +291,7 @@ def test_destroying_takes_the_registries_without_tls_out_again(given, there, lef
     ],
 )
 def test_an_engine_that_was_started_with_them_is_restarted_also_after_a_kill(tmp_path, file, started_with, restarts):
-    (block,) = load("docker", "tasks/forget_outbound.yml")
-    (command,) = (task["ansible.builtin.raw"] for task in block["block"] if "ansible.builtin.raw" in task)
+    command = forgetting("Ask whether it has started with them")["ansible.builtin.raw"]
     (tmp_path / "daemon.json").write_text(file)
     if started_with is not None:
         (tmp_path / "docker").write_text(started_with)
@@ -214,7 +300,6 @@ def test_an_engine_that_was_started_with_them_is_restarted_also_after_a_kill(tmp
     assert ("started-with-others" in said) is restarts
 
 
-PROXIES = {"outbound_http_proxy": "http://10.0.0.5:3128"}
 OURS = IO | {"managed": "yes", "active": "yes", "enabled": "yes"}
 
 
