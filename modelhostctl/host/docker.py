@@ -147,6 +147,16 @@ class Docker:
         found: list[dict[str, Any]] = json.loads(self._run(["docker", "image", "inspect", name]))
         return found[0]
 
+    def has_image(self, name: str) -> bool:
+        """Whether there is an image of this name; raises StepError where the engine does not say so."""
+        try:
+            self._run(["docker", "image", "inspect", "--format", ".", name])
+        except StepError as problem:
+            if "o such image" in str(problem):
+                return False
+            raise
+        return True
+
     def architecture(self) -> str:
         """What this host's images have to be for, as in amd64."""
         return self._run(["docker", "version", "--format", "{{.Server.Arch}}"]).strip()

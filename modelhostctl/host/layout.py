@@ -64,6 +64,11 @@ class Layout:
         return self.root / "bundles"
 
     @property
+    def foreign_names(self) -> Path:
+        """The names of images that a pull or a push has made and not yet forgotten, one a line."""
+        return self.root / "foreign-names"
+
+    @property
     def run(self) -> Path:
         """The sockets' folders, named by colour and release, and the link to the live one."""
         return self.root / "run"

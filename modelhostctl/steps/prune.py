@@ -16,7 +16,7 @@ from ..host.layout import socket_dir
 from ..host.resources import free_disk_mb
 from ..host.trees import remove_tree
 from ..options import Option
-from ..store import credentials, sboms
+from ..store import credentials, foreign_names, sboms
 from ..store.atomic_files import read_json
 from ..store.release import Record
 from ..view.state import State
@@ -35,6 +35,7 @@ class Removals:
 
     releases: list[Record]
     images: list[str]
+    names: list[str]
     bundles: list[Path]
     sockets: list[Path]
     sboms: list[Path]
@@ -45,6 +46,7 @@ class Removals:
         words = [f"release {record.id}" for record in self.releases]
         words += [f"secrets of release {folder.name}" for folder in self.secrets]
         words += [f"image {image}" for image in self.images]
+        words += [f"name {name}, which a run that was killed has left" for name in self.names]
         return words + [f"bundle {folder.parent.name} {folder.name}" for folder in self.bundles]
 
 
@@ -82,6 +84,7 @@ def plan_removals(host: Host, keep: int, wanted: set[str]) -> Removals:
     return Removals(
         releases=[record for record in records if record.id not in kept],
         images=images_to_go,
+        names=foreign_names.left(layout),
         bundles=[folder for folder in sorted(layout.bundles.glob("*/*")) if str(folder) not in folders],
         sockets=[folder for folder in layout.run.glob("*-*") if folder.is_dir() and folder.name not in used],
         sboms=sboms.left_over(host, images_to_go),
@@ -103,6 +106,7 @@ def execute(host: Host, removals: Removals) -> None:
         _remove(record.folder)
     for image in removals.images:
         host.docker.remove_image(image)
+    foreign_names.forget_left(host)
     for folder in removals.bundles:
         _remove(folder)
     for folder in removals.sockets:

@@ -9,6 +9,7 @@ from ..checks.image import Pulled, refuse_unsuitable
 from ..host import registry
 from ..host.registry import Login
 from ..options import Option
+from ..store.foreign_names import foreign_name
 from .step import LOCK, Step
 
 PULLED = Option(
@@ -36,11 +37,9 @@ def run(step: Step) -> dict[str, Any]:
     wanted, docker = Pulled.of(step.options["pulled"]), step.host.docker
     if step.check_mode:
         return {"changed": True, "progress": [f"would pull {wanted.reference}"]}
-    registry.pull(wanted.reference, Login(step.options["username"], step.options["password"]))
-    try:
+    # Under its own name alone it goes when no release needs it any more.
+    with foreign_name(step.host, wanted.reference):
+        registry.pull(wanted.reference, Login(step.options["username"], step.options["password"]))
         refuse_unsuitable(docker.inspect_image(wanted.reference), wanted, docker.architecture())
         docker.name_image(wanted.reference, step.options["image"])
-    finally:
-        # Under its own name alone it goes when no release needs it any more.
-        docker.forget_name(wanted.reference)
     return {"changed": True, "progress": [f"pulled {wanted.reference}"]}

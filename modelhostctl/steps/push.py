@@ -8,6 +8,7 @@ from .. import __version__
 from ..host import registry
 from ..host.registry import Login
 from ..options import Option
+from ..store.foreign_names import foreign_name
 from .pull import PASSWORD, USERNAME
 from .step import LOCK, Step
 
@@ -28,9 +29,7 @@ def run(step: Step) -> dict[str, Any]:
     # A registry may remove what has no tag, so no tag ever goes to another image: it says of which source this one is,
     # and which of those that were built of it.
     tag = f"{__version__}-{image.rpartition(':')[2]}-{docker.inspect_image(image)['Id'].removeprefix('sha256:')[:12]}"
-    docker.name_image(image, f"{repository}:{tag}")
-    try:
+    with foreign_name(step.host, f"{repository}:{tag}"):
+        docker.name_image(image, f"{repository}:{tag}")
         digest, new = registry.push(repository, tag, Login(step.options["username"], step.options["password"]))
-    finally:
-        docker.forget_name(f"{repository}:{tag}")
     return {"changed": new, "reference": f"{repository}@{digest}", "progress": [f"pushed {repository}:{tag}"]}

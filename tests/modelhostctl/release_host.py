@@ -59,10 +59,14 @@ for image in images if words[:2] == ["image", "ls"] else []:
 if words[:2] == ["image", "inspect"]:
     label = {{"org.opencontainers.image.base.name": "modelhost-base:trixie-1-20260101"}}
     about = lambda one: {{"Id": "sha256:" + one.encode().hex(), "RepoTags": [one], "Config": {{"Labels": label}}}}
-    print(json.dumps([about(image) for image in words[2:] if image in images]))
-    sys.exit(not set(words[2:]) <= set(images))
+    asked = [word for word in words[2:] if word not in ("--format", ".")]
+    print(json.dumps([about(image) for image in asked if image in images]))
+    missing = [image for image in asked if image not in images]
+    for image in missing: print("Error response from daemon: No such image: " + image, file=sys.stderr)
+    sys.exit(bool(missing))
 if words[0] == "run": print(open(file + ".contents").read(), end="")
 if words[:2] == ["image", "rm"]: images.remove(words[-1])
+if words[:2] == ["image", "tag"]: images.append(words[-1])
 if words[:2] == ["builder", "prune"]: print("Total: ", open(file + ".freed").read())
 if words[0] == "compose": become([words[2]], {up!r})
 if words[0] == "start": become(words[1:], "running")

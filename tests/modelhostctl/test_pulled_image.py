@@ -4,6 +4,8 @@ import base64
 import json
 import re
 import socketserver
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler
@@ -181,6 +183,9 @@ class Engine(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     status, reports = 200, [{"status": "Pull complete"}]
     asked: list[tuple[str, dict[str, str]]]
 
+    def work(self) -> None:
+        """What it does before it reports."""
+
 
 class Handler(BaseHTTPRequestHandler):
     server: Any
@@ -188,6 +193,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         header = base64.urlsafe_b64decode(self.headers["X-Registry-Auth"])
         self.server.asked.append((self.path, json.loads(header)))
+        self.server.work()
         said = "".join(json.dumps(report) + "\r\n" for report in self.server.reports)
         self.wfile.write(f"HTTP/1.0 {self.server.status} said\r\n\r\n{said}".encode())
 
@@ -213,6 +219,12 @@ def engine(folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Itera
     server.server_close()
 
 
+def names_told(machine: Any) -> list[str]:
+    """What the engine was told to do with names of images."""
+    lines = [line.removesuffix("(locked)").strip() for line in machine.file("log").read_text().splitlines()]
+    return [line for line in lines if line.startswith(("image tag", "image rm"))]
+
+
 def test_an_image_is_pulled_with_the_account_and_named_by_its_digest_alone(machine, run, token, engine):
     account = {"username": "ci", "password": SECRET}
     result = run("pull", pulled=PULLED, image=NAME, lock=token, **account)
@@ -220,11 +232,7 @@ def test_an_image_is_pulled_with_the_account_and_named_by_its_digest_alone(machi
     (path, sent) = engine.asked[0]
     assert unquote(path) == f"/images/create?fromImage={REPOSITORY}&tag={DIGEST}"
     assert sent == {**account, "serveraddress": "registry.test:5000"}
-    told = [line for line in machine.file("log").read_text().splitlines() if line.startswith("image")]
-    assert [line.removesuffix("(locked)").strip() for line in told] == [
-        f"image tag {REFERENCE} {NAME}",
-        f"image rm {REFERENCE}",
-    ]
+    assert names_told(machine) == [f"image tag {REFERENCE} {NAME}", f"image rm {REFERENCE}"]
     assert SECRET not in json.dumps(result) + machine.file("log").read_text() + json.dumps(machine.tree())
 
 
@@ -247,6 +255,98 @@ def test_an_image_that_cannot_serve_is_not_kept(machine, run, token, engine, mon
     told = machine.file("log").read_text()
     assert f"image rm {REFERENCE}" in told
     assert "image tag" not in told
+
+
+APP = "modelhost-app:aaaaaaaaaaaa"
+RUN = """
+import sys
+from pathlib import Path
+from modelhostctl.cli import main
+from modelhostctl.host import registry
+registry.SOCKET = Path(sys.argv[1])
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+def images(machine: Any) -> list[str]:
+    found: list[str] = json.loads(machine.file("images").read_text())
+    return found
+
+
+def have(machine: Any, *names: str) -> None:
+    machine.file("images").write_text(json.dumps(list(dict.fromkeys([*images(machine), *names]))))
+
+
+@pytest.fixture
+def killed(machine: Any, engine: Engine, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a step in a process of its own, which is killed when the engine has done its work; returns the name it left."""
+
+    def run(step: str, **options: Any) -> str:
+        have(machine, APP)
+        before = images(machine)
+        given = {"settings": machine.settings.__dict__, "lock": token, **options}
+        (tmp_path / "killed.json").write_text(json.dumps(given))
+        words = [str(registry.SOCKET), step, "--options", str(tmp_path / "killed.json")]
+        started = subprocess.Popen(
+            [sys.executable, "-c", RUN, *words, "--root", str(machine.layout.root)], cwd=PROJECT, stdout=subprocess.PIPE
+        )
+
+        def work() -> None:
+            if step == "pull":
+                have(machine, REFERENCE)
+            started.kill()
+            started.wait()
+
+        with monkeypatch.context() as during:
+            during.setattr(engine, "work", work, raising=False)
+            started.communicate(timeout=30)
+        (left,) = [name for name in images(machine) if name not in before]
+        return left
+
+    return run
+
+
+@pytest.mark.parametrize("then", ["pull", "pull another", "push", "prune"])
+@pytest.mark.parametrize("first", ["pull", "push"])
+def test_a_name_that_a_run_has_left_that_was_killed_is_forgotten_by_the_next(
+    machine, run, token, engine, killed, first, then
+):
+    pulls = {"pulled": PULLED, "image": NAME}
+    pushes = {"image": APP, "repository": REPOSITORY}
+    left = killed(first, **(pulls if first == "pull" else pushes))
+    assert left.startswith(f"{REPOSITORY}{'@' if first == 'pull' else ':'}")
+    assert machine.layout.foreign_names.read_text() == f"{left}\n"
+    engine.reports = [{"status": "Pushed"}, {"aux": {"Digest": DIGEST}}]
+    if then == "prune":
+        words = f"name {left}, which a run that was killed has left"
+        assert words in run("prune", "--check", wanted=[APP])["removed"]
+        assert left in images(machine)
+        assert words in run("prune", wanted=[APP], lock=token)["removed"]
+    elif then == "push":
+        run("push", **pushes, lock=token)
+    else:
+        other = {"pulled": PULLED | {"reference": f"{REPOSITORY}@sha256:{'e' * 64}"}} if "another" in then else {}
+        run("pull", **pulls | other, lock=token)
+    assert left not in images(machine)
+    assert not machine.layout.foreign_names.exists()
+
+
+def test_a_name_that_was_there_before_is_its_owners(machine, run, token, engine):
+    tag = f"{REPOSITORY}:{modelhostctl.__version__}-aaaaaaaaaaaa-{'b' * 12}"
+    have(machine, REFERENCE, tag)
+    run("pull", pulled=PULLED, image=NAME, lock=token)
+    engine.reports = [{"status": "Pushed"}, {"aux": {"Digest": DIGEST}}]
+    run("push", image=APP, repository=REPOSITORY, lock=token)
+    assert {REFERENCE, NAME, tag} <= set(images(machine))
+    assert not [line for line in names_told(machine) if line.startswith("image rm")]
+
+
+def test_a_name_stays_written_down_where_the_engine_keeps_it(machine, run, token, engine, monkeypatch):
+    """A container of somebody else's may have it."""
+    monkeypatch.setattr(Docker, "forget_name", lambda *_: None)
+    engine.work = lambda: have(machine, REFERENCE)
+    assert run("pull", pulled=PULLED, image=NAME, lock=token)["changed"] is True
+    assert machine.layout.foreign_names.read_text() == f"{REFERENCE}\n"
 
 
 SAID = "no basic auth credentials"
@@ -400,6 +500,22 @@ def test_a_ca_that_is_no_text_is_refused(authorities: Path) -> None:
 def test_a_registry_that_is_no_name_makes_no_file(authorities: Path, name: str) -> None:
     with pytest.raises(StepError, match="is no registry"):
         registry_authorities.changes({name: "PEM"})
+
+
+def test_what_was_left_of_a_ca_by_who_was_killed_goes_too(machine, run, token, authorities):
+    wanted = {"authorities": {"registry.test:5000": "PEM"}}
+    unfinished = authorities / "registry.test:5000" / ".ca.crt.unfinished"
+    unfinished.parent.mkdir(parents=True)
+    unfinished.write_text("# Laid")
+    assert run("trust_registry", authorities={}, lock=token)["progress"] == [f"{unfinished} removed"]
+    assert list(authorities.iterdir()) == []
+    run("trust_registry", **wanted, lock=token)
+    unfinished.write_text("# Laid")
+    run("trust_registry", **wanted, lock=token)
+    assert [file.name for file in unfinished.parent.iterdir()] == ["ca.crt"]
+    unfinished.write_text("# Laid")
+    run("trust_registry", authorities={}, lock=token)
+    assert list(authorities.iterdir()) == []
 
 
 def test_destroying_finds_what_was_laid() -> None:

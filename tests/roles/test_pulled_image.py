@@ -1,6 +1,7 @@
 """An image of a registry: what may name it, what it is called on a host, and what the roles make of it."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 import yaml
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import received
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.folder import hash_of
+from playing import Printed, play, tasks
 from rendering import HOST, PROJECT, evaluate, load, render
+
+from modelhostctl.host.layout import Layout
+from modelhostctl.store.registry_authorities import MARK
 
 DIGEST = "0123456789abcdef" * 4
 REPOSITORY = "registry.example.com/team/modelhost"
@@ -238,6 +243,56 @@ def test_what_has_no_account_in_it_is_shown(reference: str) -> None:
 )
 def test_no_correction_of_any_variable_shows_an_account_within_an_address(value: Any, shown: str | None) -> None:
     assert received(value) == (json.dumps(shown) if shown else "a value that is not shown")
+
+
+# An engine that has these images, and says what it is told to remove.
+ENGINE = """\
+#!/bin/sh
+case "$*" in
+  *"image ls --format"*) printf '%s\\n' modelhost-app:1 modelhost-app:sha256-2 'modelhost-app:<none>' ;;
+  *"image ls"*) echo 0123456789ab ;;
+  *"image rm"*) echo "$*" >>"$0.told"; echo removed ;;
+esac
+"""
+
+
+def destroyed(folder: Path, *options: str) -> Printed:
+    """Have the role take away what it has made on a host below this folder."""
+    program = folder / "docker"
+    program.write_text(ENGINE)
+    program.chmod(0o755)
+    text = (PROJECT / "roles" / "app_image" / "tasks" / "remove.yml").read_text().replace("/etc/docker", f"{folder}/etc")
+    given = {"__app_image_build": f"{folder}/build", "__app_image_foreign_names": f"{folder}/foreign-names"}
+    words = ["-e", json.dumps(given), *options]
+    around = {"PATH": f"{folder}:{os.environ['PATH']}", "ANSIBLE_STDOUT_CALLBACK": "default"}
+    return play(folder, tasks(text), *words, **around)
+
+
+def test_destroying_removes_names_of_the_apps_images_and_no_owners(tmp_path: Path) -> None:
+    """By its ID an image loses all of its names."""
+    (tmp_path / "foreign-names").write_text(f"{REFERENCE}\n")
+    printed = destroyed(tmp_path)
+    assert printed.code == 0, printed.out
+    told = (tmp_path / "docker.told").read_text().splitlines()
+    names = ["modelhost-app:1", "modelhost-app:sha256-2", REFERENCE]
+    assert told == [f"image rm --force {name}" for name in names]
+    assert not (tmp_path / "foreign-names").exists()
+    assert load("app_image", "vars/main.yml")["__app_image_foreign_names"] == str(Layout().foreign_names)
+
+
+def test_destroying_removes_cas_and_a_check_says_so(tmp_path: Path) -> None:
+    folders = [tmp_path / "etc" / "certs.d" / name for name in ("ours", "unfinished", "theirs")]
+    for folder, name, text in zip(
+        folders, ["ca.crt", ".ca.crt.unfinished", "ca.crt"], [f"{MARK}PEM\n", "", "PEM\n"], strict=True
+    ):
+        folder.mkdir(parents=True)
+        (folder / name).write_text(text)
+    checked = destroyed(tmp_path, "--check")
+    assert "changed=1 " in checked.out, checked.out
+    assert all(folder.exists() for folder in folders)
+    assert "changed=2 " in destroyed(tmp_path).out
+    assert [folder.exists() for folder in folders] == [False, False, True]
+    assert "changed=0 " in destroyed(tmp_path, "--check").out
 
 
 def test_the_code_of_an_image_is_named_by_what_runs_in_it_and_so_is_one_that_is_built_by_hand() -> None:

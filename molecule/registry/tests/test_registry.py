@@ -14,6 +14,7 @@ REPOSITORY = "registry.test:5000/team/modelhost"
 NONE = "sha256:" + "0" * 64
 # As in set_up_a_registry.sh.
 ACCOUNT, SECRET, WRONG = "ci", "s3cr3t-of-the-registry", "n0t-the-registrys"
+PLANTED = "w4tched"
 RELEASE = ["site.yml", "--tags", "app_image,release"]
 NAMES = "docker image ls --format '{{.Repository}}:{{.Tag}}' "
 IMAGE = "docker inspect --format '{{.Config.Image}} {{index .Config.Labels \"modelhost.image\"}}' "
@@ -92,11 +93,15 @@ def push(tag: str) -> str:
 
 @contextmanager
 def watching(secret: str) -> Iterator[set[str]]:
-    """Look again and again for a secret on the machine; yields what had it: command lines, environments, files."""
+    """Look again and again for a secret on the machine; tells in the end what had it: command lines, environments, files.
+
+    A word that is planted there has to be found too, or it would not have been.
+    """
+    found: set[str] = set()
     seen: set[str] = set()
     ended = threading.Event()
-    on_host(f"mkdir -p /root/watched && printf %s '{secret}' > /root/watched/text")
-    sought, folders = "grep -lFs -f /root/watched/text", "/etc /home /root /run /srv /tmp"
+    on_host(f"mkdir -p /root/watched && printf '%s\\n' '{secret}' {PLANTED} > /root/watched/text")
+    sought, folders = "grep -aoHFs -f /root/watched/text", "/etc /home /root /run /srv /tmp"
     look = (
         f"for _ in 1 2 3 4 5; do {sought} /proc/[0-9]*/cmdline /proc/[0-9]*/environ; find {folders} "
         f"-newer /root/watched/text -type f -not -path '/root/watched/*' -exec {sought} {{}} +; sleep 0.1; done || true"
@@ -104,16 +109,20 @@ def watching(secret: str) -> Iterator[set[str]]:
 
     def watch() -> None:
         while not ended.is_set():
-            seen.update(on_host(look).split())
+            found.update(on_host(look).split())
 
     thread = threading.Thread(target=watch)
     thread.start()
     try:
         yield seen
+        on_host(f"echo {PLANTED} > /tmp/file; WORD={PLANTED} sh -c 'sleep 3' {PLANTED}; rm /tmp/file")
     finally:
         ended.set()
         thread.join()
         on_host("rm -r /root/watched")
+    seen.update(line.partition(":")[0] for line in found if secret in line)
+    planted = {line.partition(":")[0].rpartition("/")[2] for line in found if PLANTED in line}
+    assert planted >= {"cmdline", "environ", "file"}
 
 
 def flat(printed: str) -> str:
@@ -320,7 +329,10 @@ def test_what_was_laid_goes_with_the_registry_and_with_the_endpoint(deploy, push
     without_tls = from_registry(pushed.replace(":5000", ":5001"), app_image_registry_plain_http=True)
     deploy("site.yml", **without_tls, app_image_registry_ca_file="")
     assert "registry.test:5001" in on_host("docker info")
+    on_host(f"docker tag {of_live()[0]} owners:kept && docker run --detach --name owners --entrypoint sleep owners:kept 600")
     deploy("playbooks/destroy.yml", **without_tls, app_image_registry_ca_file="", confirm="destroy")
+    assert on_host(f"{NAMES} owners").strip() == "owners:kept"
+    assert on_host("docker inspect --format '{{.State.Running}}' owners").strip() == "true"
     assert "registry.test" not in on_host("docker info; cat /etc/docker/daemon.json /etc/docker/modelhost.json")
     assert '"live-restore": true' in on_host("cat /etc/docker/daemon.json"), "what else was set stays with the engine"
     assert on_host("ls /etc/docker/certs.d") == ""
