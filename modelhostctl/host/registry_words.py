@@ -33,8 +33,9 @@ WORDS = [
      "many releases are kept"),
     (r"gave HTTP response to HTTPS client",
      "{registry} speaks plain HTTP, where everyone on the way reads the password. Give it a certificate, or, in a "
-     "network that you trust, write app_image_registry_plain_http: true and deploy without --tags. An engine that "
-     "was here before keeps its settings: its owner adds {registry} to insecure-registries in /etc/docker/daemon.json"),
+     "network that you trust, write app_image_registry_plain_http: true and deploy without --tags. Where that is true "
+     "already the engine has insecure-registries of its own, in docker_daemon_options or in /etc/docker/daemon.json, or "
+     "was here before and keeps its settings: add {registry} there"),
     (r"certificate signed by unknown authority|certificate is not trusted",
      "no CA that this host knows has signed the certificate of {registry}. Name the file with that CA: "
      "app_image_registry_ca_file"),

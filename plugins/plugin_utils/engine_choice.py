@@ -128,6 +128,7 @@ def choose(seen: Mapping[str, str], wanted: Wanted) -> dict[str, Any]:
         "words": [
             *(_words(seen, options, theirs, flags, in_swarm) if packages == "theirs" and not manages else []),
             *_words_of_the_proxy(wanted, options, theirs, flags, proxied),
+            *_words_of_plain_registries(wanted, options, theirs, flags),
         ],
     }
 
@@ -292,6 +293,24 @@ def _words_of_the_proxy(
     if proxied:
         return ["the engine pulls through the proxy of its unit's environment, and not of outbound_http_proxy"]
     return ["the engine pulls images as its owner has set it, and is not given the proxy of outbound_http_proxy"]
+
+
+def _words_of_plain_registries(wanted: Wanted, options: Settings, theirs: Settings, flags: set[str]) -> list[str]:
+    """What a run says where the engine is not to ask a registry without TLS, though the inventory has one."""
+    there = {**theirs, **options}.get(PLAIN) or []
+    lacks = [registry for registry in wanted.plain_registries if registry not in there]
+    if not lacks:
+        return []
+    if PLAIN in flags:
+        where = "the flag --insecure-registry that it is started with"
+    elif PLAIN in options:
+        where = f"{PLAIN} of docker_daemon_options"
+    else:
+        where = f"{PLAIN} of its /etc/docker/daemon.json"
+    return [
+        f"the engine asks registries without TLS by {where}, and is not given what app_image_registry_plain_http adds: "
+        f"it has to be there that {', '.join(lacks)} is named"
+    ]
 
 
 def _words(seen: Mapping[str, str], options: Settings, theirs: Settings, flags: set[str], in_swarm: bool) -> list[str]:

@@ -151,6 +151,34 @@ def test_an_engine_that_was_started_with_registries_without_tls_keeps_those():
     assert "insecure-registries" not in choice(CE | RUNS | flags, **wanted)["settings"]
 
 
+@pytest.mark.parametrize(
+    ("seen", "variables", "where"),
+    [
+        (CE | RUNS | {"containers": "shop"}, {}, "insecure-registries of its /etc/docker/daemon.json"),
+        ({}, {"docker_daemon_options": {"insecure-registries": ["a"]}}, "insecure-registries of docker_daemon_options"),
+        (
+            IO | RUNS | {"settings": encoded({"insecure-registries": ["a"]}), "record": record("ours", "ours")},
+            {},
+            "insecure-registries of its /etc/docker/daemon.json",
+        ),
+        (
+            CE | RUNS | {"flags": "--insecure-registry=a"},
+            {"docker_found_engine": "take_over"},
+            "the flag --insecure-registry that it is started with",
+        ),
+    ],
+)
+def test_an_engine_that_is_not_given_a_registry_without_tls_is_said_to_name_it_elsewhere(seen, variables, where):
+    wanted = {"app_image_registry_plain_http": True, "app_image_reference": f"10.0.0.5:5000/x@sha256:{'0' * 64}"}
+    said = " ".join(choice(seen, **variables, **wanted)["words"])
+    assert f"the engine asks registries without TLS by {where}, and is not given" in said
+    assert "it has to be there that 10.0.0.5:5000 is named" in said
+    assert "without TLS" not in " ".join(choice(seen, **variables)["words"])
+    assert choice({}, **wanted)["words"] == []
+    there = {"settings": encoded({"insecure-registries": ["a", "10.0.0.5:5000"]})}
+    assert "without TLS" not in " ".join(choice(CE | RUNS | there, **wanted)["words"])
+
+
 REGISTRY = ["registry.test:5001"]
 PROXIES = {"outbound_http_proxy": "http://10.0.0.5:3128"}
 

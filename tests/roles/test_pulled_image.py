@@ -192,6 +192,23 @@ def test_the_playbook_that_pushes_builds_whatever_hosts_do() -> None:
     assert broken(__image_is_pushed=True) == ["app_image_push_repository"]
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {},
+        REGISTRY,
+        {"app_image_push_repository": "push.example.com:5000/x"},
+        {**REGISTRY, "app_image_push_repository": "push.example.com:5000/x"},
+        {**REGISTRY, "app_image_push_repository": f"{REPOSITORY}/x"},
+    ],
+)
+def test_the_engine_is_given_the_registries_that_images_are_pulled_from_and_pushed_to(given: dict[str, Any]) -> None:
+    """The role docker may run by itself, where it sees no variable of the other role's."""
+    plain = {**given, "app_image_registry_plain_http": True}
+    known = variable("__app_image_registries", **given)
+    assert json.loads(evaluate("docker", "{{ __docker_plain_registries | to_json }}", **plain)) == known
+
+
 def test_an_engine_asks_a_registry_without_tls_only_where_that_is_wanted() -> None:
     assert json.loads(evaluate("docker", "{{ __docker_plain_registries | to_json }}", **REGISTRY)) == []
     for true in (True, "yes"):
