@@ -26,7 +26,7 @@ ANSWERS_WITHIN_SECONDS = 60
 
 LABEL = "modelhost.release"
 BASE_LABEL = "org.opencontainers.image.base.name"
-PROXY = "modelhost-proxy"
+NGINX = "modelhost-proxy"
 # What the name of an image of the app begins with that was pulled; the digest follows (roles/app_image/vars/main.yml).
 PULLED = "modelhost-app:sha256-"
 
@@ -122,7 +122,7 @@ class Docker:
 
     def proxy_log(self, since: float) -> list[str]:
         """What nginx has logged since then (seconds since 1970); empty where there is no proxy."""
-        command = ["docker", "logs", "--since", f"{since:.3f}", PROXY]
+        command = ["docker", "logs", "--since", f"{since:.3f}", NGINX]
         return self._read(command, MOST_PROXY_LOG_BYTES, subprocess.DEVNULL).splitlines()
 
     def images(self, name: str) -> list[str]:

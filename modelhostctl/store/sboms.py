@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import StepError
-from ..host.docker import PROXY, Image
+from ..host.docker import NGINX, Image
 from ..host.file_digests import file_digests
 from ..host.image_contents import read_contents
 from ..host.layout import Layout
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ..host.host import Host
 
 # What the roles build. Each says on which image it stands.
-BUILT = ("modelhost-app", PROXY, "modelhost-acme")
+BUILT = ("modelhost-app", NGINX, "modelhost-acme")
 
 
 def find_images(host: Host) -> list[Image]:

@@ -344,9 +344,9 @@ def test_an_image_is_not_made_in_one_run_with_something_else() -> None:
     assert tasks.index(refusal) == 0, "before a host leaves the play because it was checked already"
     (kept,) = (task for task in plays("preflight.yml")[1]["post_tasks"] if "ansible.builtin.set_fact" in task)
     for first in (True, False):
-        before = evaluate("preflight", kept["ansible.builtin.set_fact"]["preflight_pushes"], __image_is_pushed=first)
+        before = evaluate("preflight", kept["ansible.builtin.set_fact"]["__preflight_pushes"], __image_is_pushed=first)
         for then in (True, False):
-            given = {"preflight_pushes": before == "True", "__image_is_pushed": then}
+            given = {"__preflight_pushes": before == "True", "__image_is_pushed": then}
             assert evaluate("preflight", "{{ " + refusal["when"] + " }}", **given) == str(first != then)
     assert evaluate("preflight", "{{ " + refusal["when"] + " }}", __image_is_pushed=True) == "False"
 
