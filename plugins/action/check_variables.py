@@ -14,7 +14,7 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import correction, received, result_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import HIDDEN, correction, received, result_of
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import (
     BY_E,
     where_defined,
@@ -109,7 +109,7 @@ def is_plain(option: dict[str, Any], value: Any) -> bool:
 def shown(names: str, value: str, task_vars: dict[str, Any], secret: re.Pattern[str] = SECRET) -> str:
     """A value, unless a name of it says that it is a secret, or it may stand in a file that Ansible Vault encrypts."""
     hidden = secret.search(names) or (value != "nothing" and where_encrypted(names.split()[0], task_vars))
-    return "a value that is not shown" if hidden else value
+    return HIDDEN if hidden else value
 
 
 def load_options(role: Path) -> dict[str, Any]:

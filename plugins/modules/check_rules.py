@@ -25,6 +25,10 @@ options:
       received:
         description: What of the value to show, in words; without it all of it.
         type: str
+      is_address:
+        description: Whether it is an address, of which nothing is shown that may be a user or a password.
+        type: bool
+        default: false
       must:
         description: What the variable must be, in words.
         required: true

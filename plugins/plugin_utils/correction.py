@@ -13,6 +13,12 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined 
 # A user and a password in a URL, also where the @ was written in percent-encoding by mistake; or an account before the
 # name of a host. The digest of an image stands behind an @ as well.
 ACCOUNT = re.compile(r"//[^\s/]*(@(?!sha\d+:)|%40)|[^\s\"/@]*:[^\s\"@]+@(?!sha\d+:)")
+# An address of a machine, a page or an image without one. What else was written for it may have one, with an @ or without.
+NO_ACCOUNT = re.compile(
+    r"([A-Za-z][A-Za-z0-9+]*://)?(\[[0-9A-Fa-f:.]*\]|[A-Za-z0-9._-]*)(:[0-9]{0,5})?"
+    r"(/[A-Za-z0-9._~:+-]*)*(@sha[0-9]+:[0-9a-f]*)?"
+)
+HIDDEN = "a value that is not shown"
 
 
 def correction(name: str, received: str, problem: str, example: str | None, variables: dict[str, Any]) -> str:
@@ -23,12 +29,18 @@ def correction(name: str, received: str, problem: str, example: str | None, vari
     return f"- {name}: got {received}, but {problem}{end} Edit {encrypted or where_defined(name, variables)}{shown}"
 
 
-def received(value: Any) -> str:
+def received(value: Any, is_address: bool = False) -> str:
     """Show a value of a variable, but nothing that Ansible Vault keeps secret, and nothing that may have an account."""
     if _is_vaulted(value):
         return "a vaulted value"
-    shown = json.dumps(value, default=str)
-    return "a value that is not shown" if ACCOUNT.search(shown) else shown
+    return HIDDEN if may_have_account(value, is_address) else json.dumps(value, default=str)
+
+
+def may_have_account(value: Any, is_address: bool = False) -> bool:
+    """Whether a user or a password may stand in a value; `is_address`: of a variable that has an address."""
+    if is_address:
+        return not (isinstance(value, str) and NO_ACCOUNT.fullmatch(value.strip()))
+    return bool(ACCOUNT.search(json.dumps(value, default=str)))
 
 
 def _is_vaulted(value: Any) -> bool:
