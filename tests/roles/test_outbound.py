@@ -3,7 +3,6 @@
 import base64
 import json
 import re
-import shlex
 import socket
 import subprocess
 import threading
@@ -18,17 +17,12 @@ import pytest
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import PROXY as PROXY_WORDS
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.proxy_words import proxy_words
 from playing import Printed, play, tasks
-from rendering import HOST, PROJECT, evaluate, load, render
+from rendering import PROJECT, evaluate, load, render
 
 PROXY = "http://packages:s3cret%40word@10.0.0.5:3128"
 APT, ENVIRONMENT = "etc/apt/apt.conf.d/99modelhost-proxy.j2", "srv/modelhost/outbound.env.j2"
 HIDDEN = "a value that is not shown"
 FIREWALL = "etc/modelhost/firewall.nft.j2"
-# An engine that somebody else has set up, and one of ours.
-OWNED = {"engine": "docker.io", "version": "26.1.5", "active": "yes", "enabled": "yes", "live_restore": "false",
-         "swarm": "inactive", "containers": "shop", "compose": "2.26", "buildx": "0.13"}  # fmt: skip
-OURS = {"engine": "docker.io", "managed": "yes", "active": "yes", "enabled": "yes"}
-OWN = {"http-proxy": "http://user:own@other:1"}
 
 
 def refused(**variables: Any) -> list[str]:
@@ -241,126 +235,6 @@ def test_what_other_roles_read_is_where_it_is_written():
     assert f'OUTBOUND = Path("{ours["__outbound_environment_file"]}")' in layout
 
 
-def engine(seen: dict[str, str] | None = None, **variables: Any) -> dict[str, Any]:
-    """What becomes of the engine's settings."""
-    expression = "{{ __docker_choice | to_json }}"
-    return json.loads(evaluate("docker", expression, docker_seen=HOST["docker_seen"] | (seen or {}), **variables))
-
-
-def test_the_engine_pulls_through_the_proxy_and_nobody_sees_its_password():
-    found = engine(outbound_http_proxy=PROXY, outbound_no_proxy=["registry"])
-    assert found["settings"]["proxies"] == {"http-proxy": PROXY, "https-proxy": PROXY, "no-proxy": "registry"}
-    assert found["may_be_shown"] is False
-    assert "proxies" not in engine()["settings"]
-    owned = "{{ __docker_settings_owned }}"
-    for variables, mode in (({}, "0644"), ({"outbound_http_proxy": PROXY}, "0600")):
-        assert mode in evaluate("docker", owned, docker_choice=engine(**variables), **variables)
-
-
-@pytest.mark.parametrize("written", [False, True])
-@pytest.mark.parametrize("wanted", ["http://packages:third@10.0.0.5:3128", PROXY, ""])
-def test_a_run_that_is_killed_leaves_no_proxy_that_is_taken_for_its_owners(written, wanted):
-    """Where another one is given, the record is written first, and the file may be the old one or the new one."""
-    old = engine(outbound_http_proxy="http://packages:old@10.0.0.5:3128")
-    new = engine(after(old), outbound_http_proxy=PROXY)
-    killed = after({"text": (new if written else old)["text"], "record": new["record_before"]})
-    found = engine(killed, outbound_http_proxy=wanted)
-    assert found["settings"].get("proxies", {}).get("http-proxy", "") == wanted
-    assert found["words"] == []
-    assert "old" not in found["record"]
-    # And again.
-    twice = after({"text": (new if written else old)["text"], "record": found["record_before"]})
-    if found["text"]:
-        assert "proxies" not in engine(twice)["settings"]
-
-
-@pytest.mark.parametrize("owned", ["root root 0644", "root root 0600"])
-@pytest.mark.parametrize(
-    "variables",
-    [
-        {"outbound_http_proxy": PROXY},
-        {"docker_daemon_options": {"proxies": {"http-proxy": PROXY}}},
-        {"docker_daemon_options": {"log-opts": {"splunk-token": "x"}}},
-        {},
-    ],
-)
-def test_settings_with_a_secret_become_roots_where_they_have_it_already(owned, variables):
-    seen = after(engine(**variables)) | {"settings_owned": owned}
-    task = next(task for task in load("docker", "tasks/set.yml") if "for root alone" in task["name"])
-    chosen = engine(seen, **variables)
-    assert chosen["text"] == ""
-    holds = evaluate(
-        "docker", f"{{{{ {task['when']} }}}}", docker_seen=HOST["docker_seen"] | seen, docker_choice=chosen
-    )
-    assert holds == str(bool(variables) and owned.endswith("4"))
-
-
-def encoded(settings: dict[str, Any]) -> str:
-    return base64.b64encode(json.dumps(settings).encode()).decode()
-
-
-def after(given: dict[str, Any]) -> dict[str, str]:
-    """What the host says of its engine once it has been given that."""
-    there = {"settings": given["text"], "record": given["record"]}
-    return OURS | {name: base64.b64encode(text.encode()).decode() for name, text in there.items()}
-
-
-def test_a_proxy_of_the_options_wins():
-    found = engine(outbound_http_proxy=PROXY, docker_daemon_options={"icc": False, "proxies": OWN})
-    assert found["settings"]["proxies"] == OWN
-    assert found["words"] == []
-
-
-@pytest.mark.parametrize(
-    "seen",
-    [
-        # A host of an earlier version, one with a record, and one whose owner has changed what was given.
-        OURS | {"settings": encoded({"icc": False, "proxies": OWN})},
-        OURS
-        | {
-            "settings": encoded({"proxies": OWN}),
-            "record": encoded({"packages": "ours", "settings": "ours", "given": {}}),
-        },
-        after(engine(outbound_http_proxy=PROXY)) | {"settings": encoded({"proxies": OWN})},
-        OWNED | {"settings": encoded({"proxies": OWN})},
-    ],
-)
-def test_a_proxy_of_its_owners_stays(seen):
-    found = engine(seen, outbound_http_proxy=PROXY, docker_found_engine="take_over")
-    assert found["settings"]["proxies"] == OWN
-    assert "proxies" not in json.loads(found["record"])["given"]
-    assert "the proxies of its /etc/docker/daemon.json, and not of outbound_http_proxy" in " ".join(found["words"])
-    assert found["may_be_shown"] is found["given_a_secret"] is False
-    # Neither a later run nor one that takes the proxy away takes it for one of ours.
-    for variables in ({"outbound_http_proxy": PROXY}, {}):
-        later = engine(
-            seen | {"settings": encoded(found["settings"]), "record": encoded(json.loads(found["record"]))}, **variables
-        )
-        assert later["settings"]["proxies"] == OWN
-
-
-def test_a_proxy_that_is_taken_out_leaves_the_engine_and_is_not_shown():
-    given = engine(outbound_http_proxy=PROXY)
-    seen = after(given)
-    after_it = engine(seen)
-    assert "proxies" not in after_it["settings"]
-    assert after_it["may_be_shown"] is False, "a difference shows what was there"
-    assert "3128" not in after_it["text"] + after_it["record"]
-    assert after_it["has_derived"] is True
-    assert engine()["has_derived"] is False
-
-
-def test_an_owners_engine_is_given_none_and_the_run_says_so():
-    found = engine(OWNED, outbound_http_proxy=PROXY)
-    assert found["settings"] == {"live-restore": True}
-    assert "is not given the proxy of outbound_http_proxy" in " ".join(found["words"])
-    assert "proxy" not in " ".join(engine(OWNED)["words"])
-    taken = engine(
-        OWNED | {"flags": "--http-proxy=http://a:1"}, outbound_http_proxy=PROXY, docker_found_engine="take_over"
-    )
-    assert "proxies" not in taken["settings"], "the daemon does not start with both"
-
-
 def acme(**variables: Any) -> list[str]:
     """The rules for the client of an issuer."""
     text = render("host_hardening", FIREWALL, **variables)
@@ -389,49 +263,6 @@ def test_nft_reads_these_rules(read, proxy):
     # The container has no right to look at its kernel's rules; it reads all of them first.
     checked = read(text, "cat > /tmp/rules && nft --check --file /tmp/rules")
     assert "syntax error" not in checked.stderr, checked.stderr
-
-
-def bootstrap(**variables: Any) -> str:
-    """The command by which a base image is bootstrapped."""
-    command = evaluate("base_image", "{{ __base_image_bootstrap }}", **variables)
-    subprocess.run(["bash", "-n"], input=command, text=True, check=True)
-    words = shlex.split(command, comments=True)
-    return " | ".join(words[words.index("mmdebstrap") : words.index("mv")])
-
-
-def test_a_mirror_brings_updates_and_security_updates():
-    variables = {"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "http://mirror/security"}
-    found = bootstrap(**variables)
-    assert found.endswith(
-        "deb http://mirror/debian trixie main | deb http://mirror/debian trixie-updates main"
-        " | deb http://mirror/security trixie-security main"
-    )
-    assert "ca-certificates" not in found
-    without = bootstrap(**variables | {"base_image_security_mirror": "none"})
-    assert without.endswith("trixie-updates main")
-    assert bootstrap().endswith(".unfinished.tar")
-    assert "--include=ca-certificates | trixie" in bootstrap(
-        **variables | {"base_image_mirror": "https://mirror/debian"}
-    )
-
-
-@pytest.mark.parametrize(
-    ("variables", "wrong"),
-    [
-        ({"base_image_mirror": "http://mirror/debian"}, True),
-        ({"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "none"}, False),
-        ({"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "http://mirror/s/"}, False),
-        ({"base_image_mirror": "mirror", "base_image_security_mirror": "none"}, True),
-        ({"base_image_mirror": "http://u:p@mirror/debian", "base_image_security_mirror": "none"}, True),
-        ({"base_image_mirror": "http://mirror/debian", "base_image_security_mirror": "http://u:p@mirror/s"}, True),
-        ({"base_image_security_mirror": "http://mirror/s"}, True),
-        ({}, False),
-    ],
-)
-def test_a_mirror_is_held_to_its_rules(variables, wrong):
-    rules = load("base_image", "tasks/validate.yml")[0]["modelhost.modelhost.check_rules"]["rules"]
-    found = [rule["must"] for rule in rules if evaluate("base_image", rule["holds"], **variables) != "True"]
-    assert bool(found) == wrong
 
 
 class Asked(BaseHTTPRequestHandler):
