@@ -244,7 +244,7 @@ def test_destroying_gives_the_engine_none_of_todays_options():
 # An engine that was started with a proxy which it has not in its file any more, and the containers of somebody else.
 @pytest.mark.parametrize(
     ("live_restore", "running", "ends"),
-    [("true", "shop", []), ("false", "", []), ("false", "shop\ntill", ["shop", "till"])],
+    [("true", "shop", []), ("false", "modelhost-blue", []), ("false", "shop\ntill", ["shop", "till"])],
 )
 def test_destroying_does_not_restart_an_engine_whose_containers_would_end(tmp_path, live_restore, running, ends):
     program = tmp_path / "docker"

@@ -169,3 +169,19 @@ def test_an_option_that_is_not_given_any_more_goes_and_the_owners_stay():
     kept = {name: value for name, value in OWNERS.items() if name != "icc"}
     assert settings() == kept | {"live-restore": True, "log-driver": "local"}
     assert shop() == before
+
+
+def test_a_proxy_of_its_unit_is_not_overridden():
+    """As Docker's manual has it; the daemon's file would win."""
+    before, unit = shop(), "/etc/systemd/system/docker.service.d/proxy.conf"
+    on_host(f"printf '[Service]\\nEnvironment=HTTP_PROXY=http://10.0.0.9:1\\n' > {unit} && systemctl daemon-reload")
+    on_host("systemctl restart docker && systemctl reset-failed docker")
+    given = {"docker_daemon_options": {"live-restore": True, "log-driver": "local"}, "preflight_fetches": False}
+    run = deploy("-vvv", outbound_http_proxy="http://127.0.0.1:9", **given)
+    assert run.returncode == 0, run.stdout
+    assert changes(run.stdout) == 0
+    assert "the engine pulls through the proxy of its unit's environment" in words(run)
+    assert "10.0.0.9" not in run.stdout
+    assert info()["HttpProxy"] == "http://10.0.0.9:1"
+    assert "proxies" not in settings()
+    assert shop() == before
