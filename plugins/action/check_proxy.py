@@ -55,7 +55,9 @@ class ActionModule(ActionBase):
         if not problems:
             return result | {"changed": False} | progress
         text = "\n".join(problems)
-        said = {"failed": True, "msg": text} if self._task.args.get("refuses", True) else {"progress": problems + doubts}
+        said = (
+            {"failed": True, "msg": text} if self._task.args.get("refuses", True) else {"progress": problems + doubts}
+        )
         return result | {"changed": False, "problem": text} | progress | said
 
     def _sources(self) -> list[str]:

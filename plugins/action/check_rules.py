@@ -22,8 +22,6 @@ class ActionModule(ActionBase):
 
     def _correction(self, rule: dict[str, Any], task_vars: dict[str, Any]) -> str:
         name = rule["variable"]
-        shown = rule.get("received") or received(
-            self._templar.template(task_vars[name]), bool(rule.get("is_address"))
-        )
+        shown = rule.get("received") or received(self._templar.template(task_vars[name]), bool(rule.get("is_address")))
         example = f"{name}: {json.dumps(rule['example'])}"
         return correction(name, shown, f"it must be {rule['must']}", example, task_vars)

@@ -14,7 +14,12 @@ import yaml
 from ansible.errors import AnsibleError
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
-from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import HIDDEN, correction, received, result_of
+from ansible_collections.modelhost.modelhost.plugins.plugin_utils.correction import (
+    HIDDEN,
+    correction,
+    received,
+    result_of,
+)
 from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined import (
     BY_E,
     where_defined,

@@ -13,10 +13,10 @@ from ansible_collections.modelhost.modelhost.plugins.plugin_utils.where_defined 
 # A user and a password in a URL, also where the @ was written in percent-encoding by mistake; or an account before the
 # name of a host. The digest of an image stands behind an @ as well.
 ACCOUNT = re.compile(r"//[^\s/]*(@(?!sha\d+:)|%40)|[^\s\"/@]*:[^\s\"@]+@(?!sha\d+:)")
-# An address of a machine, a page or an image without one. What else was written for it may have one, with an @ or without.
+# An address of a machine, a page or an image without one. Whatever else was written may have one, with an @ or not.
 NO_ACCOUNT = re.compile(
-    r"([A-Za-z][A-Za-z0-9+]*://)?(\[[0-9A-Fa-f:.]*\]|[A-Za-z0-9._-]*)(:[0-9]{0,5})?"
-    r"(/[A-Za-z0-9._~:+-]*)*(@sha[0-9]+:[0-9a-f]*)?"
+    r"([A-Za-z][A-Za-z0-9+]*://)?(\[[0-9A-Fa-f:.]*\]|[A-Za-z0-9._-]*)(:[0-9]{1,5})?"
+    r"((/(?!/)[A-Za-z0-9._~+-]*)+(:[A-Za-z0-9._-]+)?)?(@sha[0-9]+:[0-9a-f]*)?"
 )
 HIDDEN = "a value that is not shown"
 

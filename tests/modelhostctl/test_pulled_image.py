@@ -107,7 +107,7 @@ def test_what_is_looked_for_is_what_the_build_writes() -> None:
         ('Get "https://x/v2/": http: server gave HTTP response to HTTPS client',
          "write app_image_registry_plain_http: true"),
         ('Get "https://x/v2/": http: server gave HTTP response to HTTPS client',
-         "or was here before and keeps its settings: add registry.test:5000 there"),
+         "here before and keeps its settings: add registry.test:5000 there"),
         ("tls: failed to verify certificate: x509: certificate signed by unknown authority",
          "app_image_registry_ca_file"),
         ("x509: certificate is valid for a.test, not b.test", "certificate of registry.test:5000 is not in order"),
@@ -281,7 +281,7 @@ def have(machine: Any, *names: str) -> None:
 
 @pytest.fixture
 def killed(machine: Any, engine: Engine, token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a step in a process of its own, which is killed when the engine has done its work; returns the name it left."""
+    """Run a step in a process that is killed when the engine has done its work; returns the name that it left."""
 
     def run(step: str, **options: Any) -> str:
         have(machine, APP)

@@ -1,6 +1,6 @@
 """What the engine is given because of how images come: the proxy of the host, and registries without TLS.
 
-It must not win over what somebody has said of the engine, and goes when it is not given any more, and with the endpoint.
+It must not win over what somebody has said of the engine, and goes where it is not given any more, as by destroy.
 """
 
 import base64
@@ -64,9 +64,7 @@ def test_settings_with_a_secret_become_roots_where_they_have_it_already(owned, v
     task = next(task for task in load("docker", "tasks/set.yml") if "for root alone" in task["name"])
     chosen = choice(seen, **variables)
     assert chosen["text"] == ""
-    holds = evaluate(
-        "docker", f"{{{{ {task['when']} }}}}", docker_seen=NONE | seen, docker_choice=chosen
-    )
+    holds = evaluate("docker", f"{{{{ {task['when']} }}}}", docker_seen=NONE | seen, docker_choice=chosen)
     assert holds == str(bool(variables) and owned.endswith("4"))
 
 
@@ -270,7 +268,7 @@ def test_containers_learn_to_outlive_a_restart_before_there_is_one():
     """By the same step where an engine is set up and where it forgets."""
     for file in ("start.yml", "forget_derived.yml"):
         found = load("docker", f"tasks/{file}")
-        steps = [str(task) for task in (found[0]["block"] if "block" in found[0] else found)]
+        steps = [str(task) for task in (found[0].get("block", found))]
         (first,) = (number for number, step in enumerate(steps) if "let_outlive.yml" in step)
         (restart,) = (number for number, step in enumerate(steps) if "'state': 'restarted'" in step)
         assert first < restart

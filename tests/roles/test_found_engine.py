@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rendering import HOST, PROJECT, evaluate, load
+from rendering import HOST, PROJECT, evaluate
 
 NONE = HOST["docker_seen"]
 CE = {

@@ -294,7 +294,9 @@ def destroyed(folder: Path, *options: str) -> Printed:
     program = folder / "docker"
     program.write_text(ENGINE)
     program.chmod(0o755)
-    text = (PROJECT / "roles" / "app_image" / "tasks" / "remove.yml").read_text().replace("/etc/docker", f"{folder}/etc")
+    text = (
+        (PROJECT / "roles" / "app_image" / "tasks" / "remove.yml").read_text().replace("/etc/docker", f"{folder}/etc")
+    )
     given = {"__app_image_build": f"{folder}/build", "__app_image_foreign_names": f"{folder}/foreign-names"}
     words = ["-e", json.dumps(given), *options]
     around = {"PATH": f"{folder}:{os.environ['PATH']}", "ANSIBLE_STDOUT_CALLBACK": "default"}

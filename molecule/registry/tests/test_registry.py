@@ -93,7 +93,7 @@ def push(tag: str) -> str:
 
 @contextmanager
 def watching(secret: str) -> Iterator[set[str]]:
-    """Look again and again for a secret on the machine; tells in the end what had it: command lines, environments, files.
+    """Look again and again for a secret on the machine; tells in the end which command lines and so on had it.
 
     A word that is planted there has to be found too, or it would not have been.
     """
@@ -329,7 +329,9 @@ def test_what_was_laid_goes_with_the_registry_and_with_the_endpoint(deploy, push
     without_tls = from_registry(pushed.replace(":5000", ":5001"), app_image_registry_plain_http=True)
     deploy("site.yml", **without_tls, app_image_registry_ca_file="")
     assert "registry.test:5001" in on_host("docker info")
-    on_host(f"docker tag {of_live()[0]} owners:kept && docker run --detach --name owners --entrypoint sleep owners:kept 600")
+    on_host(
+        f"docker tag {of_live()[0]} owners:kept && docker run --detach --name owners --entrypoint sleep owners:kept 600"
+    )
     deploy("playbooks/destroy.yml", **without_tls, app_image_registry_ca_file="", confirm="destroy")
     assert on_host(f"{NAMES} owners").strip() == "owners:kept"
     assert on_host("docker inspect --format '{{.State.Running}}' owners").strip() == "true"
