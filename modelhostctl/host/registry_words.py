@@ -34,8 +34,8 @@ WORDS = [
     (r"gave HTTP response to HTTPS client",
      "{registry} speaks plain HTTP, where everyone on the way reads the password. Give it a certificate, or, in a "
      "network that you trust, write app_image_registry_plain_http: true and deploy without --tags. Where that is true "
-     "already the engine has insecure-registries of its own, in docker_daemon_options or /etc/docker/daemon.json, or was "
-     "here before and keeps its settings: add {registry} there"),
+     "already the engine has insecure-registries of its own, in docker_daemon_options or /etc/docker/daemon.json, or "
+     "was here before and keeps its settings: add {registry} there"),
     (r"certificate signed by unknown authority|certificate is not trusted",
      "no CA that this host knows has signed the certificate of {registry}. Name the file with that CA: "
      "app_image_registry_ca_file"),

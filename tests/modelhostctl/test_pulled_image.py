@@ -107,7 +107,7 @@ def test_what_is_looked_for_is_what_the_build_writes() -> None:
         ('Get "https://x/v2/": http: server gave HTTP response to HTTPS client',
          "write app_image_registry_plain_http: true"),
         ('Get "https://x/v2/": http: server gave HTTP response to HTTPS client',
-         "here before and keeps its settings: add registry.test:5000 there"),
+         "was here before and keeps its settings: add registry.test:5000 there"),
         ("tls: failed to verify certificate: x509: certificate signed by unknown authority",
          "app_image_registry_ca_file"),
         ("x509: certificate is valid for a.test, not b.test", "certificate of registry.test:5000 is not in order"),
