@@ -344,8 +344,8 @@ def given(tmp_path: Any, url: str) -> dict[str, Any]:
         # Another one than the host has.
         (SERVES, PROXY, True),
         # By the word of a playbook: an upgrade, a plan.
-        (SERVES | {"preflight_fetches": True}, DOWN, True),
-        ({"preflight_fetches": False}, PROXY, False),
+        (SERVES | {"__preflight_fetches": True}, DOWN, True),
+        ({"__preflight_fetches": False}, PROXY, False),
     ],
 )
 def test_a_proxy_that_is_down_is_refused_where_it_is_needed_and_said_elsewhere(tmp_path, variables, has, refused):

@@ -138,10 +138,10 @@ def test_each_run_knows_the_registries_of_all_so_that_none_takes_anothers_ca_awa
     }
     both = {"push.example.com:5000": CERTIFICATE.strip(), "registry.example.com": CERTIFICATE.strip()}
     for pushes in (True, False):
-        assert variable("__app_image_authorities", **given, __image_is_pushed=pushes) == both
+        assert variable("__app_image_authorities", **given, __app_image_is_pushed=pushes) == both
     building = {**given, "app_image_source": "build", "app_image_reference": ""}
     for pushes in (True, False):
-        found = variable("__app_image_authorities", **building, __image_is_pushed=pushes)
+        found = variable("__app_image_authorities", **building, __app_image_is_pushed=pushes)
         assert list(found) == ["push.example.com:5000"]
 
 
@@ -185,11 +185,11 @@ def test_nothing_is_built_for_the_app_where_it_is_pulled() -> None:
 
 
 def test_the_playbook_that_pushes_builds_whatever_hosts_do() -> None:
-    pushing = {**REGISTRY, "app_image_push_repository": "push.example.com/x", "__image_is_pushed": True}
+    pushing = {**REGISTRY, "app_image_push_repository": "push.example.com/x", "__app_image_is_pushed": True}
     assert broken(**pushing) == []
     assert variable("__app_image_builds", **pushing) is True
     assert variable("__app_image_target", **REGISTRY) == REPOSITORY
-    assert broken(__image_is_pushed=True) == ["app_image_push_repository"]
+    assert broken(__app_image_is_pushed=True) == ["app_image_push_repository"]
 
 
 @pytest.mark.parametrize(
@@ -362,11 +362,12 @@ def test_an_image_is_not_made_in_one_run_with_something_else() -> None:
     assert tasks.index(refusal) == 0, "before a host leaves the play because it was checked already"
     (kept,) = (task for task in plays("preflight.yml")[1]["post_tasks"] if "ansible.builtin.set_fact" in task)
     for first in (True, False):
-        before = evaluate("preflight", kept["ansible.builtin.set_fact"]["__preflight_pushes"], __image_is_pushed=first)
+        pushes = kept["ansible.builtin.set_fact"]["__preflight_pushes"]
+        before = evaluate("preflight", pushes, __app_image_is_pushed=first)
         for then in (True, False):
-            given = {"__preflight_pushes": before == "True", "__image_is_pushed": then}
+            given = {"__preflight_pushes": before == "True", "__app_image_is_pushed": then}
             assert evaluate("preflight", "{{ " + refusal["when"] + " }}", **given) == str(first != then)
-    assert evaluate("preflight", "{{ " + refusal["when"] + " }}", __image_is_pushed=True) == "False"
+    assert evaluate("preflight", "{{ " + refusal["when"] + " }}", __app_image_is_pushed=True) == "False"
 
 
 def test_others_are_told_that_an_image_is_made_and_its_build_begins_with_a_fresh_lock() -> None:

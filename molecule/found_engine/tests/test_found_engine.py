@@ -176,7 +176,7 @@ def test_a_proxy_of_its_unit_is_not_overridden():
     before, unit = shop(), "/etc/systemd/system/docker.service.d/proxy.conf"
     on_host(f"printf '[Service]\\nEnvironment=HTTP_PROXY=http://10.0.0.9:1\\n' > {unit} && systemctl daemon-reload")
     on_host("systemctl restart docker && systemctl reset-failed docker")
-    given = {"docker_daemon_options": {"live-restore": True, "log-driver": "local"}, "preflight_fetches": False}
+    given = {"docker_daemon_options": {"live-restore": True, "log-driver": "local"}, "__preflight_fetches": False}
     run = deploy("-vvv", outbound_http_proxy="http://127.0.0.1:9", **given)
     assert run.returncode == 0, run.stdout
     assert changes(run.stdout) == 0

@@ -30,8 +30,9 @@ WAY_OUT = ISSUER / "request" / "outbound.env"
 RUN_CLIENT = 'if [ -e /request/outbound.env ]; then set -a; . /request/outbound.env; set +a; fi; exec "$0" "$@"'
 # What is said where a proxy is not reached, or refuses to connect; proxy_words.py of modelhostctl has the same.
 PROXY = re.compile(
-    r"proxyconnect|proxy authentication required|(response|reading) from proxy|connect to proxy|tunnel connection failed"
-    r'|": (?-i:Bad Request|Forbidden|Unauthorized|Method Not Allowed|Bad Gateway|Service Unavailable|Gateway Timeout)\s*$',
+    r"proxyconnect|proxy authentication required|(response|reading) from proxy|connect to proxy|tunnel connection fail"
+    r'|": (?-i:Bad Request|Forbidden|Unauthorized|Method Not Allowed'
+    r"|Bad Gateway|Service Unavailable|Gateway Timeout)\s*$",
     re.IGNORECASE | re.MULTILINE,
 )
 PROXY_HINT = (
