@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def secrets_key(self) -> Path:
-        """What digests of secrets are made with; it never leaves the host."""
+        """What digests of secrets are made with, a key in each line; what is newest comes first."""
         return self.secrets / "key"
 
     @property

@@ -27,7 +27,7 @@ from ..store.release import Record, Release, difference, is_there
 from ..store.settings import Settings
 from ..view.state import State
 from .pull import PULLED
-from .step import SECRETS, Step
+from .step import SECRETS, SECRETS_KEY, Step
 from .trust_registry import AUTHORITIES
 
 # An image that is built on the host, with the layers that building leaves; or pulled, with what came packed.
@@ -37,6 +37,7 @@ MARGIN_MB = 100
 OPTIONS = [
     Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file", "dict"),
     SECRETS,
+    SECRETS_KEY,
     Option("keys", "public keys in PEM that bundles will have to be signed by; empty: none; not given: as they are"),
     PULLED,
     AUTHORITIES,
@@ -48,7 +49,8 @@ def run(step: Step) -> dict[str, Any]:
     policy = policy_of(step.settings)
     if step.options["content"] is None:
         return {"lines": pending(step.host, policy) + rollback_lines(step.host, policy)}
-    release = credentials.release_of(step.host.layout, step.options["content"], step.options["secrets"])
+    secrets, key = step.options["secrets"], step.options["secrets_key"]
+    release = credentials.release_of(step.host.layout, step.options["content"], secrets, key)
     pulled = Pulled.of(step.options["pulled"]) if step.options["pulled"] else None
     plan = make(step.host, release, policy, step.settings.trials, pulled)
     lines = plan.lines + trust_lines(step.host, release, step.options["keys"])

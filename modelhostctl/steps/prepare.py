@@ -13,19 +13,20 @@ from ..options import Option
 from ..store import credentials, sboms
 from ..store.release import GIVEN, Record, Release, is_there
 from ..view.state import State
-from .step import LOCK, SECRETS, Step
+from .step import LOCK, SECRETS, SECRETS_KEY, Step
 
 CONTENT = Option("content", "the wanted release: image, bundles, settings and compose, the text of its compose file",
                  "dict", required=True)  # fmt: skip
 
-OPTIONS = [CONTENT, SECRETS, LOCK]
+OPTIONS = [CONTENT, SECRETS, SECRETS_KEY, LOCK]
 
 
 def run(step: Step) -> dict[str, Any]:
     """Write what is missing; returns `release`, its id, `diff` with the live one, and why it is not listed."""
     layout, state = step.host.layout, State.read(step.host)
     secrets = step.options["secrets"]
-    release = credentials.release_of(layout, step.options["content"], secrets, keep_key=not step.check_mode)
+    key = step.options["secrets_key"]
+    release = credentials.release_of(layout, step.options["content"], secrets, key, keep_key=not step.check_mode)
     record = Record.of(layout, release.id)
     kept, unlisted = not credentials.is_whole(layout, release), {}
     if not step.check_mode:

@@ -19,6 +19,8 @@ RELEASE = Option("release", "the release's id", required=True)
 ROLLBACK = Option("rollback", "whether the release is rolled back to, so that it is neither tried nor watched",
                   "bool", False)  # fmt: skip
 SECRETS = Option("secrets", "what each of the wanted release's secrets is, by name", "dict", {}, secret=True)
+SECRETS_KEY = Option("secrets_key", "what digests of secrets are made with; empty: a key of this host's own",
+                     default="", secret=True)  # fmt: skip
 LOCK = Option("lock", "the token of the lock that this run has acquired", default="")
 
 

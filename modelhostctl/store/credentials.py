@@ -1,11 +1,12 @@
 """The secrets of each release, as files for root and for that release's containers; all else has names and digests.
 
-The digests are made with a key that is on this host only, so that neither they nor the release's id, which follows from
-them, can be compared with guesses.
+The digests are made with a key that only root can read, so that neither they nor the release's id, which follows from
+them, can be compared with guesses. Each host makes its own, unless it is given one that several hosts have.
 """
 
 from __future__ import annotations
 
+import hashlib
 import hmac
 import re
 import secrets
@@ -26,19 +27,24 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 
 
-def release_of(layout: Layout, content: dict[str, Any], values: Mapping[str, Any], keep_key: bool = False) -> Release:
+def release_of(
+    layout: Layout, content: dict[str, Any], values: Mapping[str, Any], given_key: str = "", keep_key: bool = False
+) -> Release:
     """The release that is wanted. Without a key one is made, and kept if wanted; no release can know it yet."""
     if not values:
         return Release.of(content)
     for name, value in values.items():
         if not (NAME.fullmatch(name) and isinstance(value, str) and value):
             raise StepError(f"the secret {name!r} cannot be a file: site.yml sends no such name, and no such value")
-    key = _key(layout)
-    if key is None:
-        key = secrets.token_hex(32).encode()
-        if keep_key:
-            _make_root(layout)
-            write_bytes(layout.secrets_key, key, 0o600)
+    kept = _keys(layout)
+    if given_key:
+        key = hashlib.sha256(given_key.encode()).hexdigest().encode()
+    else:
+        key = kept[0] if kept else secrets.token_hex(32).encode()
+    if keep_key and kept[:1] != [key]:
+        _make_root(layout)
+        others = [other for other in kept if other != key]
+        write_bytes(layout.secrets_key, b"\n".join([key, *others]), 0o600)
     made = {name: _digest(key, name, value.encode()) for name, value in values.items()}
     return Release.of({**content, "settings": {**content["settings"], "secrets": made}})
 
@@ -65,12 +71,12 @@ def is_whole(layout: Layout, release: Release) -> bool:
     wanted = release.settings.get("secrets", {})
     if not wanted:
         return True
-    key, folder = _key(layout), layout.secrets / release.id
+    folder = layout.secrets / release.id
     try:
         there = {path.name: path.read_bytes() for path in folder.iterdir()}
     except OSError:
         return False
-    return key is not None and wanted == {name: _digest(key, name, value) for name, value in there.items()}
+    return any(wanted == {name: _digest(key, name, value) for name, value in there.items()} for key in _keys(layout))
 
 
 def refuse_incomplete(layout: Layout, release: Release) -> None:
@@ -92,11 +98,12 @@ def _digest(key: bytes, name: str, value: bytes) -> str:
     return hmac.new(key, name.encode() + b"\0" + value, "sha256").hexdigest()
 
 
-def _key(layout: Layout) -> bytes | None:
+def _keys(layout: Layout) -> list[bytes]:
+    """The key of the next release, and after it those of releases that may be rolled back to."""
     try:
-        return layout.secrets_key.read_bytes() or None
+        return layout.secrets_key.read_bytes().split()
     except FileNotFoundError:
-        return None
+        return []
 
 
 def _make_root(layout: Layout) -> None:

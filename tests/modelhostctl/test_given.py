@@ -39,11 +39,11 @@ def run(machine: Machine, tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     return step
 
 
-def deploy(machine: Machine, run: Run, token: str, **secrets: str) -> str:
+def deploy(machine: Machine, run: Run, token: str, key: str = "", /, **secrets: str) -> str:
     """Take a release with these secrets live, as a play does; returns its id."""
     content = machine.content(machine.new)
-    assert not run("plan", content=content, secrets=secrets).get("failed")
-    prepared = run("prepare", content=content, secrets=secrets, lock=token)
+    assert not run("plan", content=content, secrets=secrets, secrets_key=key).get("failed")
+    prepared = run("prepare", content=content, secrets=secrets, secrets_key=key, lock=token)
     assert not prepared.get("failed"), prepared
     # A release whose secrets are live is what is planned.
     idle = "green" if machine.live.startswith("blue") else "blue"
@@ -144,6 +144,35 @@ def test_the_id_cannot_be_compared_with_guesses(machine, run, token, tmp_path):
     assert second != first
     again = run("plan", content=content, secrets={"db": SECRET, "api": SECRET})["release"]
     assert again == second, "the key that was made is kept"
+
+
+KEYS = ["a key that several hosts have, 1", "a key that several hosts have, 2"]
+
+
+def test_hosts_with_the_same_key_call_it_by_the_same_id(machine, run, token):
+    content, sent = machine.content(machine.new), {"secrets": {"db": SECRET}, "secrets_key": KEYS[0]}
+    own = run("prepare", content=content, secrets={"db": SECRET}, lock=token)["release"]
+    planned = run("plan", content=content, **sent)["release"]
+    assert run("prepare", "--check", content=content, **sent, lock=token)["release"] == planned
+    ids = [run("prepare", content=content, **sent, lock=token)["release"]]
+    machine.layout.secrets_key.unlink()
+    ids.append(run("prepare", content=content, **sent, lock=token)["release"])
+    assert ids == [planned] * 2
+    assert own != planned
+    assert run("prepare", content=content, **sent, lock=token)["changed"] is False
+    assert KEYS[0] not in "".join(machine.tree().values())
+    without = run("plan", content=content, secrets={"db": SECRET})["release"]
+    assert without == planned, "a key that is not given any more stays the host's"
+
+
+def test_a_release_of_another_key_can_be_gone_back_to(machine, run, token):
+    ids = [deploy(machine, run, token, key, db=SECRET) for key in ("", *KEYS)]
+    assert len(set(ids)) == 3
+    machine.layout.lock.unlink(missing_ok=True)
+    back = run("rollback", release=ids[1])
+    assert not back.get("failed"), back
+    planned = run("plan", content=machine.content(machine.new), secrets={"db": SECRET}, secrets_key=KEYS[0])
+    assert planned["release"] == ids[1], "and it is the same when it comes again"
 
 
 def test_a_plan_and_a_check_make_no_key(machine, run, token):

@@ -123,6 +123,17 @@ def test_the_steps_that_need_secrets_are_given_them_and_no_other_is():
     assert "secrets" in load("release", "tasks/remove.yml")[1]["loop"]
 
 
+def test_a_plan_of_several_hosts_says_where_their_ids_differ():
+    def said(**variables: Any) -> list[str]:
+        several = {"groups": {"modelhost": ["vm1", "vm2"]}, **GIVEN, **variables}
+        found: list[str] = json.loads(evaluate("release", "{{ __release_ids_differ | to_json }}", **several))
+        return found
+
+    assert "release_secrets_key" in said()[0]
+    assert said(release_secrets_key="k" * 32) == said(release_secrets={}) == []
+    assert said(groups={"modelhost": ["vm1"]}) == []
+
+
 def vaulted(folder: Path, text: str) -> tuple[str, Path]:
     """A text that Ansible Vault has encrypted, and the file of its password."""
     (folder / "password").write_text("open sesame")
@@ -158,6 +169,8 @@ def preflight(folder: Path, *words: object, **variables: Any) -> str:
         ({"release_environment": [f"API_KEY={SECRET}"]}, "release_environment: got a value that is not shown, but it"),
         ({"release_environment": {"API_KEY": SECRET, "Y": "{{ nowhere }}"}}, "release_environment: got a value that"),
         ({"release_secrets": {f"{SECRET}!": "db"}}, "got a name that is not shown as a name"),
+        ({"release_secrets_key": SECRET},
+         "release_secrets_key: got 22 characters, which are not shown, but it must be a random text of 32 characters"),
         ({"release_volumes": [{"source": "/var/run/docker.sock", "target": "/w"}]},
          "release_volumes: got the source /var/run/docker.sock, which is in /var/run, which models must not read"),
         ({"release_volumes": [{"source": "/srv/w"}]}, "it must be a list of mappings with source, target"),
