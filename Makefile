@@ -145,8 +145,8 @@ bench-deploy: .venv ## time deployments, releases and rollbacks; the first again
 # What has to be there before anything else, or the words to get it.
 .PHONY: python
 python:
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
-	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 14))' 2>/dev/null || { \
+	  echo "Python 3.11 to 3.14 is needed, and $(PYTHON) is $$($(PYTHON) -V 2>&1)."; \
 	  echo "Install one, or name one that is there: make PYTHON=/usr/bin/python3.12 $(MAKECMDGOALS)"; exit 1; }
 
 # Made anew when the lock file changes, and complete when the stamp is there.
@@ -180,7 +180,7 @@ $(foreach peer,$(PEERS),$(eval .cache/bench/$(peer)/complete: bench/peers/$(peer
 # The libraries, of models and for gRPC, that are not part of every server's image (app/Dockerfile).
 EXTRAS := catboost grpc lightgbm pandas pickle skops xgboost
 
-# The lock files: one set for Python 3.11 to 3.13, with hashes. Names no package index.
+# The lock files: one set for Python 3.11 to 3.14, with hashes. Names no package index.
 lock: .venv ## write the lock files anew with the newest versions allowed
 	@$(PYTHON) -m venv .cache/lock && .cache/lock/bin/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@UV_CUSTOM_COMPILE_COMMAND="make lock" .cache/lock/bin/uv pip compile --quiet --upgrade --universal --generate-hashes \

@@ -136,6 +136,8 @@ LONG: dict[str, Callable[[], Commands]] = {
     # An image that was built once, of a registry with TLS and accounts.
     "registry": scenario("registry"),
     "upgrade": scenario("upgrade"),
+    # Another Python and another Debian to deploy from.
+    "control_machine": lambda: [["pytest", "--quiet", "tests/control_machine"]],
     "every_task": lambda: [["env", "EVERY_TASK=1", "molecule", "test", "--scenario-name", "interrupted"]],
     "renewals": lambda: [["env", "TLS_RENEWALS=50", "molecule", "test", "--scenario-name", "tls"]],
     "audit_long": lambda: [["python", "tests/audit", "--long"]],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
 import socket
 import subprocess
 import time
@@ -12,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from debian_root import bootstrap
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parents[1]
@@ -34,15 +35,8 @@ def make_root() -> Path:
     """Bootstrap that, unless it is there."""
     if ROOT.exists():
         return ROOT
-    if not shutil.which("mmdebstrap"):
-        install = ["apt-get", "-qq", "install", "--no-install-recommends", "mmdebstrap"]
-        subprocess.run(["apt-get", "-qq", "update"], check=True)
-        subprocess.run(install, check=True)
     unfinished = ROOT.with_suffix(".unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    make = ["mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}", "trixie", unfinished]
-    subprocess.run(make, check=True)
+    bootstrap("trixie", PACKAGES, unfinished)
     subprocess.run(["chroot", unfinished, "localedef", "-i", "de_DE", "-f", "UTF-8", "de_DE.UTF-8"], check=True)
     (unfinished / "usr/bin/systemctl").write_text(SYSTEMCTL)
     (unfinished / "usr/bin/systemctl").chmod(0o755)

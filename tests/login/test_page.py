@@ -11,7 +11,7 @@ def test_each_test_that_the_page_names_is_there():
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text()))
     there = {
         name
-        for folder in ("tests/login", "tests/roles", "tests/modelhostctl", "molecule")
+        for folder in ("tests/login", "tests/roles", "tests/modelhostctl", "tests/control_machine", "molecule")
         for file in (PROJECT / folder).rglob("test_*.py")
         for name in re.findall(r"^def (test_\w+)", file.read_text(), re.MULTILINE)
     }
