@@ -89,7 +89,7 @@ def test_a_pickle_brings_the_requirements_of_its_folder(invoke: Invoke, steps: A
     assert "requirements of m/requirements.txt: iniconfig; give --requirements to choose others" in notes
     has = SERVER["numpy"].line
     assert f"m/requirements.txt asks for numpy==1.26.4, and the server has {has}: it is served with that" in notes
-    assert f"with {HERE}" in invoke("check", "models/m/1", "--allow-pickle").ok().out
+    assert f"with {HERE}" in invoke("check", "models/m/1", "--allow-pickle").ok_if_not_slow().out
     asked = ["--data", ROWS.to_json(orient="records"), "--allow-pickle", "--json"]
     answers = invoke("predict", "models/m/1", *asked).ok().json
     assert [row["label"] for row in answers] == model.predict(ROWS).tolist()

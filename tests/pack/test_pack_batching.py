@@ -65,7 +65,7 @@ def test_pack_times_the_model_and_writes_what_pays(invoke: Invoke) -> None:
     assert manifest()["batching"] == {"max_rows": 16, "difference": 0.0}
     assert "requests that wait share calls of up to 16 rows: a row alone takes" in said
     assert "a batch changes an answer by at most 0\n" in said
-    assert "(model.yaml: up to 16 rows)" in invoke("check", "models/m/1").ok().out
+    assert "(model.yaml: up to 16 rows)" in invoke("check", "models/m/1").ok_if_not_slow().out
 
 
 def test_pack_writes_nothing_where_it_does_not_pay(invoke: Invoke) -> None:
