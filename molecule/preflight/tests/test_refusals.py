@@ -86,10 +86,6 @@ def set_variables(inventory: Path, **variables: object) -> None:
             {"app_image_push_repository": "https://ci:s3cret@registry.example.com/modelhost"},
             ["app_image_push_repository: got a value that is not shown", "belongs into app_image_registry_username"],
         ),
-        (
-            {"app_image_registry_username": "ci"},
-            ["app_image_registry_password: got nothing", "set where app_image_registry_username is"],
-        ),
         ({"docker_daemon_options": {"hosts": ["tcp://0.0.0.0"]}}, ["docker_daemon_options", "without hosts"]),
         ({"reverse_proxy_timeout_seconds": 5}, ["reverse_proxy_timeout_seconds: got 5", "longer than release_timeout"]),
         (
@@ -109,6 +105,14 @@ def test_a_wrong_variable_is_refused_with_the_file_to_edit_and_an_example(invent
         assert words in output
     assert "group_vars/modelhost.yml:" in output
     assert "for example: " in output
+
+
+def test_of_a_variable_that_is_missing_the_file_is_named_that_most_stand_in(inventory):
+    set_variables(inventory, app_image_registry_username="ci")
+    output = site(inventory)
+    assert "app_image_registry_password: got nothing" in output
+    assert "set where app_image_registry_username is" in output
+    assert "group_vars/modelhost.yml, for example: " in output
 
 
 def test_a_wrong_variable_of_the_command_line_is_said_to_be_from_there(inventory):
