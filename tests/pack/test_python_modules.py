@@ -326,8 +326,7 @@ def test_pickles_find_their_own_modules_of_equal_names(here: Path, invoke: Invok
         assert predictions(two) == [3.0]
     (step, _) = (each._runtime._estimator[0] for each in (one, two))
     assert type(step).__module__.startswith(PREFIX)
-    for name in ("one", "two"):
-        run("check", here / "models" / name / "1", "--allow-pickle", cwd=Path("/")).ok_if_not_slow()
+    run("check", here / "models/one/1", here / "models/two/1", "--allow-pickle", cwd=Path("/")).ok_if_not_slow()
     with serving("models", "--allow-pickle", cwd=here) as url:
         assert round(post(f"{url}/models/two/predict", {"a": 1, "b": 2})["prediction"], 6) == 3
 

@@ -369,11 +369,14 @@ WRITTEN = tasks(f"- ansible.builtin.include_role: {{name: {PROJECT}/roles/outbou
     ],
 )
 def test_nothing_is_fetched_by_another_way_than_the_inventorys(tmp_path, has, wanted, refused):
-    """By playbooks that do not write it: an upgrade, an image for the registry."""
     there = given(tmp_path, has) if has else {"__outbound_environment_file": str(tmp_path / "none")}
     printed = play(tmp_path, WRITTEN, "-e", json.dumps(wanted | there))
     assert bool(printed.code) is refused, printed.out
     assert ("Run site.yml first" in " ".join(printed.out.split())) is refused
+
+
+def test_playbooks_that_do_not_write_the_way_out_look_at_it_before_they_fetch():
+    """An upgrade, and an image for the registry."""
     for playbook in ("upgrade", "image"):
         text = (PROJECT / "playbooks" / f"{playbook}.yml").read_text()
         first = min(
@@ -421,9 +424,9 @@ OF_A_PROXY = [
     'Error response from daemon: Get "https://registry.invalid/v2/": Unauthorized',
     'Error response from daemon: Get "https://registry.invalid/v2/": Forbidden',
     'Error response from daemon: Get "https://registry.invalid/v2/": Service Unavailable',
-    "E: Failed to fetch https://mirror.example.org/x  Reading from proxy failed - read (115: Operation now in progress)",
-    "E: Failed to fetch http://mirror.example.org/x/InRelease  407  Proxy Authentication Required [IP: 10.0.0.5 3128]",
-    "E: Failed to fetch https://mirror.example.org/x  Invalid response from proxy: HTTP/1.1 407 Proxy",
+    "E: Failed to fetch https://mirror.invalid/x  Reading from proxy failed - read (115: Operation now in progress)",
+    "E: Failed to fetch http://mirror.invalid/x/InRelease  407  Proxy Authentication Required [IP: 10.0.0.5 3128]",
+    "E: Failed to fetch https://mirror.invalid/x  Invalid response from proxy: HTTP/1.1 407 Proxy",
     "Retrying after connection broken by 'ProxyError('Cannot connect to proxy.', OSError('Tunnel connection failed'))'",
 ]
 OF_NO_PROXY = [
